@@ -1,1 +1,6 @@
-//! TODO
+//! Leaf plumbing: configuration, telemetry, the log, the ClickHouse client, clock and tasks.
+//! It knows topics (from `schemas`) but no product words.
+
+pub mod clock;
+pub mod log;
+pub mod task;
