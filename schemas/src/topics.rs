@@ -52,7 +52,9 @@ pub struct Spec {
     pub kept: Kept,
 }
 
-const DAY: u64 = 24 * 60 * 60;
+const fn days(days: u64) -> Kept {
+    Kept::For(Duration::from_secs(days * 24 * 60 * 60))
+}
 
 impl Topic {
     /// All topics.
@@ -72,7 +74,6 @@ impl Topic {
 
     /// How the topic is made.
     pub const fn spec(self) -> Spec {
-        let days = |n| Kept::For(Duration::from_secs(n * DAY));
         let (name, partitioned, kept) = match self {
             Self::Usage => ("hub.usage.v1", true, days(400)),
             Self::Attempts => ("hub.attempts.v1", true, days(14)),
@@ -81,12 +82,20 @@ impl Topic {
             Self::Ledger => ("hub.ledger.v1", true, Kept::Forever),
             Self::Balances => ("hub.balances.v1", true, Kept::Compacted),
             Self::Health => ("hub.health.v1", true, Kept::Compacted),
-            Self::Limits => ("hub.limits.v1", true, Kept::For(Duration::from_secs(6 * 60 * 60))),
+            Self::Limits => (
+                "hub.limits.v1",
+                true,
+                Kept::For(Duration::from_secs(6 * 60 * 60)),
+            ),
             Self::Audit => ("hub.audit.v1", false, Kept::Forever),
             Self::Dead => ("hub.dead.v1", true, days(400)),
             Self::State => ("hub.state.v1", true, Kept::Compacted),
         };
-        Spec { name, partitioned, kept }
+        Spec {
+            name,
+            partitioned,
+            kept,
+        }
     }
 
     /// Name on the log.
@@ -118,7 +127,10 @@ pub struct TopicPartition {
 impl Topic {
     /// A partition of this topic.
     pub const fn at(self, partition: u32) -> TopicPartition {
-        TopicPartition { topic: self, partition }
+        TopicPartition {
+            topic: self,
+            partition,
+        }
     }
 }
 

@@ -1,0 +1,78 @@
+//! What operators leave behind, and what gateways tell each other.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use super::Hash;
+use crate::ids::Origin;
+
+/// One change of one entity of the configuration.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Control {
+    /// Kind of entity, such as `price_book`.
+    pub kind: String,
+    /// Which one.
+    pub id: String,
+    /// Version of the entity after the change.
+    pub version: i64,
+    /// The change counts only if the entity is at this version.
+    #[serde(default)]
+    pub expected_version: Option<i64>,
+    /// Whether the change removed it.
+    #[serde(default)]
+    pub deleted: bool,
+    /// The entity after the change, JSON; secrets sealed.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+    /// Who changed it.
+    pub actor: String,
+    /// In the actor's words.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What one gateway consumed of a shared limit since it last said so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Limit {
+    /// Which gateway.
+    pub origin: Origin,
+    /// Rises by one per origin and topic partition, from 1.
+    pub seq: i64,
+    /// Whose limit.
+    pub scope: Arc<str>,
+    /// Which limit of the scope, such as `tokens_per_minute`.
+    pub limit: Arc<str>,
+    /// How much.
+    pub used: i64,
+    /// Start of the window, microseconds since the epoch.
+    pub window_at: i64,
+}
+
+/// A sign-in, refused admin call, secret use or export.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Audit {
+    /// What was done or tried.
+    pub action: String,
+    /// To what.
+    pub entity: String,
+    /// By whom.
+    pub actor: String,
+    /// From which network address.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// In which request.
+    #[serde(default)]
+    pub request: Option<String>,
+    /// Whether it was allowed.
+    pub allowed: bool,
+    /// JSON, redacted.
+    #[serde(default, with = "serde_bytes")]
+    pub before: Option<Vec<u8>>,
+    /// JSON, redacted.
+    #[serde(default, with = "serde_bytes")]
+    pub after: Option<Vec<u8>>,
+    /// Hash of the record before.
+    pub prev_hash: Hash,
+    /// SHA-256 over `prev_hash` and the record with this field zero.
+    pub hash: Hash,
+}

@@ -1,0 +1,199 @@
+//! Price lists as CSV: the shipped one and an operator's own.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{PriceBook, Prices};
+use crate::event::Meter;
+use crate::ids::{ModelId, ProviderId};
+use crate::money::Nano;
+
+/// What is wrong with a price list.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not CSV of the right columns.
+    #[error("price list: {0}")]
+    Csv(#[from] csv::Error),
+    /// A field does not hold what it should.
+    #[error("price list line {line}: {field} is {value:?}: {wanted}")]
+    Field {
+        /// Line of the file, from 1.
+        line: u64,
+        /// The column.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should hold.
+        wanted: String,
+    },
+}
+
+/// Token prices are USD per million tokens, `image` is USD per image.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    provider: ProviderId,
+    model: ModelId,
+    #[serde(default)]
+    above_input: String,
+    #[serde(default)]
+    hours: String,
+    #[serde(default)]
+    input: String,
+    #[serde(default)]
+    input_cached: String,
+    #[serde(default)]
+    cache_write: String,
+    #[serde(default)]
+    cache_write_long: String,
+    #[serde(default)]
+    output: String,
+    #[serde(default)]
+    output_image: String,
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    reported: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "for the people who read the file")]
+    note: String,
+}
+
+/// The catalogue compiled in.
+///
+/// # Errors
+/// Never, as a test shows; the type is [`parse`]'s.
+pub fn shipped() -> Result<PriceBook, Error> {
+    parse(include_str!("../../catalogue.csv"))
+}
+
+/// Reads a price list with the columns of the shipped one; columns may be left out.
+///
+/// # Errors
+/// [`Error`] names the line and the column.
+pub fn parse(text: &str) -> Result<PriceBook, Error> {
+    let mut book = PriceBook::default();
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let headers = rows.headers()?.clone();
+    for record in rows.records() {
+        let record = record?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let row: Row = record.deserialize(Some(&headers))?;
+        let prices = read(&row, line)?;
+        book.prices
+            .entry(row.provider)
+            .or_default()
+            .entry(row.model)
+            .or_default()
+            .push(prices);
+    }
+    Ok(book)
+}
+
+fn read(row: &Row, line: u64) -> Result<Prices, Error> {
+    let refuse = |field, value: &str, wanted: String| Error::Field {
+        line,
+        field,
+        value: value.chars().take(40).collect(),
+        wanted,
+    };
+    let per_million = [
+        ("input", Meter::Input, &row.input),
+        ("input_cached", Meter::InputCached, &row.input_cached),
+        ("cache_write", Meter::CacheWrite, &row.cache_write),
+        (
+            "cache_write_long",
+            Meter::CacheWriteLong,
+            &row.cache_write_long,
+        ),
+        ("output", Meter::Output, &row.output),
+        ("output_image", Meter::OutputImage, &row.output_image),
+        ("image", Meter::Image, &row.image),
+    ];
+    let mut rates = BTreeMap::new();
+    for (field, meter, text) in per_million {
+        if text.is_empty() {
+            continue;
+        }
+        let price: Nano = text
+            .parse()
+            .map_err(|error: crate::money::Error| refuse(field, text, error.to_string()))?;
+        let scale = if meter == Meter::Image { 1_000_000 } else { 1 };
+        let price = (price.0 >= 0).then(|| price.0.checked_mul(scale)).flatten();
+        let price = price.ok_or_else(|| {
+            refuse(
+                field,
+                text,
+                "a price is 0 or more, below 9 thousand USD".into(),
+            )
+        })?;
+        rates.insert(meter, Nano(price));
+    }
+    let above_input = match row.above_input.as_str() {
+        "" => 0,
+        text => text
+            .parse()
+            .ok()
+            .filter(|tokens| *tokens >= 0)
+            .ok_or_else(|| refuse("above_input", text, "a number of tokens, 0 or more".into()))?,
+    };
+    let hours = row.hours.split_whitespace().map(|span| {
+        span.split_once('-')
+            .and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)))
+            .filter(|(from, to)| from < to && *to <= 24)
+            .ok_or_else(|| refuse("hours", span, "hours of the day such as 1-4".into()))
+    });
+    let hours = hours.collect::<Result<_, _>>()?;
+    let reported = match row.reported.as_str() {
+        "" | "false" => false,
+        "true" => true,
+        text => return Err(refuse("reported", text, "true or false".into())),
+    };
+    Ok(Prices {
+        above_input,
+        hours,
+        rates,
+        reported,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_catalogue_is_read() {
+        let book = shipped().unwrap();
+        assert!(book.find(&"openai".into(), &"gpt-4o-mini".into()).is_some());
+        assert!(book.find(&"demo".into(), &"demo".into()).is_some());
+        assert!(
+            book.find(&"openai".into(), &"no-such-model".into())
+                .is_none()
+        );
+        assert_eq!(book.version(), book.clone().version());
+        let again: PriceBook = serde_json::from_slice(&book.to_json()).unwrap();
+        assert_eq!(again, book);
+    }
+
+    #[test]
+    fn bad_rows_name_line_and_column() {
+        for (row, wanted) in [
+            ("a,m,,,1.0000000001", "line 2: input is"),
+            ("a,m,,,-1", "line 2: input is"),
+            ("a,m,x,,1", "line 2: above_input is"),
+            ("a,m,,4-1,1", "line 2: hours is"),
+            ("a,m,,25,1", "line 2: hours is"),
+        ] {
+            let text = format!("provider,model,above_input,hours,input\n{row}\n");
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{row}: {error}");
+        }
+        assert!(
+            parse("provider,model,colour\na,m,red\n")
+                .unwrap_err()
+                .to_string()
+                .contains("colour")
+        );
+    }
+}
