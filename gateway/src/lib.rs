@@ -1,1 +1,8 @@
-//! TODO
+//! HTTP in, provider out, events out.
+
+pub mod call;
+pub mod error;
+pub mod providers;
+pub mod reply;
+pub mod routing;
+pub mod usage;

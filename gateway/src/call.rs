@@ -1,0 +1,85 @@
+//! A call as the gateway understands it, whatever dialect it came in. Plain data.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use schemas::event::Operation;
+use schemas::ids::ModelId;
+
+/// The dialect that a client speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Dialect {
+    /// OpenAI's `POST /v1/chat/completions`.
+    OpenAiChat,
+    /// OpenAI's `POST /v1/embeddings`.
+    OpenAiEmbeddings,
+}
+
+impl Dialect {
+    /// Its name in events, metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "openai.chat",
+            Self::OpenAiEmbeddings => "openai.embeddings",
+        }
+    }
+}
+
+/// What a client asks for. The body stays the client's own bytes: what must change on the way to
+/// a provider is edited in place by the provider's encoder, by the places of its fields.
+///
+/// No `Debug`: the body is content.
+#[derive(Clone)]
+pub struct Call {
+    /// What it is for.
+    pub operation: Operation,
+    /// How it was said.
+    pub dialect: Dialect,
+    /// The model as asked for.
+    pub model: ModelId,
+    /// Whether the answer shall be a stream.
+    pub stream: bool,
+    /// Whether the client asked to see the usage in the stream.
+    pub usage_wanted: bool,
+    /// The most output tokens that the client wants per choice.
+    pub max_output: Option<i64>,
+    /// How many choices it wants.
+    pub choices: i64,
+    /// The client's end user, cut to 128 bytes.
+    pub user: Option<Arc<str>>,
+    /// The client application, cut to 128 bytes.
+    pub client: Option<Arc<str>>,
+    /// Tags, at most 8.
+    pub tags: BTreeMap<String, String>,
+    /// The client's own bytes: a JSON object.
+    pub body: Bytes,
+    /// Where the top-level fields of the body stand, in order.
+    pub fields: Vec<Field>,
+}
+
+/// Where a top-level field of the body stands.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name, unescaped.
+    pub name: Box<str>,
+    /// From the name's opening quote to the end of the value.
+    pub whole: Range<usize>,
+    /// The value.
+    pub value: Range<usize>,
+}
+
+impl Call {
+    /// The JSON text of a top-level field.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        let field = self.fields.iter().find(|field| &*field.name == name)?;
+        self.body.get(field.value.clone())
+    }
+
+    /// An upper bound of the input tokens: byte-level vocabularies never make more tokens of a
+    /// text than it has bytes.
+    pub fn input_bound(&self) -> i64 {
+        i64::try_from(self.body.len()).unwrap_or(i64::MAX)
+    }
+}

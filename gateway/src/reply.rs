@@ -1,0 +1,32 @@
+//! What a provider's answer amounts to. Plain data.
+
+use schemas::event::{Meter, Quantity};
+
+/// What an answer used, normalised so that meters are disjoint.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Units by meter, as the provider said; empty until it did.
+    pub quantities: Vec<Quantity>,
+    /// Cost as the provider reported it, 1e-9 USD.
+    pub reported_nano: Option<i64>,
+    /// Bytes of content given so far: what an estimate is made of when the provider says nothing.
+    pub content_bytes: u64,
+    /// Whether the provider said what was used.
+    pub reported: bool,
+}
+
+impl Tally {
+    /// The units of one meter.
+    pub fn units(&self, meter: Meter) -> i64 {
+        self.quantities
+            .iter()
+            .filter(|quantity| quantity.meter == meter)
+            .map(|quantity| quantity.units)
+            .sum()
+    }
+
+    /// A rough count of the output tokens given so far: four bytes each, rounded up.
+    pub fn estimated_output(&self) -> i64 {
+        i64::try_from(self.content_bytes.div_ceil(4)).unwrap_or(i64::MAX)
+    }
+}

@@ -1,0 +1,35 @@
+//! Which targets serve a call, in which order. Pure.
+
+use std::sync::Arc;
+
+use schemas::ids::{CredentialId, ModelId, ProviderId, SubjectId};
+
+use crate::providers::Endpoint;
+
+/// A model behind a credential of a provider.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The provider and how it is reached.
+    pub endpoint: Arc<Endpoint>,
+    /// The provider.
+    pub provider: ProviderId,
+    /// Its credential.
+    pub credential: CredentialId,
+    /// Version of the credential.
+    pub credential_version: u32,
+    /// The secret, ready to be sent.
+    pub authorization: Option<http::HeaderValue>,
+    /// Model as the provider is asked for it.
+    pub model: ModelId,
+    /// Health subject of the target.
+    pub subject: SubjectId,
+    /// Health subject of its credential; also the key of its attempts.
+    pub credential_subject: SubjectId,
+}
+
+/// The targets of a call, best first; never empty.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Best first.
+    pub targets: Vec<Arc<Target>>,
+}
