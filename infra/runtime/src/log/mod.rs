@@ -12,6 +12,8 @@
 //! - a position kept elsewhere is kept with the [`LogId`] of its topic: a topic that was made anew
 //!   has another id, and a reader that meets another id or stands past the end stops and says so.
 
+pub mod local;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -162,7 +164,9 @@ pub enum Error {
         start: Offset,
     },
     /// The topic was made with another number of partitions than is configured.
-    #[error("topic {topic} has {found} partitions, but {wanted} are configured; the count never changes")]
+    #[error(
+        "topic {topic} has {found} partitions, but {wanted} are configured; the count never changes"
+    )]
     Partitions {
         /// Which topic.
         topic: Topic,

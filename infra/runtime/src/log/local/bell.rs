@@ -1,0 +1,84 @@
+//! Waking readers when another process has committed.
+//!
+//! SQLite makes a commit visible in shared memory, after the last write to the WAL file: whoever
+//! wakes up by a change of the WAL may look too early, see nothing and sleep on. So a writer
+//! *rings*: it writes one byte of a file beside the log after each commit, and everybody watches
+//! that file (inotify). A writer that is killed between commit and ring rings too, because the
+//! kernel closes the file for it, and closing a file that was open for writing is an event.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use rusqlite::Connection;
+
+use crate::log::{Error, Result};
+
+use super::ends::Ends;
+use super::file::{LogFile, bell_path, unavailable};
+
+/// The side that rings.
+#[derive(Debug)]
+pub(super) struct Bell(File);
+
+impl Bell {
+    pub(super) fn open(log: &Path) -> Result<Self> {
+        let path = bell_path(log);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        file.map(Self).map_err(|error| unavailable("cannot open", &path, &error))
+    }
+
+    /// Tells everybody to look.
+    pub(super) fn ring(&self) {
+        if let Err(error) = self.0.write_at(b"!", 0) {
+            tracing::warn!(%error, "readers in other processes are not woken");
+        }
+    }
+}
+
+/// The side that listens: keeps [`Ends`] up to date with what other processes commit.
+#[derive(Debug)]
+pub(super) struct Listener {
+    _watcher: RecommendedWatcher,
+}
+
+impl Listener {
+    /// Listens from now on, and reads once what was committed before.
+    pub(super) fn start(log: &LogFile, ends: Arc<Ends>) -> Result<Self> {
+        let conn = log.connect()?;
+        let first = log.connect()?;
+        let heard = Arc::clone(&ends);
+        let mut watcher = notify::recommended_watcher(move |event| hear(&event, &conn, &heard))
+            .map_err(|error| refused(&error))?;
+        watcher
+            .watch(&bell_path(log.path()), RecursiveMode::NonRecursive)
+            .map_err(|error| refused(&error))?;
+        ends.refresh(&first)?;
+        Ok(Self { _watcher: watcher })
+    }
+}
+
+fn hear(event: &notify::Result<notify::Event>, conn: &Connection, ends: &Ends) {
+    let rung = match event {
+        Ok(event) => match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+            EventKind::Access(_) => false,
+            // an overflown queue and what is not known count as rung
+            _ => true,
+        },
+        Err(_) => true,
+    };
+    if rung && let Err(error) = ends.refresh(conn) {
+        tracing::warn!(%error, "what other processes appended is seen late");
+    }
+}
+
+fn refused(error: &notify::Error) -> Error {
+    Error::Unavailable(format!(
+        "cannot watch the log for other processes: {error} (on Linux see \
+         fs.inotify.max_user_instances)"
+    ))
+}
