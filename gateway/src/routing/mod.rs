@@ -1,8 +1,11 @@
 //! Which targets serve a call, in which order. Pure.
 
+mod plan;
+
 use std::sync::Arc;
 
-use schemas::ids::{CredentialId, ModelId, ProviderId, SubjectId};
+pub use plan::{Condition, HealthMap, plan};
+use schemas::ids::{CredentialId, ModelId, ProviderId, SubjectId, target_subject};
 
 use crate::providers::Endpoint;
 
@@ -32,4 +35,14 @@ pub struct Target {
 pub struct Plan {
     /// Best first.
     pub targets: Vec<Arc<Target>>,
+}
+
+impl Target {
+    /// The same credential, asked for another model.
+    #[must_use]
+    pub fn with_model(&self, model: &ModelId) -> Self {
+        let subject =
+            target_subject(&self.provider, &self.credential, self.credential_version, model);
+        Self { model: model.clone(), subject, ..self.clone() }
+    }
 }

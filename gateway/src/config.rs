@@ -1,0 +1,269 @@
+//! What an operator's file says of providers, models, keys and accounts: a seed.
+//!
+//! Until the control plane exists the seed fills the [`Snapshot`](crate::control::Snapshot)
+//! directly, behind the same interface.
+
+use std::path::PathBuf;
+
+use runtime::config::{Bytes, Time};
+use runtime::secret::SecretRef;
+use serde::{Deserialize, Serialize};
+
+/// What fills the first snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Seed {
+    /// What happens to calls of metered accounts for models without a price; prepaid accounts are
+    /// always refused.
+    pub unpriced: Unpriced,
+    /// Providers, those that the environment names among them.
+    pub providers: Vec<ProviderSeed>,
+    /// Models by the name that callers use, beside those of the price lists.
+    pub models: Vec<ModelSeed>,
+    /// API keys.
+    pub keys: Vec<KeySeed>,
+    /// Accounts; a key's account that is not listed is metered.
+    pub accounts: Vec<AccountSeed>,
+}
+
+/// Bounds on what a caller may send and how long it may take.
+    pub limits: Limits,
+    /// The outbox between the request path and the log.
+    pub outbox: OutboxConfig,
+    /// How providers are reached.
+    pub upstream: UpstreamConfig,
+    /// What happens to calls of metered accounts for models without a price; prepaid accounts are
+    /// always refused.
+    pub unpriced: Unpriced,
+    /// Providers beside those that the environment names.
+    pub providers: Vec<ProviderSeed>,
+    /// More OpenAI-compatible vendors, in the shape of the shipped `providers.toml`.
+    pub vendors_file: Option<PathBuf>,
+    /// A price list in the shape of the shipped `catalogue.csv`; its rows replace shipped ones.
+    pub prices_file: Option<PathBuf>,
+    /// Models by the name that callers use, beside those of the price lists.
+    pub models: Vec<ModelSeed>,
+    /// API keys beside the one that is made at first start.
+    pub keys: Vec<KeySeed>,
+    /// Accounts; a key's account that is not listed is metered.
+    pub accounts: Vec<AccountSeed>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8787".into(),
+            admin_listen: "127.0.0.1:8788".into(),
+            limits: Limits::default(),
+            outbox: OutboxConfig::default(),
+            upstream: UpstreamConfig::default(),
+            unpriced: Unpriced::Flag,
+            providers: Vec::new(),
+            vendors_file: None,
+            prices_file: None,
+            models: Vec::new(),
+            keys: Vec::new(),
+            accounts: Vec::new(),
+        }
+    }
+}
+
+/// Bounds on what a caller may send and how long it may take.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest request body.
+    pub body: Bytes,
+    /// Longest time for a request body to arrive.
+    pub body_time: Time,
+    /// Longest time for a whole call, all attempts together.
+    pub call_time: Time,
+    /// Output tokens held, and sent upstream, for a prepaid account's call that names no maximum.
+    pub default_max_output: i64,
+    /// Longest time to finish open calls at shutdown.
+    pub drain_time: Time,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: Bytes(32 << 20),
+            body_time: Time::from_secs(30),
+            call_time: Time::from_secs(600),
+            default_max_output: 4096,
+            drain_time: Time::from_secs(30),
+        }
+    }
+}
+
+/// The outbox between the request path and the log.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutboxConfig {
+    /// Size of one preallocated file.
+    pub segment: Bytes,
+    /// Size of all; past it new calls are refused with 503, never unbilled.
+    pub limit: Bytes,
+    /// What an answer survives: `process` (kill -9) or `host` (power loss; waits for the disk).
+    pub durability: Durability,
+}
+
+impl Default for OutboxConfig {
+    fn default() -> Self {
+        Self { segment: Bytes(64 << 20), limit: Bytes(1 << 30), durability: Durability::Process }
+    }
+}
+
+/// What an answer survives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// The death of the process.
+    Process,
+    /// Power loss.
+    Host,
+}
+
+/// How providers are reached.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamConfig {
+    /// More certificate authorities, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Proxy for https addresses, such as `http://proxy:3128`; `HTTPS_PROXY` when not set.
+    pub https_proxy: Option<String>,
+    /// Hosts that are reached without it, separated by commas; `NO_PROXY` when not set.
+    pub no_proxy: Option<String>,
+}
+
+/// What happens to calls for models without a price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// Served, and posted to suspense until a price is found.
+    #[default]
+    Flag,
+    /// Refused.
+    Refuse,
+}
+
+/// A provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSeed {
+    /// Its name here; the first segment of a pinned model.
+    pub id: String,
+    /// Its row in the table of vendors; the id when not set.
+    #[serde(default)]
+    pub vendor: Option<String>,
+    /// Where it is, when not at the vendor's usual address.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Its credentials; may be empty for providers that want none.
+    #[serde(default)]
+    pub credentials: Vec<CredentialSeed>,
+    /// Models that it serves beside those of its price list.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Share of the calls for models that several providers serve.
+    #[serde(default = "one")]
+    pub weight: u32,
+}
+
+/// A credential of a provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialSeed {
+    /// Its name.
+    pub id: String,
+    /// The secret: `env:NAME`, `file:PATH`, or itself.
+    pub secret: SecretRef,
+    /// Raised by hand when the secret behind the reference changes, so that its health starts anew.
+    #[serde(default = "one")]
+    pub version: u32,
+    /// Share of the provider's calls.
+    #[serde(default = "one")]
+    pub weight: u32,
+}
+
+/// A model by the name that callers use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSeed {
+    /// The name.
+    pub name: String,
+    /// What serves it.
+    pub targets: Vec<TargetSeed>,
+}
+
+/// A provider's model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSeed {
+    /// The provider's id.
+    pub provider: String,
+    /// Its model; the caller's name when not set.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Share of the calls.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Targets of a lower priority are tried only after all of the higher ones.
+    #[serde(default)]
+    pub priority: u32,
+}
+
+/// An API key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySeed {
+    /// Its public name, in events and tables.
+    pub id: String,
+    /// The key itself: `env:NAME`, `file:PATH`. Kept only as its SHA-256.
+    #[serde(default)]
+    pub secret: Option<SecretRef>,
+    /// SHA-256 of the key, 64 hex digits, instead of the secret.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Who pays.
+    #[serde(default = "default_name")]
+    pub account: String,
+    /// What the key belongs to.
+    #[serde(default = "default_name")]
+    pub project: String,
+    /// Models that the key may use; all when empty. A trailing `*` stands for any ending.
+    #[serde(default)]
+    pub models: Vec<String>,
+}
+
+/// An account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSeed {
+    /// Its id.
+    pub id: String,
+    /// How it pays.
+    #[serde(default)]
+    pub kind: AccountKind,
+    /// USD granted once, when the account is first seen.
+    #[serde(default)]
+    pub grant: Option<String>,
+}
+
+/// How an account pays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Afterwards, without limit.
+    #[default]
+    Metered,
+    /// Before: a spent account gets 402.
+    Prepaid,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+fn default_name() -> String {
+    "default".into()
+}

@@ -1,0 +1,101 @@
+//! The only place with status codes: errors as answers, in the dialect's own shape.
+
+use axum::body::Body;
+use http::{HeaderName, HeaderValue, Response, header};
+use schemas::ids::CallId;
+use serde_json::json;
+
+use crate::error::{Error, Fault, Kind};
+
+/// The call's id.
+pub const CALL: HeaderName = HeaderName::from_static("x-hub-call");
+/// The stable code of an error.
+const CODE: HeaderName = HeaderName::from_static("x-hub-error");
+/// Who failed.
+const FAULT: HeaderName = HeaderName::from_static("x-hub-fault");
+
+/// The HTTP status of each kind.
+pub const fn status(kind: Kind) -> u16 {
+    match kind {
+        Kind::MalformedBody
+        | Kind::InvalidField
+        | Kind::UnsupportedField
+        | Kind::MissingField
+        | Kind::ProviderRefused => 400,
+        Kind::MissingKey | Kind::InvalidKey => 401,
+        Kind::NoCredit => 402,
+        Kind::Forbidden | Kind::NoPrice => 403,
+        Kind::UnknownModel | Kind::UnknownRoute => 404,
+        Kind::Method => 405,
+        Kind::BodyTimeout => 408,
+        Kind::BodyTooLarge => 413,
+        Kind::ContentType => 415,
+        Kind::ProviderBusy => 429,
+        Kind::Internal => 500,
+        Kind::ProviderFailed | Kind::Truncated => 502,
+        Kind::OutboxFull | Kind::NotReady => 503,
+        Kind::ProviderTimeout => 504,
+    }
+}
+
+/// OpenAI's `error.type` of each kind.
+const fn openai_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::MissingKey | Kind::InvalidKey => "authentication_error",
+        Kind::Forbidden => "permission_error",
+        Kind::NoCredit => "insufficient_quota",
+        Kind::ProviderBusy => "rate_limit_error",
+        _ => match kind.fault() {
+            Fault::Caller => "invalid_request_error",
+            Fault::Provider => "upstream_error",
+            Fault::Us => "server_error",
+        },
+    }
+}
+
+/// The error object of OpenAI's dialect: also what is sent in a broken stream.
+pub fn openai_body(error: &Error) -> serde_json::Value {
+    json!({"error": {
+        "message": error.message,
+        "type": openai_type(error.kind),
+        "param": error.field,
+        "code": error.kind.code(),
+    }})
+}
+
+/// The whole answer, in OpenAI's shape.
+pub fn openai_response(error: &Error, call: Option<CallId>) -> Response<Body> {
+    let passed = error.passed.as_deref();
+    let mut response = match passed {
+        Some(passed) => Response::new(Body::from(passed.body.clone())),
+        None => Response::new(Body::from(openai_body(error).to_string())),
+    };
+    let code = passed.map_or_else(|| status(error.kind), |passed| passed.status);
+    *response.status_mut() =
+        http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let json = HeaderValue::from_static("application/json");
+    let content_type = passed.and_then(|passed| passed.content_type.clone()).unwrap_or(json);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(CODE, HeaderValue::from_static(error.kind.code()));
+    let fault = match error.kind.fault() {
+        Fault::Caller => "caller",
+        Fault::Provider => "provider",
+        Fault::Us => "hub",
+    };
+    headers.insert(FAULT, HeaderValue::from_static(fault));
+    if let Some(value) = call.and_then(|call| HeaderValue::from_str(&call.to_string()).ok()) {
+        headers.insert(CALL, value);
+    }
+    if let Some(wait) = error.retry_after {
+        // whole seconds, rounded up: a caller who waits as told is never too early
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    match error.kind.fault() {
+        Fault::Caller => tracing::debug!(code = error.kind.code(), field = ?error.field, "refused"),
+        Fault::Provider => tracing::debug!(code = error.kind.code(), "provider failed"),
+        Fault::Us => tracing::error!(code = error.kind.code(), %error, "failed"),
+    }
+    response
+}

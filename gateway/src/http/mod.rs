@@ -1,0 +1,68 @@
+//! The only axum in the gateway: routes, bounds and the shape of answers.
+
+mod body;
+pub mod error;
+mod fields;
+mod models;
+pub mod openai;
+mod operator;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::routing::{get, post};
+use http::Response;
+
+pub use body::read as read_body;
+
+use crate::Gateway;
+use crate::call::Dialect;
+use crate::error::{Error, Kind};
+use crate::serve::serve;
+
+/// What callers see.
+#[rustfmt::skip]
+pub fn routes(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(chat))
+        .route("/v1/embeddings",       post(embeddings))
+        .route("/v1/models",           get(models::list))
+        .route("/v1/models/{*model}",  get(models::one))
+        .route("/healthz",             get(operator::healthz))
+        .route("/readyz",              get(operator::readyz))
+        .fallback(unknown)
+        .method_not_allowed_fallback(method)
+        .with_state(gateway)
+}
+
+/// What operators see, on a listener of its own.
+#[rustfmt::skip]
+pub fn operator_routes(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/healthz", get(operator::healthz))
+        .route("/readyz",  get(operator::readyz))
+        .route("/metrics", get(operator::metrics))
+        .fallback(unknown)
+        .with_state(gateway)
+}
+
+async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    serve(&gateway, Dialect::OpenAiChat, request).await
+}
+
+async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    serve(&gateway, Dialect::OpenAiEmbeddings, request).await
+}
+
+async fn unknown(request: Request) -> Response<Body> {
+    let path: String = request.uri().path().chars().take(100).collect();
+    let message = format!("there is no {path:?} here; try /v1/chat/completions, /v1/embeddings or /v1/models");
+    error::openai_response(&Error::new(Kind::UnknownRoute, message), None)
+}
+
+async fn method(request: Request) -> Response<Body> {
+    let message = format!("{} is not allowed on {:?}", request.method(), request.uri().path());
+    error::openai_response(&Error::new(Kind::Method, message), None)
+}

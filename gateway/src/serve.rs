@@ -1,0 +1,45 @@
+//! The straight line: the way of one call, from bytes in to bytes out.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::Response;
+use schemas::ids::CallId;
+
+use crate::call::Dialect;
+use crate::error::Error;
+use crate::http::{error::openai_response, read_body};
+use crate::{Gateway, admission, auth, routing, streaming, upstream};
+
+/// Serves one call. Whatever happens after `admit`, exactly one usage event is settled: by the
+/// attempt loop when no target answers, by the relayed body when it ends or is dropped.
+pub async fn serve(gateway: &Arc<Gateway>, dialect: Dialect, request: Request) -> Response<Body> {
+    let id = gateway.new_call();
+    match straight_line(gateway, id, dialect, request).await {
+        Ok(response) => response,
+        Err(error) => openai_response(&error, Some(id)),
+    }
+}
+
+async fn straight_line(
+    gateway: &Arc<Gateway>,
+    id: CallId,
+    dialect: Dialect,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    gateway.check_ready()?;
+    let (head, body) = request.into_parts();
+    let limits = &gateway.limits;
+
+    let snapshot = gateway.snapshot.load_full();
+    let key = auth::authenticate(&head.headers, &snapshot)?;
+    let bytes = read_body(&head.headers, body, limits.body, limits.body_time).await?;
+    let mut call = dialect.parse(&head.headers, bytes)?;
+    auth::authorize(&key, &call)?;
+    let health = gateway.health.load();
+    let mut plan = routing::plan(&call.model, &snapshot, &health, gateway.clock.now(), id.seed())?;
+    let ticket = admission::admit(gateway, id, &snapshot, &key, &mut call, &mut plan)?;
+    let exchange = upstream::attempt(&gateway.upstream, call, plan, ticket).await?;
+    Ok(streaming::relay(exchange))
+}
