@@ -2,5 +2,6 @@
 //! It knows topics (from `schemas`) but no product words.
 
 pub mod clock;
+pub mod config;
 pub mod log;
 pub mod task;
