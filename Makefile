@@ -1,0 +1,37 @@
+# The two commands of the README are `make run` and `make test`; both set up what they need.
+SHELL := /bin/bash
+CACHE ?= $(or $(HUB_CACHE),$(CURDIR)/target/cache)
+TARGET ?= $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
+export HUB_CACHE := $(CACHE)
+export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
+
+.PHONY: run test build clickhouse chaos bench replay fmt lint tools help
+
+help: ## Lists the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: tools build clickhouse ## Builds the hub and serves on 127.0.0.1:8787
+	@exec $(TARGET)/release/hub serve
+
+build: tools
+	@echo "building the hub (the first time takes some minutes)"
+	@cargo build --release --locked -p hub --bin hub
+
+clickhouse: ## Fetches the embedded ClickHouse engine (libchdb, pinned)
+	@infra/deploy/clickhouse/install "$(CACHE)/chdb"
+
+test: tools ## Checks everything: format, lints, unit, contract, end to end, a short chaos run
+	@tests/run
+
+chaos: tools clickhouse ## Kills every part at random under load and compares with the oracle
+	@tests/chaos/run
+
+bench: tools clickhouse ## Measures the hub beside nginx and the bare upstream; writes tests/BENCHMARKS.md
+	@tests/bench/run
+
+lint: ## Format and lints only
+	@cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings
+
+tools:
+	@infra/deploy/tools cargo npm gcc

@@ -1,0 +1,178 @@
+//! The settings of a hub process: one TOML file and the `HUB_` environment.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use gateway::config::{
+    AccountSeed, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced, UpstreamConfig,
+};
+use runtime::config::Time;
+use runtime::secret::SecretRef;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
+/// seed; the rest are settings of this process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where callers connect. Loopback unless told otherwise.
+    pub listen: String,
+    /// Where operators find `/metrics`, `/healthz` and `/readyz`.
+    pub admin_listen: String,
+    /// The data folder: log, outbox, ClickHouse, secrets.
+    pub data: PathBuf,
+    /// The log.
+    pub log: LogConfig,
+    /// ClickHouse, embedded or elsewhere.
+    pub clickhouse: ClickhouseConfig,
+    /// Logs, metrics and traces.
+    pub telemetry: TelemetryConfig,
+    /// The writer of ClickHouse's tables.
+    pub sink: SinkConfig,
+    /// Bounds on what a caller may send and how long it may take.
+    pub limits: Limits,
+    /// The outbox between the request path and the log.
+    pub outbox: OutboxConfig,
+    /// How providers are reached.
+    pub upstream: UpstreamConfig,
+    /// What happens to calls of metered accounts for models without a price.
+    pub unpriced: Unpriced,
+    /// More OpenAI-compatible vendors, in the shape of the shipped `gateway/providers.toml`.
+    pub vendors_file: Option<PathBuf>,
+    /// A price list in the shape of the shipped `schemas/catalogue.csv`; its models replace
+    /// shipped ones.
+    pub prices_file: Option<PathBuf>,
+    /// Providers beside those that the environment names.
+    pub providers: Vec<ProviderSeed>,
+    /// Models by the name that callers use, beside those of the price lists.
+    pub models: Vec<ModelSeed>,
+    /// API keys beside the one that is made at first start.
+    pub keys: Vec<KeySeed>,
+    /// Accounts; a key's account that is not listed is metered.
+    pub accounts: Vec<AccountSeed>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8787".into(),
+            admin_listen: "127.0.0.1:8788".into(),
+            data: "data".into(),
+            log: LogConfig::default(),
+            clickhouse: ClickhouseConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            sink: SinkConfig::default(),
+            limits: Limits::default(),
+            outbox: OutboxConfig::default(),
+            upstream: UpstreamConfig::default(),
+            unpriced: Unpriced::default(),
+            vendors_file: None,
+            prices_file: None,
+            providers: Vec::new(),
+            models: Vec::new(),
+            keys: Vec::new(),
+            accounts: Vec::new(),
+        }
+    }
+}
+
+/// The log.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Partitions of each partitioned topic. Fixed when the log is made.
+    pub partitions: u32,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { partitions: 4 }
+    }
+}
+
+/// ClickHouse, embedded or elsewhere.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClickhouseConfig {
+    /// Where the embedded engine listens.
+    pub listen: String,
+    /// The embedded engine's library, `libchdb.so`.
+    pub library: Option<PathBuf>,
+    /// Address of a ClickHouse server to use instead of the embedded engine.
+    pub url: Option<String>,
+    /// Its user.
+    pub user: String,
+    /// Its password.
+    pub password: Option<SecretRef>,
+}
+
+impl Default for ClickhouseConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8123".into(),
+            library: None,
+            url: None,
+            user: "hub".into(),
+            password: None,
+        }
+    }
+}
+
+/// Logs, metrics and traces.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// `pretty` or `json`.
+    pub format: LogFormat,
+    /// What is logged, such as `info` or `gateway=debug,info`.
+    pub filter: String,
+    /// OTLP over HTTP, such as `http://127.0.0.1:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` when not set.
+    pub otlp_endpoint: Option<String>,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Pretty, filter: "info".into(), otlp_endpoint: None }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+/// The writer of ClickHouse's tables.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SinkConfig {
+    /// A batch is written when it has this many rows …
+    pub rows: usize,
+    /// … or its first row has waited this long.
+    pub age: Time,
+}
+
+impl Default for SinkConfig {
+    fn default() -> Self {
+        Self { rows: 50_000, age: Time::from_millis(500) }
+    }
+}
+
+/// Variables that belong to the project's scripts, not to the configuration.
+const IGNORED: &[&str] = &["HUB_CONFIG", "HUB_CACHE"];
+
+/// The environment, read once.
+pub type Environment = HashMap<String, String>;
+
+/// Reads the file, if one is named, and the environment over it.
+///
+/// # Errors
+/// Names the field and what would be right.
+pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, runtime::config::Error> {
+    let variables = environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+    runtime::config::load(file, variables, IGNORED)
+}
