@@ -12,6 +12,8 @@
 //! - a position kept elsewhere is kept with the [`LogId`] of its topic: a topic that was made anew
 //!   has another id, and a reader that meets another id or stands past the end stops and says so.
 
+#[cfg(feature = "test-util")]
+pub mod contract;
 pub mod local;
 
 use std::collections::BTreeMap;

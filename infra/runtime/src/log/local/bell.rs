@@ -27,8 +27,13 @@ pub(super) struct Bell(File);
 impl Bell {
     pub(super) fn open(log: &Path) -> Result<Self> {
         let path = bell_path(log);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        file.map(Self).map_err(|error| unavailable("cannot open", &path, &error))
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        file.map(Self)
+            .map_err(|error| unavailable("cannot open", &path, &error))
     }
 
     /// Tells everybody to look.

@@ -40,7 +40,13 @@ pub(super) struct Builder {
 impl Builder {
     /// A block whose range of offsets begins with `first`.
     pub(super) fn new(first: Offset) -> Self {
-        Self { first, next: first, at: Micros(0), records: 0, body: vec![0; CRC_BYTES] }
+        Self {
+            first,
+            next: first,
+            at: Micros(0),
+            records: 0,
+            body: vec![0; CRC_BYTES],
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -132,7 +138,10 @@ fn checksum(part: u32, first: Offset, next: Offset, body: &[u8]) -> u32 {
 impl Block {
     /// Whether the body is what was written for this row.
     pub(super) fn intact(&self, part: u32) -> bool {
-        let stored = self.body.first_chunk::<CRC_BYTES>().map(|crc| u32::from_le_bytes(*crc));
+        let stored = self
+            .body
+            .first_chunk::<CRC_BYTES>()
+            .map(|crc| u32::from_le_bytes(*crc));
         stored == Some(checksum(part, self.first, self.next, &self.body))
     }
 }
@@ -173,7 +182,9 @@ impl Cursor {
     /// The next record at or after `from`.
     pub(super) fn next(&mut self, from: Offset) -> Result<Option<Record>, Torn> {
         while self.place < self.body.len() {
-            let torn = Torn { offset: self.offset };
+            let torn = Torn {
+                offset: self.offset,
+            };
             match self.read(from) {
                 None => return Err(torn),
                 Some(None) => {}
@@ -184,7 +195,10 @@ impl Cursor {
     }
 
     /// Reads one record; the inner `None` is one before `from`.
-    #[expect(clippy::option_option, reason = "torn, skipped and read are three things")]
+    #[expect(
+        clippy::option_option,
+        reason = "torn, skipped and read are three things"
+    )]
     fn read(&mut self, from: Offset) -> Option<Option<Record>> {
         let offset = self.offset.checked_add(self.take()?)?;
         let at = Micros(self.at.0.wrapping_add(unzigzag(self.take()?)));
@@ -199,7 +213,9 @@ impl Cursor {
         for _ in 0..count {
             let (name, value) = (self.span()?, self.span()?);
             if wanted {
-                let name = std::str::from_utf8(self.body.get(name.0..name.1)?).ok()?.to_owned();
+                let name = std::str::from_utf8(self.body.get(name.0..name.1)?)
+                    .ok()?
+                    .to_owned();
                 headers.push((name, self.body.slice(value.0..value.1)));
             }
         }

@@ -80,7 +80,12 @@ impl LogFile {
         if fresh {
             sync_folder(path)?;
         }
-        Ok(Self { inode: inode(path)?, path: path.to_owned(), busy, topics })
+        Ok(Self {
+            inode: inode(path)?,
+            path: path.to_owned(),
+            busy,
+            topics,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -88,7 +93,9 @@ impl LogFile {
     }
 
     pub(super) fn made(&self, topic: Topic) -> Option<&Made> {
-        self.topics.get(topic as usize).filter(|made| made.topic == topic)
+        self.topics
+            .get(topic as usize)
+            .filter(|made| made.topic == topic)
     }
 
     /// The row in `part` of a partition.
@@ -96,7 +103,10 @@ impl LogFile {
         let made = self.made(at.topic);
         match made.filter(|made| at.partition < made.partitions) {
             Some(made) => Ok(made.base + at.partition),
-            None => Err(Error::NoPartition(at, made.map_or(0, |made| made.partitions))),
+            None => Err(Error::NoPartition(
+                at,
+                made.map_or(0, |made| made.partitions),
+            )),
         }
     }
 
@@ -153,7 +163,11 @@ pub(super) fn bell_path(path: &Path) -> PathBuf {
 fn lock(path: &Path) -> Result<File> {
     let bell = bell_path(path);
     let open = || {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&bell)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&bell)?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
         Ok::<_, std::io::Error>(file)
     };
@@ -162,13 +176,13 @@ fn lock(path: &Path) -> Result<File> {
 
 fn connect(path: &Path, busy: Duration, extra: OpenFlags) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
-    let conn = Connection::open_with_flags(path, flags).map_err(|error| {
-        Error::Unavailable(format!("cannot open {}: {error}", path.display()))
-    })?;
+    let conn = Connection::open_with_flags(path, flags)
+        .map_err(|error| Error::Unavailable(format!("cannot open {}: {error}", path.display())))?;
     conn.busy_timeout(busy).map_err(sqlite)?;
     conn.set_prepared_statement_cache_capacity(32);
     // page_size counts only while the file is made
-    conn.execute_batch("PRAGMA page_size=8192").map_err(sqlite)?;
+    conn.execute_batch("PRAGMA page_size=8192")
+        .map_err(sqlite)?;
     let mode: String = conn
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
         .map_err(sqlite)?;
@@ -187,21 +201,32 @@ fn connect(path: &Path, busy: Duration, extra: OpenFlags) -> Result<Connection> 
 }
 
 fn make(conn: &mut Connection, wanted: u32) -> Result<Vec<Made>> {
-    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    let tx = conn
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sqlite)?;
     let number = |name| tx.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    match (number("application_id").map_err(sqlite)?, number("user_version").map_err(sqlite)?) {
+    match (
+        number("application_id").map_err(sqlite)?,
+        number("user_version").map_err(sqlite)?,
+    ) {
         (APPLICATION, LAYOUT) => {}
         (0, 0) if empty(&tx)? => {
             tx.execute_batch(TABLES).map_err(sqlite)?;
-            tx.pragma_update(None, "application_id", APPLICATION).map_err(sqlite)?;
-            tx.pragma_update(None, "user_version", LAYOUT).map_err(sqlite)?;
+            tx.pragma_update(None, "application_id", APPLICATION)
+                .map_err(sqlite)?;
+            tx.pragma_update(None, "user_version", LAYOUT)
+                .map_err(sqlite)?;
         }
         (APPLICATION, layout) => {
             return Err(Error::Damaged(format!(
                 "layout {layout} is not known; this version reads layout {LAYOUT}"
             )));
         }
-        _ => return Err(Error::Damaged("the file belongs to another application".to_owned())),
+        _ => {
+            return Err(Error::Damaged(
+                "the file belongs to another application".to_owned(),
+            ));
+        }
     }
     let mut topics = Vec::with_capacity(Topic::ALL.len());
     for topic in Topic::ALL {
@@ -211,7 +236,11 @@ fn make(conn: &mut Connection, wanted: u32) -> Result<Vec<Made>> {
             None => make_topic(&tx, topic, wanted)?,
         };
         if made.partitions != wanted {
-            return Err(Error::Partitions { topic, found: made.partitions, wanted });
+            return Err(Error::Partitions {
+                topic,
+                found: made.partitions,
+                wanted,
+            });
         }
         topics.push(made);
     }
@@ -221,7 +250,10 @@ fn make(conn: &mut Connection, wanted: u32) -> Result<Vec<Made>> {
 }
 
 fn empty(conn: &Connection) -> Result<bool> {
-    conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0)).map_err(sqlite)
+    conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| {
+        row.get(0)
+    })
+    .map_err(sqlite)
 }
 
 fn find(conn: &Connection, topic: Topic) -> Result<Option<Made>> {
@@ -243,8 +275,7 @@ fn find(conn: &Connection, topic: Topic) -> Result<Option<Made>> {
 
 fn make_topic(conn: &Connection, topic: Topic, partitions: u32) -> Result<Made> {
     let make = || {
-        let base: u32 =
-            conn.query_row("SELECT max(id) + 1 FROM part", (), |row| row.get(0))?;
+        let base: u32 = conn.query_row("SELECT max(id) + 1 FROM part", (), |row| row.get(0))?;
         for part in base..base + partitions {
             conn.execute("INSERT INTO part VALUES (?1, 0, 0, 0, 0, 0)", [part])?;
         }

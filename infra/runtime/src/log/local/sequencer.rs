@@ -46,15 +46,20 @@ impl Sequencer {
         let bell = Bell::open(file.path())?;
         let conn = Some(file.connect()?);
         let (ends, generation, written) = (Vec::new(), None, 0);
-        Ok(Self { file, clock, bell, published, conn, ends, generation, written })
+        Ok(Self {
+            file,
+            clock,
+            bell,
+            published,
+            conn,
+            ends,
+            generation,
+            written,
+        })
     }
 
     /// Does the jobs in one transaction. Their answers are right only if this returns `Ok`.
-    pub(super) fn commit(
-        &mut self,
-        group: &mut Vec<Job>,
-        answers: &mut Vec<Answer>,
-    ) -> Result<()> {
+    pub(super) fn commit(&mut self, group: &mut Vec<Job>, answers: &mut Vec<Answer>) -> Result<()> {
         let generation = self.generation.take();
         let mut conn = self.take_connection()?;
         let known = self.transact(&mut conn, generation, group, answers)?;
@@ -70,7 +75,9 @@ impl Sequencer {
         group: &mut Vec<Job>,
         answers: &mut Vec<Answer>,
     ) -> Result<u64> {
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let tx = conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(sqlite)?;
         let generation = read_generation(&tx)?;
         let others = known != Some(generation);
         if others {
@@ -112,7 +119,12 @@ impl Sequencer {
                 *dirty |= !records.is_empty();
                 Answer::Offsets(reply, Ok(self.append(staged, records)?))
             }
-            Job::Commit { id, epoch, step, reply } => match writer::owned(tx, &id, epoch) {
+            Job::Commit {
+                id,
+                epoch,
+                step,
+                reply,
+            } => match writer::owned(tx, &id, epoch) {
                 Err(fenced @ Error::Fenced(_)) => Answer::Offsets(reply, Err(fenced)),
                 Err(error) => return Err(error),
                 Ok(()) => {
@@ -173,7 +185,9 @@ impl Sequencer {
 
     /// Moves the WAL into the file when enough was written.
     pub(super) fn checkpoint_if_due(&mut self) {
-        if self.written >= CHECKPOINT_BYTES && let Err(error) = self.checkpoint() {
+        if self.written >= CHECKPOINT_BYTES
+            && let Err(error) = self.checkpoint()
+        {
             tracing::warn!(%error, "the log could not be checkpointed");
         }
     }

@@ -22,7 +22,11 @@ pub(super) enum Task {
     /// Remove the oldest blocks.
     Retain { before: Micros },
     /// Remove superseded records from the blocks from this offset on; `kept` were left so far.
-    Compact { from: Offset, before: Micros, kept: u64 },
+    Compact {
+        from: Offset,
+        before: Micros,
+        kept: u64,
+    },
 }
 
 /// What a piece did.
@@ -61,7 +65,9 @@ fn retain(conn: &Connection, part: u32, before: Micros) -> Result<Tidied> {
         })
         .and_then(|rows| rows.map_while(rusqlite::Result::transpose).collect())
         .map_err(sqlite)?;
-    let Some((last, start, _)) = old.last().copied() else { return Ok(Tidied::default()) };
+    let Some((last, start, _)) = old.last().copied() else {
+        return Ok(Tidied::default());
+    };
     conn.prepare_cached("DELETE FROM block WHERE id BETWEEN ?1 AND ?2")
         .and_then(|mut delete| delete.execute((ids.start(), last)))
         .map_err(sqlite)?;
@@ -90,7 +96,9 @@ pub(super) fn due(conn: &Connection, part: u32, before: Micros) -> Result<bool> 
         )
         .and_then(|mut query| {
             let ids = (block_id(part, cleaned), block_ids(part));
-            let (Ok(from), Ok(all)) = ids else { return Ok(0) };
+            let (Ok(from), Ok(all)) = ids else {
+                return Ok(0);
+            };
             query.query_row((from, all.end(), before.0), |row| row.get(0))
         })
         .map_err(sqlite)?;
@@ -117,7 +125,12 @@ fn compact(
     let records: u64 = old.iter().map(|block| u64::from(block.records)).sum();
     let left = survivors.len() as u64;
     let new = pack(part, first, next, &survivors);
-    let mut tidied = Tidied { removed: records - left, kept: left, next: Some(next), changed: false };
+    let mut tidied = Tidied {
+        removed: records - left,
+        kept: left,
+        next: Some(next),
+        changed: false,
+    };
     // small blocks are merged on the way
     if tidied.removed > 0 || new.len() * 2 <= old.len() {
         replace(conn, part, &old, &new)?;
@@ -136,7 +149,10 @@ fn finish(conn: &Connection, part: u32, cleaned: Offset, kept: u64) -> Result<Ti
     conn.prepare_cached("UPDATE part SET cleaned = ?2, kept = ?3 WHERE id = ?1")
         .and_then(|mut update| update.execute((part, cleaned, kept)))
         .map_err(sqlite)?;
-    Ok(Tidied { changed: true, ..Tidied::default() })
+    Ok(Tidied {
+        changed: true,
+        ..Tidied::default()
+    })
 }
 
 /// Old blocks from an offset on, and whether there are more.
@@ -152,8 +168,9 @@ fn old_blocks(
              WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
         )
         .map_err(sqlite)?;
-    let mut rows =
-        query.query((block_id(part, from)?, block_ids(part)?.end())).map_err(sqlite)?;
+    let mut rows = query
+        .query((block_id(part, from)?, block_ids(part)?.end()))
+        .map_err(sqlite)?;
     let mut blocks = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next().map_err(sqlite)? {
@@ -217,9 +234,13 @@ fn pack(part: u32, first: Offset, next: Offset, records: &[Record]) -> Vec<Block
 }
 
 fn replace(conn: &Connection, part: u32, old: &[Block], new: &[Block]) -> Result<()> {
-    let mut delete = conn.prepare_cached("DELETE FROM block WHERE id = ?1").map_err(sqlite)?;
+    let mut delete = conn
+        .prepare_cached("DELETE FROM block WHERE id = ?1")
+        .map_err(sqlite)?;
     for block in old {
-        delete.execute([block_id(part, block.first)?]).map_err(sqlite)?;
+        delete
+            .execute([block_id(part, block.first)?])
+            .map_err(sqlite)?;
     }
     new.iter().try_for_each(|block| insert(conn, part, block))
 }
