@@ -1,1 +1,4 @@
-//! TODO
+//! The system from outside: a provider that does what it is told to and remembers what it saw,
+//! programs that put load on a hub, measure it and kill it, and tests over all of it.
+
+pub mod fake_provider;
