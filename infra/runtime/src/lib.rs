@@ -3,5 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod lock;
 pub mod log;
+pub mod secret;
 pub mod task;
