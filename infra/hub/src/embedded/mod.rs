@@ -1,0 +1,3 @@
+//! What Hub brings along so that one machine needs nothing else installed.
+
+pub mod clickhouse;
