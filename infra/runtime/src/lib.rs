@@ -7,3 +7,4 @@ pub mod lock;
 pub mod log;
 pub mod secret;
 pub mod task;
+pub mod telemetry;
