@@ -10,7 +10,7 @@ use runtime::task::{self, CancellationToken};
 use tokio::time::Instant;
 
 use super::source::{Input, wait_any};
-use super::{Error, Fold as _, Folding, Held, Loaded, Phase, Processor, Remedy, Taken};
+use super::{Error, Folding, Held, Loaded, Phase, Processor, Remedy, Taken};
 use super::{ids, output};
 use crate::Deps;
 

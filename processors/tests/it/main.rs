@@ -1,0 +1,5 @@
+//! Processors on a real local log.
+
+mod billing;
+mod flaky;
+mod rig;

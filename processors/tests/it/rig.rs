@@ -1,0 +1,311 @@
+//! A local log in a temporary folder, and events to put into it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use processors::pipeline::Board;
+use processors::{Deps, Share};
+use runtime::clock::{Clock, Micros};
+use runtime::log::local::{LocalLog, Options};
+use runtime::log::{Header, Limit, Log, NewRecord, Outgoing, Record};
+use runtime::task::CancellationToken;
+use schemas::event::{
+    Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, Usage,
+};
+use schemas::ids::{CallId, Origin};
+use schemas::partition::partition_of;
+use schemas::price::{self, PriceBook};
+use schemas::topics::{Topic, TopicPartition};
+use schemas::wire::{Codec, Event};
+
+/// Noon of 2026-01-15.
+pub const START: Micros = Micros(1_768_478_400_000_000);
+
+pub struct Rig {
+    pub deps: Deps,
+    pub codec: Codec,
+    pub clock: Clock,
+    pub log: Arc<dyn Log>,
+    pub folder: tempfile::TempDir,
+}
+
+impl Rig {
+    pub fn new(partitions: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(START);
+        let options = Options::new(partitions, clock.clone());
+        let log = LocalLog::open(&folder.path().join("hub.sqlite"), options).unwrap();
+        Self::on(log, clock, folder)
+    }
+
+    pub fn on(log: Arc<dyn Log>, clock: Clock, folder: tempfile::TempDir) -> Self {
+        let deps = Deps {
+            log: Arc::clone(&log),
+            codec: Codec::fixed(),
+            clock: clock.clone(),
+            board: Board::new(),
+            share: Share::ALL,
+        };
+        Self {
+            deps,
+            codec: Codec::fixed(),
+            clock,
+            log,
+            folder,
+        }
+    }
+
+    pub fn partition(&self, account: &str) -> u32 {
+        partition_of(account.as_bytes(), self.log.partitions(Topic::Usage))
+    }
+
+    pub fn usage_record(&self, usage: &Usage) -> Outgoing {
+        let headers = headers(usage.origin, usage.seq, usage.account.as_str(), usage.call);
+        let value = Some(self.codec.to_vec(usage).unwrap().into());
+        let key = Bytes::copy_from_slice(usage.account.as_str().as_bytes());
+        let to = Topic::Usage.at(self.partition(usage.account.as_str()));
+        Outgoing {
+            to,
+            record: NewRecord {
+                key,
+                value,
+                headers,
+            },
+        }
+    }
+
+    pub fn credit_record(&self, credit: &Credit) -> Outgoing {
+        let to = Topic::Credits.at(self.partition(credit.account.as_str()));
+        self.record(to, credit.account.as_str(), credit)
+    }
+
+    pub fn record<E: Event>(&self, to: TopicPartition, key: &str, event: &E) -> Outgoing {
+        let value = Some(self.codec.to_vec(event).unwrap().into());
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        Outgoing {
+            to,
+            record: NewRecord {
+                key,
+                value,
+                headers: Vec::new(),
+            },
+        }
+    }
+
+    pub fn book_record(&self, book: &PriceBook) -> Outgoing {
+        let control = Control {
+            kind: "price_book".to_owned(),
+            id: book.version().to_string(),
+            version: 1,
+            expected_version: None,
+            deleted: false,
+            body: book.to_json(),
+            actor: "test".to_owned(),
+            reason: None,
+        };
+        self.record(Topic::Control.at(0), &control.id.clone(), &control)
+    }
+
+    /// Everything in a partition.
+    pub async fn read(&self, at: TopicPartition) -> Vec<Record> {
+        let ends = self.log.ends(at).await.unwrap();
+        let mut reader = self.log.reader(at, ends.start).await.unwrap();
+        let (mut records, mut next) = (Vec::new(), ends.start);
+        while next < ends.end {
+            let limit = Limit {
+                records: 10_000,
+                bytes: 64 << 20,
+                wait: Duration::ZERO,
+            };
+            let page = reader.next(limit).await.unwrap();
+            next = page.next;
+            records.extend(page.records);
+        }
+        records
+    }
+
+    pub async fn events<E: Event>(&self, topic: Topic) -> Vec<E> {
+        let mut events = Vec::new();
+        for partition in 0..self.log.partitions(topic) {
+            for record in self.read(topic.at(partition)).await {
+                events.push(self.codec.decode(&record.value.unwrap()).unwrap());
+            }
+        }
+        events
+    }
+
+    /// The newest value of each key of a compacted topic.
+    pub async fn latest(&self, topic: Topic) -> BTreeMap<String, Bytes> {
+        let mut newest = BTreeMap::new();
+        for partition in 0..self.log.partitions(topic) {
+            for record in self.log.latest(topic.at(partition)).await.unwrap().records {
+                let key = String::from_utf8(record.key.to_vec()).unwrap();
+                newest.insert(key, record.value.unwrap());
+            }
+        }
+        newest
+    }
+
+    /// Waits until the board says what is wanted.
+    pub async fn until(&self, wanted: impl Fn(&[processors::Progress]) -> bool) {
+        let look = async {
+            while !wanted(&self.deps.board.read()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(30), look)
+            .await
+            .is_err()
+        {
+            panic!("not reached; the board says {:#?}", self.deps.board.read());
+        }
+    }
+
+    /// Waits until a processor's committed positions are at the ends of these topics.
+    pub async fn until_done(&self, processor: &str, topics: &[Topic]) {
+        let look = async {
+            'again: loop {
+                tokio::task::yield_now().await;
+                for topic in topics {
+                    for partition in 0..self.log.partitions(*topic) {
+                        let at = topic.at(partition);
+                        let end = self.log.ends(at).await.unwrap().end;
+                        if end > 0 && self.position(processor, at).await != Some(end) {
+                            continue 'again;
+                        }
+                    }
+                }
+                break;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), look)
+            .await
+            .is_err()
+        {
+            panic!("not reached; the board says {:#?}", self.deps.board.read());
+        }
+    }
+
+    async fn position(&self, processor: &str, at: TopicPartition) -> Option<u64> {
+        let key = format!("{processor}/position/{}", at.topic.name());
+        let state = self
+            .log
+            .latest(Topic::State.at(at.partition))
+            .await
+            .unwrap();
+        let record = state
+            .records
+            .into_iter()
+            .find(|record| record.key == key.as_bytes())?;
+        let state: schemas::event::State = self.codec.decode(&record.value?).unwrap();
+        u64::try_from(state.offset).ok()
+    }
+}
+
+/// Stops its tasks when dropped, as a kill would: at whatever await they stand.
+pub struct Running(Vec<tokio::task::JoinHandle<()>>, CancellationToken);
+
+impl Running {
+    pub fn billing(deps: &Deps) -> Self {
+        let token = CancellationToken::new();
+        let (deps, asked) = (deps.clone(), token.clone());
+        Self(
+            vec![runtime::task::spawn("billing", async move {
+                processors::billing::run(deps, asked).await;
+            })],
+            token,
+        )
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.1.cancel();
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+pub fn headers(origin: Origin, seq: i64, account: &str, call: CallId) -> Vec<Header> {
+    vec![
+        Header {
+            name: "origin",
+            value: Bytes::copy_from_slice(&origin.0),
+        },
+        Header {
+            name: "seq",
+            value: Bytes::copy_from_slice(&seq.to_be_bytes()),
+        },
+        Header {
+            name: "account",
+            value: Bytes::copy_from_slice(account.as_bytes()),
+        },
+        Header {
+            name: "call",
+            value: Bytes::copy_from_slice(&call.0),
+        },
+    ]
+}
+
+pub fn book() -> PriceBook {
+    price::shipped().unwrap()
+}
+
+/// 1,000 input and `output` output tokens of gpt-4o-mini: 0.00015 + 0.0000006 × output USD.
+pub fn usage(origin: u8, seq: i64, account: &str, output: i64) -> Usage {
+    let mut random = [origin; 10];
+    random[..8].copy_from_slice(&seq.to_be_bytes());
+    random[8] = account.bytes().fold(0, u8::wrapping_add);
+    Usage {
+        call: CallId::new(START.millis(), &random),
+        origin: Origin([origin; 16]),
+        seq,
+        account: account.into(),
+        project: "project".into(),
+        key: "key".into(),
+        user: None,
+        client: Some("test/1".into()),
+        tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
+        operation: Operation::Chat,
+        dialect: "openai.chat".into(),
+        streamed: seq % 2 == 0,
+        model: "gpt-4o-mini".into(),
+        outcome: Outcome::Completed,
+        error: None,
+        status: 200,
+        attempts: 1,
+        charges: vec![Charge {
+            provider: "openai".into(),
+            credential: "main".into(),
+            model: "gpt-4o-mini".into(),
+            quantities: vec![
+                Quantity {
+                    meter: Meter::Input,
+                    units: 1000,
+                },
+                Quantity {
+                    meter: Meter::Output,
+                    units: output,
+                },
+            ],
+            estimated: false,
+            reported_nano: None,
+        }],
+        price_version: book().version(),
+        admitted_at: START.0,
+        ttft_us: Some(100_000),
+        duration_us: 1_000_000,
+    }
+}
+
+pub fn grant(account: &str, command: &str, amount: &str) -> Credit {
+    Credit {
+        command: command.to_owned(),
+        account: account.into(),
+        kind: CreditKind::Grant,
+        amount: amount.parse().unwrap(),
+        actor: "test".to_owned(),
+        reason: None,
+    }
+}
