@@ -17,7 +17,6 @@ async fn retention_removes_whole_old_blocks_and_moves_the_start() {
     let clock = clock();
     let log = open(&folder.path().join("log.db"), &clock);
     let (at, kept) = (Topic::Limits.at(1), Topic::Ledger.at(1));
-    let mut slow = log.reader(at, 0).await.unwrap();
     for hour in 0..10 {
         let batch = |to| (0..5).map(move |n| record(to, "k", &format!("{hour} {n}")));
         log.append(batch(at).chain(batch(kept)).collect())
@@ -50,11 +49,6 @@ async fn retention_removes_whole_old_blocks_and_moves_the_start() {
         ),
         "{error}"
     );
-    // at the start of the process's memory of the newest the same holds for what is gone
-    slow.next(NOW)
-        .await
-        .map(|page| assert!(page.records.is_empty()))
-        .unwrap_err();
     assert_eq!(log.maintain().await.unwrap(), Maintained::default());
 
     // all of it may go; the offsets go on

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::topics::TopicPartition;
 
-use super::{Error, Header, Limit, Log, NewRecord, Offset, Outgoing, Reader, Record};
+use super::{Error, Header, Limit, Log, NewRecord, Offset, Outgoing, Record};
 
 pub use self::compacted::*;
 pub use self::fencing::*;

@@ -8,7 +8,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use notify::event::{AccessKind, AccessMode};
@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use crate::log::{Error, Result};
 
 use super::ends::Ends;
-use super::file::{LogFile, bell_path, unavailable};
+use super::file::{Inode, LogFile, bell_path, inode, unavailable};
 
 /// The side that rings.
 #[derive(Debug)]
@@ -34,6 +34,12 @@ impl Bell {
             .open(&path);
         file.map(Self)
             .map_err(|error| unavailable("cannot open", &path, &error))
+    }
+
+    /// Which file it is that is rung and watched.
+    fn inode(&self, path: &Path) -> Result<Inode> {
+        let meta = self.0.metadata().map_err(|error| unavailable("cannot read", path, &error))?;
+        Ok(Inode::of(&meta))
     }
 
     /// Tells everybody to look.
@@ -52,32 +58,47 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Listens from now on, and reads once what was committed before.
-    pub(super) fn start(log: &LogFile, ends: Arc<Ends>) -> Result<Self> {
-        let conn = log.connect()?;
+    pub(super) fn start(log: &Arc<LogFile>, bell: &Bell, ends: Arc<Ends>) -> Result<Self> {
         let first = log.connect()?;
-        let heard = Arc::clone(&ends);
-        let mut watcher = notify::recommended_watcher(move |event| hear(&event, &conn, &heard))
+        let path = bell_path(log.path());
+        let mut ear = Ear {
+            conn: log.connect()?,
+            ends: Arc::clone(&ends),
+            log: Arc::clone(log),
+            inode: bell.inode(&path)?,
+            path: path.clone(),
+        };
+        let mut watcher = notify::recommended_watcher(move |event| ear.hear(&event))
             .map_err(|error| refused(&error))?;
-        watcher
-            .watch(&bell_path(log.path()), RecursiveMode::NonRecursive)
-            .map_err(|error| refused(&error))?;
+        watcher.watch(&path, RecursiveMode::NonRecursive).map_err(|error| refused(&error))?;
         ends.refresh(&first)?;
         Ok(Self { _watcher: watcher })
     }
 }
 
-fn hear(event: &notify::Result<notify::Event>, conn: &Connection, ends: &Ends) {
-    let rung = match event {
-        Ok(event) => match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-            EventKind::Access(_) => false,
-            // an overflown queue and what is not known count as rung
-            _ => true,
-        },
-        Err(_) => true,
-    };
-    if rung && let Err(error) = ends.refresh(conn) {
-        tracing::warn!(%error, "what other processes appended is seen late");
+/// What the watching thread has.
+#[derive(Debug)]
+struct Ear {
+    conn: Connection,
+    ends: Arc<Ends>,
+    log: Arc<LogFile>,
+    path: PathBuf,
+    inode: Inode,
+}
+
+impl Ear {
+    fn hear(&mut self, event: &notify::Result<notify::Event>) {
+        let kind = event.as_ref().map_or(EventKind::Any, |event| event.kind);
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        // that somebody opened the bell says nothing; what is not known counts as rung
+        if kind.is_access() && kind != closed {
+            return;
+        }
+        if self.log.check().is_err() || inode(&self.path).ok() != Some(self.inode) {
+            self.ends.lose();
+        } else if let Err(error) = self.ends.refresh(&self.conn) {
+            tracing::warn!(%error, "what other processes appended is seen late");
+        }
     }
 }
 

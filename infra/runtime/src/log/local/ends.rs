@@ -1,11 +1,11 @@
 //! What this process knows of where each partition ends, and who waits for more.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::log::{Offset, Result};
+use crate::log::{Error, Offset, Result};
 
 use super::file::sqlite;
 
@@ -13,6 +13,7 @@ use super::file::sqlite;
 #[derive(Debug)]
 pub(super) struct Ends {
     generation: AtomicU64,
+    lost: AtomicBool,
     parts: Vec<watch::Sender<Offset>>,
 }
 
@@ -21,6 +22,7 @@ impl Ends {
     pub(super) fn new(parts: u32) -> Self {
         Self {
             generation: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
             parts: (0..parts).map(|_| watch::Sender::new(0)).collect(),
         }
     }
@@ -39,6 +41,25 @@ impl Ends {
                 rises
             });
         }
+    }
+
+    /// The file is no longer there for others: nobody should wait for it.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+        self.parts.iter().for_each(|part| part.send_modify(|_| {}));
+    }
+
+    pub(super) fn lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Refuses when the file is lost.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.lost() {
+            let what = "the log was removed or replaced while it was open; open it again";
+            return Err(Error::Unavailable(what.to_owned()));
+        }
+        Ok(())
     }
 
     /// Everything up to this generation has been recorded.

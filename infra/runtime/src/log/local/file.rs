@@ -55,11 +55,21 @@ pub(super) struct Made {
     pub(super) partitions: u32,
 }
 
+/// Device and number of a file. It stays the same as long as the file is open somewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Inode(u64, u64);
+
+impl Inode {
+    pub(super) fn of(meta: &fs::Metadata) -> Self {
+        Self(meta.dev(), meta.ino())
+    }
+}
+
 /// The file of a log: what it is called, which file that was, and which topics it has.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
-    inode: (u64, u64),
+    inode: Inode,
     busy: Duration,
     topics: Vec<Made>,
 }
@@ -290,9 +300,11 @@ fn make_topic(conn: &Connection, topic: Topic, partitions: u32) -> Result<Made> 
     find(conn, topic)?.ok_or_else(|| Error::Damaged(format!("topic {topic} is missing")))
 }
 
-fn inode(path: &Path) -> Result<(u64, u64)> {
+/// Which file a name stands for. Only by name: opening the log's file beside SQLite and closing it
+/// again would drop SQLite's locks.
+pub(super) fn inode(path: &Path) -> Result<Inode> {
     let meta = fs::metadata(path).map_err(|error| unavailable("cannot find", path, &error))?;
-    Ok((meta.dev(), meta.ino()))
+    Ok(Inode::of(&meta))
 }
 
 /// The names of the new files must survive a power loss as their pages do.

@@ -33,7 +33,7 @@ use super::{
 
 pub use self::maintain::Maintained;
 
-use self::bell::Listener;
+use self::bell::{Bell, Listener};
 use self::ends::Ends;
 use self::file::LogFile;
 use self::group::{Job, Order, Reply};
@@ -116,8 +116,10 @@ impl LocalLog {
             ends: Arc::clone(&ends),
             tails: Arc::clone(&tails),
         };
-        let sequencer = Sequencer::open(Arc::clone(&file), options.clock.clone(), published)?;
-        let listener = Listener::start(&file, Arc::clone(&ends))?;
+        let bell = Bell::open(file.path())?;
+        let listener = Listener::start(&file, &bell, Arc::clone(&ends))?;
+        let clock = options.clock.clone();
+        let sequencer = Sequencer::open(Arc::clone(&file), bell, clock, published)?;
         let pool = Arc::new(Pool::new(Arc::clone(&file), options.readers));
         let orders = group::start(sequencer, options.waiting)?;
         let shared = Shared {

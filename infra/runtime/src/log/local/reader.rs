@@ -130,6 +130,7 @@ impl Reader for LocalReader {
         let mut records = self.take(limit)?;
         let mut last = limit.wait.is_zero();
         while records.is_empty() {
+            self.shared.ends.check()?;
             // at the end as this process knows it there is no need to ask the file, but for the
             // last look, or when it says that we are past it
             if last || self.position != *self.end.borrow() {
@@ -143,7 +144,8 @@ impl Reader for LocalReader {
                 continue;
             }
             let position = self.position;
-            let more = self.end.wait_for(|end| *end > position);
+            let ends = &self.shared.ends;
+            let more = self.end.wait_for(|end| *end > position || ends.lost());
             last = tokio::time::timeout_at(deadline, more).await.is_err();
         }
         let end = (*self.end.borrow()).max(self.position);

@@ -42,8 +42,12 @@ pub(super) struct Sequencer {
 }
 
 impl Sequencer {
-    pub(super) fn open(file: Arc<LogFile>, clock: Clock, published: Published) -> Result<Self> {
-        let bell = Bell::open(file.path())?;
+    pub(super) fn open(
+        file: Arc<LogFile>,
+        bell: Bell,
+        clock: Clock,
+        published: Published,
+    ) -> Result<Self> {
         let conn = Some(file.connect()?);
         let (ends, generation, written) = (Vec::new(), None, 0);
         Ok(Self {
