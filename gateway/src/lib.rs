@@ -1,5 +1,6 @@
 //! HTTP in, provider out, events out.
 
+pub mod admission;
 pub mod call;
 pub mod error;
 pub mod providers;

@@ -1,4 +1,32 @@
 //! Accounting for calls: the ticket, the outbox it writes to, and the shipper to the log.
+//!
+//! ```text
+//! admit ──► Ticket ── sent, progress, attempt ──► settle (or drop: abandoned)
+//!   │                      │                         │
+//!   ▼                      ▼                         ▼
+//! outbox: admitted       sent, attempt            settled        one append lock, mapped file
+//!                          └───────── shipper ───────┘           sync, Log::append, watermark
+//! ```
+//!
+//! - One call, one settled event: a [`Ticket`] ends in exactly one `settled` record, and its room
+//!   is promised before the upstream call.
+//! - Nothing lost: what was appended is in the page cache, which outlives the process; an admitted
+//!   record without its settled one is settled as lost by the next process.
+//! - Nothing twice: (origin, seq) is given in the append lock, without gaps; what is shipped again
+//!   is the same bytes.
+//! - Shipped means synced.
+
+mod event;
+mod outbox;
+mod shipper;
+mod ticket;
+
+pub use event::MAX_ATTEMPTS;
+pub use outbox::{
+    Durability, Error, Full, Options, Outbox, Partitions, Position, Recovered, Stats,
+};
+pub use shipper::Shipper;
+pub use ticket::{Settled, Ticket};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
