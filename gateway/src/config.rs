@@ -4,6 +4,7 @@
 //! directly, behind the same interface.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use runtime::config::{Bytes, Time};
 use runtime::secret::SecretRef;
@@ -26,48 +27,6 @@ pub struct Seed {
 }
 
 /// Bounds on what a caller may send and how long it may take.
-    pub limits: Limits,
-    /// The outbox between the request path and the log.
-    pub outbox: OutboxConfig,
-    /// How providers are reached.
-    pub upstream: UpstreamConfig,
-    /// What happens to calls of metered accounts for models without a price; prepaid accounts are
-    /// always refused.
-    pub unpriced: Unpriced,
-    /// Providers beside those that the environment names.
-    pub providers: Vec<ProviderSeed>,
-    /// More OpenAI-compatible vendors, in the shape of the shipped `providers.toml`.
-    pub vendors_file: Option<PathBuf>,
-    /// A price list in the shape of the shipped `catalogue.csv`; its rows replace shipped ones.
-    pub prices_file: Option<PathBuf>,
-    /// Models by the name that callers use, beside those of the price lists.
-    pub models: Vec<ModelSeed>,
-    /// API keys beside the one that is made at first start.
-    pub keys: Vec<KeySeed>,
-    /// Accounts; a key's account that is not listed is metered.
-    pub accounts: Vec<AccountSeed>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8787".into(),
-            admin_listen: "127.0.0.1:8788".into(),
-            limits: Limits::default(),
-            outbox: OutboxConfig::default(),
-            upstream: UpstreamConfig::default(),
-            unpriced: Unpriced::Flag,
-            providers: Vec::new(),
-            vendors_file: None,
-            prices_file: None,
-            models: Vec::new(),
-            keys: Vec::new(),
-            accounts: Vec::new(),
-        }
-    }
-}
-
-/// Bounds on what a caller may send and how long it may take.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -87,10 +46,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: Bytes(32 << 20),
-            body_time: Time::from_secs(30),
-            call_time: Time::from_secs(600),
+            body_time: Time(Duration::from_secs(30)),
+            call_time: Time(Duration::from_secs(600)),
             default_max_output: 4096,
-            drain_time: Time::from_secs(30),
+            drain_time: Time(Duration::from_secs(30)),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod admission;
 pub mod call;
+pub mod config;
+pub mod control;
 pub mod error;
 pub mod providers;
 pub mod reply;

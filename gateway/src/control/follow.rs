@@ -78,7 +78,7 @@ impl Follower {
     async fn balances(self, token: CancellationToken) {
         let count = self.log.partitions(Topic::Balances);
         for partition in 0..count {
-            if !until_done(&token, "spend", || self.unbilled(partition)).await {
+            if until_done(&token, "spend", || self.unbilled(partition)).await.is_none() {
                 return;
             }
         }
@@ -199,31 +199,27 @@ where
 {
     let mut from = Vec::new();
     for partition in 0..count {
-        let mut at = 0;
-        let done = until_done(token, what, || {
-            let read = start(partition);
-            async { read.await.map(|next| at = next) }
-        });
-        if !done.await {
-            return None;
-        }
-        from.push(at);
+        from.push(until_done(token, what, || start(partition)).await?);
     }
     Some(from)
 }
 
-/// Tries until it works; false when asked to stop.
-async fn until_done<F>(token: &CancellationToken, what: &'static str, mut attempt: impl FnMut() -> F) -> bool
+/// Tries until it works; `None` when asked to stop.
+async fn until_done<T, F>(
+    token: &CancellationToken,
+    what: &'static str,
+    attempt: impl Fn() -> F,
+) -> Option<T>
 where
-    F: Future<Output = Result<(), Error>>,
+    F: Future<Output = Result<T, Error>>,
 {
     loop {
         match attempt().await {
-            Ok(()) => return true,
+            Ok(done) => return Some(done),
             Err(error) => tracing::warn!(%error, what, "the log can't be read; trying again"),
         }
         tokio::select! {
-            () = token.cancelled() => return false,
+            () = token.cancelled() => return None,
             () = tokio::time::sleep(BACKOFF) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gateway::config::{
     AccountSeed, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced, UpstreamConfig,
@@ -158,7 +159,7 @@ pub struct SinkConfig {
 
 impl Default for SinkConfig {
     fn default() -> Self {
-        Self { rows: 50_000, age: Time::from_millis(500) }
+        Self { rows: 50_000, age: Time(Duration::from_millis(500)) }
     }
 }
 

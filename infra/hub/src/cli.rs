@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::embedded::clickhouse::ServerOptions;
+
+/// A self-hosted AI gateway.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// The settings, a TOML file; HUB_ variables go over it.
+    #[arg(long, global = true, env = "HUB_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What to do; `serve` when not given.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything in one process: gateway, billing, health, sink, and the embedded ClickHouse.
+    Serve,
+    /// The gateway alone.
+    Gateway,
+    /// The billing processor alone.
+    Billing,
+    /// The health processor alone.
+    Health,
+    /// The writer of ClickHouse's tables alone.
+    Sink,
+    /// The embedded ClickHouse alone: as configured, or as the options say.
+    Clickhouse {
+        /// How a supervisor starts it.
+        #[command(flatten)]
+        options: Option<ServerOptions>,
+    },
+    /// Asks ClickHouse, as its read-only user.
+    Sql {
+        /// The query.
+        query: String,
+        /// Any of ClickHouse's formats; a table when not given.
+        #[arg(long)]
+        format: Option<String>,
+    },
+    /// Prints the settings in force, and checks them.
+    Config,
+    /// Moves money of an account.
+    #[command(subcommand)]
+    Credits(Credits),
+    /// Derives a processor's results again from the log, beside the live ones, and compares.
+    Replay {
+        /// Which processor.
+        processor: Replayed,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Counts events in log, ledger and tables: nothing lost, nothing twice.
+    Verify {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The outbox of a gateway that will not start again.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+}
+
+/// Moves money of an account.
+#[derive(Debug, Subcommand)]
+pub enum Credits {
+    /// Adds to the account (or takes away, when negative).
+    Grant {
+        /// Whose.
+        #[arg(long)]
+        account: String,
+        /// USD, such as 10 or -2.50.
+        #[arg(long, allow_hyphen_values = true)]
+        amount: String,
+        /// Your id of the command: the same id with the same body is done once.
+        #[arg(long)]
+        command: String,
+        /// Why, for the journal.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// The outbox of a gateway that will not start again.
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// Ships what is left in the folder to the log, settling lost calls.
+    Ship {
+        /// The outbox folder.
+        folder: PathBuf,
+    },
+}
+
+/// What can be derived again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Replayed {
+    /// Journal and balances.
+    Billing,
+    /// Health of targets and credentials.
+    Health,
+    /// ClickHouse's tables.
+    Sink,
+}
