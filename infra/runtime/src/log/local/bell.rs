@@ -14,6 +14,7 @@ use std::sync::Arc;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use rusqlite::Connection;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::log::{Error, Result};
 
@@ -38,14 +39,39 @@ impl Bell {
 
     /// Which file it is that is rung and watched.
     fn inode(&self, path: &Path) -> Result<Inode> {
-        let meta = self.0.metadata().map_err(|error| unavailable("cannot read", path, &error))?;
+        let meta = self
+            .0
+            .metadata()
+            .map_err(|error| unavailable("cannot read", path, &error))?;
         Ok(Inode::of(&meta))
+    }
+
+    /// Waits for this process's turn to write. SQLite alone would have writers try again after
+    /// sleeps that grow to 0.1 s; the kernel wakes the next one at once. This is for speed only:
+    /// SQLite's own lock is what keeps writers apart, so a turn that cannot be had is no error.
+    pub(super) fn turn(&self) -> Turn<'_> {
+        if let Err(error) = flock(&self.0, FlockOperation::LockExclusive) {
+            tracing::debug!(%error, "no turns among the log's writers");
+        }
+        Turn(&self.0)
     }
 
     /// Tells everybody to look.
     pub(super) fn ring(&self) {
         if let Err(error) = self.0.write_at(b"!", 0) {
             tracing::warn!(%error, "readers in other processes are not woken");
+        }
+    }
+}
+
+/// One process's turn to write; ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a>(&'a File);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = flock(self.0, FlockOperation::Unlock) {
+            tracing::debug!(%error, "no turns among the log's writers");
         }
     }
 }
@@ -70,7 +96,9 @@ impl Listener {
         };
         let mut watcher = notify::recommended_watcher(move |event| ear.hear(&event))
             .map_err(|error| refused(&error))?;
-        watcher.watch(&path, RecursiveMode::NonRecursive).map_err(|error| refused(&error))?;
+        watcher
+            .watch(&path, RecursiveMode::NonRecursive)
+            .map_err(|error| refused(&error))?;
         ends.refresh(&first)?;
         Ok(Self { _watcher: watcher })
     }

@@ -1,4 +1,34 @@
 //! The local log: a SQLite file that several processes of one machine share.
+//!
+//! ```text
+//! append, commit ─► channel ─► commit thread: group ─► one transaction ─► WAL, fsync
+//!                                                          │ then
+//!                              tail in memory ◄────────────┼─► ends ─► readers of this process
+//! reader ◄── tail, else ◄── read connections ◄── file      └─► bell ─► readers of others (inotify)
+//! ```
+//!
+//! What it keeps:
+//!
+//! - *Acknowledged means durable.* WAL with `synchronous=FULL`: a commit returns after the WAL was
+//!   synced, and only then is anybody answered or woken. Pages reach the file in a checkpoint,
+//!   which syncs the WAL before and the file after it, and only then may the WAL be overwritten.
+//!   After a power loss SQLite replays the WAL up to the last frame that belongs to a whole
+//!   transaction and has the right checksum, so a group is there wholly or not at all, and no
+//!   acknowledged one is missing. The folder is synced when the file is made. This holds as far
+//!   as the disk does what it is told; blocks have a CRC of their own for when it does not.
+//! - *Nobody trusts a cache over the file.* Ends and epochs are read inside the `BEGIN IMMEDIATE`
+//!   transaction that uses them; what a process remembers of the ends counts only while the
+//!   generation (one number, raised by every transaction of any process) is the one it was read at.
+//! - *A commit that failed is not known.* It is answered with [`Error::Unavailable`], the
+//!   connection is thrown away, and the next group reads everything anew. SQLite writes the frames
+//!   of a failed commit again before it counts them, so a failed fsync is not taken for a good one.
+//! - *A handle of a file that is gone takes nothing.* After each commit and before each read the
+//!   name must still stand for the file that was opened.
+//!
+//! Blocks of a partition lie together in order of offsets. Readers hold a read transaction for one
+//! page, so that no slow reader pins the WAL. Retention removes whole blocks; compaction drops
+//! superseded records and merges small blocks; `latest` reads an index table that has the newest
+//! record of each key of a compacted topic, written in the same transaction as the block.
 
 mod bell;
 mod block;
@@ -60,7 +90,8 @@ pub struct Options {
     pub readers: usize,
     /// Bytes of the newest records that are kept in memory, per partition.
     pub tail_bytes: usize,
-    /// How long another process may hold the write lock before an append fails.
+    /// How long the file may be locked by something that takes no turns (a copy being made, a
+    /// SQLite shell) before an append fails.
     pub busy: Duration,
     /// How long superseded records of compacted topics stay readable.
     pub grace: Duration,

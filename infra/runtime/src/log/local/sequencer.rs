@@ -30,7 +30,7 @@ pub(super) struct Published {
 pub(super) struct Sequencer {
     file: Arc<LogFile>,
     clock: Clock,
-    bell: Bell,
+    bell: Arc<Bell>,
     published: Published,
     /// None after an error: what SQLite holds is not trusted, the next group opens it again.
     conn: Option<Connection>,
@@ -53,7 +53,7 @@ impl Sequencer {
         Ok(Self {
             file,
             clock,
-            bell,
+            bell: Arc::new(bell),
             published,
             conn,
             ends,
@@ -79,6 +79,8 @@ impl Sequencer {
         group: &mut Vec<Job>,
         answers: &mut Vec<Answer>,
     ) -> Result<u64> {
+        let bell = Arc::clone(&self.bell);
+        let _turn = bell.turn();
         let tx = conn
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(sqlite)?;
