@@ -4,10 +4,15 @@ mod append;
 mod error;
 mod folder;
 mod map;
+mod open;
 mod record;
+mod recover;
+mod scan;
 mod segment;
+mod ship;
 mod space;
 mod store;
+mod watermark;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -16,24 +21,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use runtime::clock::{Clock, Micros};
-use schemas::event::{Attempt, Usage};
 use schemas::ids::{CallId, Origin, Seq};
-use schemas::money::Nano;
-use schemas::partition::partition_of;
-use schemas::price::PriceBook;
-use schemas::wire::{self, Codec, Event};
+use schemas::wire::Codec;
 use tokio::sync::{Notify, watch};
 
 pub use error::{Error, Full};
 pub use record::Position;
+pub(super) use ship::Batch;
 
 use self::folder::Folder;
-use self::record::{Head, Kind};
-use self::segment::Segment;
 use self::space::{Place, Sizes, Space};
-use super::event::{self, Flight};
-use super::{Admission, AttemptReport, Ticket};
-use crate::admission::Hold;
+use self::watermark::Watermark;
 
 /// What a settled call survives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -155,6 +153,21 @@ pub struct Outbox {
     /// Rung for the shipper when it waits.
     bell: Notify,
     waiting: AtomicBool,
+    watermark: Mutex<Watermark>,
+    /// When what came since the place before was first seen by the shipper; unshipped ones only.
+    ages: Mutex<VecDeque<(Position, Micros)>>,
+    failing: Mutex<[Option<String>; 3]>,
+}
+
+/// A duty of the shipper that may fail by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Duty {
+    /// Bringing bytes to the disk.
+    Sync,
+    /// Bringing records to the log.
+    Ship,
+    /// Making and removing files.
+    Files,
 }
 
 /// What the append lock guards.
@@ -166,6 +179,12 @@ struct State {
     usage_seqs: Vec<Seq>,
     attempt_seqs: Vec<Seq>,
     counts: Counts,
+    /// First generation of this process.
+    own_from: u64,
+    /// What older segments hold is done with once everything up to here is shipped.
+    recovered_to: Position,
+    /// Behind the newest record that was moved out of an older segment.
+    moved_to: Position,
 }
 
 /// Counts of records that go to the log.
@@ -212,40 +231,6 @@ pub(super) struct Promise {
 }
 
 impl Outbox {
-    /// Opens the folder, which no other process may hold, and settles what earlier processes left
-    /// unsettled.
-    ///
-    /// # Errors
-    /// [`Error`]: in use, not usable, no disk space, written by a newer version.
-    pub fn open(options: Options) -> Result<Arc<Self>, Error> {
-        let sizes = options.sizes()?;
-        let folder = Arc::new(Folder::open(&options.folder)?);
-        let origin = Origin(rand::random());
-        let mut space = Space::new(Arc::clone(&folder), origin, sizes, VecDeque::new(), 1);
-        space.grow(sizes.first)?;
-        space.grow(sizes.segment)?;
-        let seqs = |count: u32| vec![0; count.max(1) as usize];
-        let state = State {
-            space,
-            live: BTreeMap::new(),
-            next_live: 0,
-            usage_seqs: seqs(options.partitions.usage),
-            attempt_seqs: seqs(options.partitions.attempts),
-            counts: Counts::default(),
-        };
-        Ok(Arc::new(Self {
-            folder,
-            origin,
-            options,
-            recovered: Recovered::default(),
-            state: Mutex::new(state),
-            synced: watch::Sender::new(Position::default()),
-            shipped: watch::Sender::new(Position::default()),
-            bell: Notify::new(),
-            waiting: AtomicBool::new(false),
-        }))
-    }
-
     /// The origin of this process's events.
     pub const fn origin(&self) -> Origin {
         self.origin
@@ -259,6 +244,10 @@ impl Outbox {
     /// What a settled call survives.
     pub const fn durability(&self) -> Durability {
         self.options.durability
+    }
+
+    pub(super) const fn linger(&self) -> Duration {
+        self.options.linger
     }
 
     pub(super) fn now(&self) -> Micros {
@@ -276,6 +265,32 @@ impl Outbox {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watermark(&self) -> MutexGuard<'_, Watermark> {
+        self.watermark.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ages(&self) -> MutexGuard<'_, VecDeque<(Position, Micros)>> {
+        self.ages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failing(&self) -> MutexGuard<'_, [Option<String>; 3]> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a duty failed with, or that it works; true when that is news.
+    pub(super) fn note(&self, duty: Duty, error: Option<String>) -> bool {
+        let mut failing = self.failing();
+        let [sync, ship, files] = &mut *failing;
+        let slot = match duty {
+            Duty::Sync => sync,
+            Duty::Ship => ship,
+            Duty::Files => files,
+        };
+        let news = *slot != error;
+        *slot = error;
+        news
     }
 
     fn ring(&self) {

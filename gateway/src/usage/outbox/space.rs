@@ -57,6 +57,8 @@ pub(super) struct Space {
     /// Where the next record goes in the active segment; zero when there is none.
     tail: usize,
     next_generation: u64,
+    /// Behind the newest record that readers may see. Never falls.
+    last: Position,
     /// Bytes of all files.
     allocated: u64,
     /// Bytes promised to admitted calls.
@@ -65,13 +67,14 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// Over the segments of earlier processes, oldest first, without an active one.
+    /// Over the segments of earlier processes, oldest first, without an active one. New segments
+    /// start at `own_from`.
     pub(super) fn new(
         folder: Arc<Folder>,
         origin: Origin,
         sizes: Sizes,
         old: VecDeque<Arc<Segment>>,
-        next_generation: u64,
+        own_from: u64,
     ) -> Self {
         let allocated = old.iter().map(|segment| segment.size as u64).sum();
         Self {
@@ -81,7 +84,8 @@ impl Space {
             segments: old,
             ready: VecDeque::new(),
             tail: 0,
-            next_generation,
+            next_generation: own_from,
+            last: Position { generation: own_from, offset: 0 },
             allocated,
             reserved: 0,
             scratch: Vec::with_capacity(1024),
@@ -144,7 +148,8 @@ impl Space {
     pub(super) fn grow(&mut self, size: usize) -> Result<(), Error> {
         let generation = self.new_generation();
         let segment = make(&self.folder, None, generation, self.origin, size)?;
-        self.adopt(segment);
+        let overtaken = self.adopt(segment);
+        debug_assert!(overtaken.is_none(), "its generation was taken under the same lock");
         Ok(())
     }
 
@@ -154,15 +159,15 @@ impl Space {
         self.next_generation - 1
     }
 
-    /// Puts an empty segment among the ready ones; gives it back if a later one is in use already.
+    /// Puts an empty segment behind the ready ones; gives it back if a later one is there already,
+    /// since places must rise.
     pub(super) fn adopt(&mut self, segment: Arc<Segment>) -> Option<Arc<Segment>> {
-        let newest = self.segments.back().map_or(0, |newest| newest.generation);
-        if segment.generation <= newest {
+        let newest = self.ready.back().or(self.segments.back());
+        if newest.is_some_and(|newest| newest.generation >= segment.generation) {
             return Some(segment);
         }
         self.allocated += segment.size as u64;
-        let at = self.ready.partition_point(|ready| ready.generation < segment.generation);
-        self.ready.insert(at, segment);
+        self.ready.push_back(segment);
         None
     }
 
@@ -193,9 +198,10 @@ impl Space {
     }
 
     /// Lets readers see what was appended.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
         if let Some(active) = self.active() {
             active.publish(self.tail);
+            self.last = active.at(self.tail);
         }
     }
 
@@ -218,6 +224,7 @@ impl Space {
             let written = active.write(tail, &self.scratch);
             written.map_err(|source| Error::File { path: active.path.clone(), source })?;
             active.publish(tail + END);
+            self.last = active.at(tail + END);
             self.tail = 0;
         }
         if self.ready.is_empty() {
@@ -240,12 +247,9 @@ impl Space {
         self.segments.iter()
     }
 
-    /// Where the next record will be, or a place before it.
-    pub(super) fn tail(&self) -> Position {
-        match self.active() {
-            Some(active) => active.at(self.tail),
-            None => Position { generation: self.next_generation, offset: 0 },
-        }
+    /// Behind the newest record that readers may see.
+    pub(super) const fn tail(&self) -> Position {
+        self.last
     }
 
     /// Bytes of all files, and bytes promised.
