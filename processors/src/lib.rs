@@ -14,6 +14,7 @@
 
 pub mod billing;
 pub mod pipeline;
+pub mod sink;
 
 use std::ops::Range;
 use std::sync::Arc;

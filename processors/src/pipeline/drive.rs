@@ -135,6 +135,7 @@ async fn drive<P: Processor>(
     processor.ready(deps).await?;
     let mut writer = log.writer(WriterId(format!("{name}/{partition}"))).await?;
     let held = Held::take_over(log, &deps.codec, name, partition, &mut *writer).await?;
+    let buried = held.positions.clone();
     let Loaded {
         fold,
         marks,
@@ -148,7 +149,7 @@ async fn drive<P: Processor>(
         inputs.push(Input::open(log, at, from).await?);
     }
     let out = output(deps, name, partition);
-    let folding = Folding::new(name, partition, fold, marks, out);
+    let folding = Folding::new(name, partition, fold, marks, out).buried(buried);
     deps.board
         .update(name, partition, |progress| progress.takeovers += 1);
     let mut ownership = Ownership {

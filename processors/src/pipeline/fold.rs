@@ -90,6 +90,8 @@ pub struct Folding<F> {
     marks: Marks,
     out: Output,
     moved: BTreeMap<TopicPartition, Offset>,
+    /// Dead letters of records before these positions are written already.
+    buried: BTreeMap<TopicPartition, Offset>,
     open: usize,
     tally: Tally,
 }
@@ -104,9 +106,20 @@ impl<F: Fold> Folding<F> {
             marks,
             out,
             moved: BTreeMap::new(),
+            buried: BTreeMap::new(),
             open: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// Writes no dead letters of records before these positions: an earlier owner did.
+    pub fn buried(self, buried: BTreeMap<TopicPartition, Offset>) -> Self {
+        Self { buried, ..self }
+    }
+
+    /// The fold and the marks.
+    pub fn into_parts(self) -> (F, Marks) {
+        (self.fold, self.marks)
     }
 
     /// Takes the next record of an input.
@@ -267,7 +280,13 @@ impl<F: Fold> Folding<F> {
         mark: Option<(Origin, super::Mark)>,
         why: &Refusal,
     ) -> Result<Taken, wire::Error> {
-        self.out.bury(&place, record, why)?;
+        if self
+            .buried
+            .get(&place.input)
+            .is_none_or(|before| place.offset >= *before)
+        {
+            self.out.bury(&place, record, why)?;
+        }
         self.fold.refuse(&place, record, why, &mut self.out)?;
         self.keep(place.input.topic, mark);
         Ok(self.pass(place, |tally| tally.dead += 1))

@@ -9,6 +9,9 @@ use serde_bytes::ByteBuf;
 
 use super::verdict::{Place, Refusal};
 
+/// The largest value that a dead letter holds: with its frame it must fit a record of the log.
+const WHOLE: usize = 4 << 20;
+
 /// The outputs of one step.
 #[derive(Debug)]
 pub struct Output {
@@ -87,6 +90,13 @@ impl Output {
     /// As [`Output::push`].
     pub fn bury(&mut self, place: &Place, record: &Record, why: &Refusal) -> Result<(), Error> {
         let header = |(name, value): &(String, Bytes)| (name.clone(), ByteBuf::from(&**value));
+        let whole = record.value.as_ref().map_or(0, Bytes::len) <= WHOLE;
+        let kept = record.value.as_ref().filter(|_| whole);
+        let cut = if whole {
+            ""
+        } else {
+            " (too large to be kept here: see the record itself)"
+        };
         let dead = Dead {
             processor: self.processor.clone(),
             topic: place.input.topic.name().to_owned(),
@@ -94,9 +104,9 @@ impl Output {
             offset: i64::try_from(place.offset).unwrap_or(i64::MAX),
             at: place.at.0,
             code: why.code.to_owned(),
-            reason: why.reason.to_string(),
+            reason: format!("{}{cut}", why.reason),
             key: record.key.to_vec(),
-            value: record.value.as_ref().map(|value| value.to_vec()),
+            value: kept.map(|value| value.to_vec()),
             headers: record.headers.iter().map(header).collect(),
         };
         self.push(self.dead, record.key.clone(), &dead)
