@@ -13,6 +13,7 @@
 //! Start reading at [`pipeline`], then [`billing`].
 
 pub mod billing;
+pub mod health;
 pub mod pipeline;
 pub mod sink;
 

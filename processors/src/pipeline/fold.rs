@@ -260,17 +260,14 @@ impl<F: Fold> Folding<F> {
         let Some(value) = &record.value else {
             return Ok(None); // a tombstone says nothing that a fold of history needs
         };
-        self.fold
-            .decode(self.out.codec(), topic, value)
-            .map_err(|error| match error {
-                wire::Error::UnknownSchema(id) => Trouble::Wait(Wait::Schema(id)),
-                wire::Error::Framing(..)
-                | wire::Error::OtherSchema { .. }
-                | wire::Error::Avro(_)
-                | wire::Error::Trailing(_) => {
-                    Trouble::Refuse(Refusal::new("undecodable", error.to_string()))
-                }
-            })
+        match self.fold.decode(self.out.codec(), topic, value) {
+            Ok(event) => Ok(event),
+            Err(wire::Error::UnknownSchema(id)) => Err(Trouble::Wait(Wait::Schema(id))),
+            Err(error) => Err(Trouble::Refuse(Refusal::new(
+                "undecodable",
+                error.to_string(),
+            ))),
+        }
     }
 
     fn bury(
