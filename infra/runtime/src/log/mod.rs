@@ -101,7 +101,8 @@ pub struct Page {
     pub records: Vec<Record>,
     /// Where to go on.
     pub next: Offset,
-    /// The end of the partition as known at the read: the lag is `end - next`.
+    /// The end of the partition as known at the read: the lag is `end - next`. What another process
+    /// appended in the last moment may be missing; who has to read up to now asks [`Log::ends`].
     pub end: Offset,
 }
 

@@ -57,17 +57,19 @@ fn tombstone(to: TopicPartition, key: &str) -> Outgoing {
     }
 }
 
-/// Everything from an offset on, read until the partition says that this was all.
+/// Everything from an offset on, up to the end as of now.
 async fn read(log: &dyn Log, at: TopicPartition, from: Offset) -> Result<Vec<Record>> {
+    let end = log.ends(at).await?.end;
     let mut reader = log.reader(at, from).await?;
     let mut records = Vec::new();
-    loop {
+    let mut next = from;
+    while next < end {
         let page = reader.next(NOW).await?;
+        assert!(page.next > next, "there is more up to {end}: {page:?}");
         records.extend(page.records);
-        if page.next == page.end {
-            return Ok(records);
-        }
+        next = page.next;
     }
+    Ok(records)
 }
 
 fn texts(records: &[Record]) -> Vec<String> {

@@ -200,7 +200,7 @@ async fn compare(log: &dyn Log, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn does_what_the_model_does(actions in prop::collection::vec(action(), 1..60)) {
