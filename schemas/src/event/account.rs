@@ -26,7 +26,7 @@ pub struct Credit {
 }
 
 /// Why money moves.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CreditKind {
     /// Written by a newer version.
@@ -116,7 +116,7 @@ pub struct Posting {
 }
 
 /// What caused an entry.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
     /// Written by a newer version.

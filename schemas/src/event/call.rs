@@ -92,7 +92,7 @@ pub struct Quantity {
 }
 
 /// What a call was for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Written by a newer version.
@@ -105,7 +105,7 @@ pub enum Operation {
 symbols!(Operation { Other = "other", Chat = "chat", Embeddings = "embeddings" });
 
 /// How a call ended.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Written by a newer version.
@@ -134,7 +134,7 @@ symbols!(Outcome {
 });
 
 /// What is counted. Meters are disjoint: no unit is in two of them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Meter {
     /// Written by a newer version.
@@ -224,7 +224,7 @@ pub struct Attempt {
 }
 
 /// Why an attempt was made.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Written by a newer version.
@@ -237,7 +237,7 @@ pub enum Purpose {
 symbols!(Purpose { Other = "other", Call = "call", Probe = "probe" });
 
 /// How an attempt failed. The last three never count against the target's health.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptError {
     /// Written by a newer version.

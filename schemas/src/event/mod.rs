@@ -45,9 +45,64 @@ impl std::fmt::Debug for Hash {
     }
 }
 
-/// Names of Avro enum symbols, for logs, metrics and tables.
+/// A symbol of an Avro enum, before it is known which.
+struct Symbol<F>(F);
+
+impl<'de, T, F: Fn(&str) -> T> serde::de::DeserializeSeed<'de> for Symbol<F> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<T, D::Error> {
+        from.deserialize_identifier(self)
+    }
+}
+
+impl<T, F: Fn(&str) -> T> serde::de::Visitor<'_> for Symbol<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a symbol")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        Ok(self.0(text))
+    }
+}
+
+/// Names of Avro enum symbols, for logs, metrics and tables; and the reader, which takes a symbol
+/// that it does not know as `Other`.
+///
+/// Avro's own default for unknown symbols works on the reader's schema; the reader here goes
+/// straight from the writer's schema to the Rust type.
 macro_rules! symbols {
     ($name:ident { $($variant:ident = $symbol:literal),* $(,)? }) => {
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Reader;
+
+                impl<'de> serde::de::Visitor<'de> for Reader {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str(stringify!($name))
+                    }
+
+                    fn visit_enum<A: serde::de::EnumAccess<'de>>(
+                        self,
+                        from: A,
+                    ) -> Result<$name, A::Error> {
+                        let known = |symbol: &str| match symbol {
+                            $($symbol => $name::$variant,)*
+                            _ => $name::Other,
+                        };
+                        let (value, rest) = from.variant_seed($crate::event::Symbol(known))?;
+                        serde::de::VariantAccess::unit_variant(rest)?;
+                        Ok(value)
+                    }
+                }
+                from.deserialize_enum(stringify!($name), &[$($symbol),*], Reader)
+            }
+        }
+
         impl $name {
             /// All symbols, in the order of the schema.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];

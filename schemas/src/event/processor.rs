@@ -49,7 +49,7 @@ pub struct Slice {
 }
 
 /// What health is kept of.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
     /// Written by a newer version.
@@ -62,7 +62,7 @@ pub enum SubjectKind {
 symbols!(SubjectKind { Other = "other", Target = "target", Credential = "credential" });
 
 /// What the router makes of a target.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
     /// Written by a newer version.
@@ -150,7 +150,7 @@ pub struct State {
 }
 
 /// Which item of a processor's state.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateItem {
     /// Written by a newer version.

@@ -3,16 +3,22 @@
 //! See "Wire format" in Confluent's Schema Registry documentation. On the local log the ids are
 //! the fixed ones of the table [`SCHEMAS`]; a schema registry gives its own.
 
+mod decode;
+mod encode;
+mod plan;
+
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use apache_avro::Schema;
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event;
+use decode::Decoder;
+use encode::Encoder;
+use plan::Plan;
 
 /// Bytes before the Avro body.
 pub const HEADER: usize = 5;
@@ -49,18 +55,42 @@ pub enum SchemaName {
 /// Every version of every schema with its fixed id, oldest first. An id is never used again; the
 /// last version of a name is the one that is written.
 pub const SCHEMAS: &[(u32, SchemaName, &str)] = &[
-    (1, SchemaName::Usage, include_str!("../avro/usage.avsc")),
-    (2, SchemaName::Attempt, include_str!("../avro/attempt.avsc")),
-    (3, SchemaName::Tick, include_str!("../avro/tick.avsc")),
-    (4, SchemaName::Control, include_str!("../avro/control.avsc")),
-    (5, SchemaName::Credit, include_str!("../avro/credit.avsc")),
-    (6, SchemaName::Ledger, include_str!("../avro/ledger.avsc")),
-    (7, SchemaName::Balance, include_str!("../avro/balance.avsc")),
-    (8, SchemaName::Health, include_str!("../avro/health.avsc")),
-    (9, SchemaName::Limit, include_str!("../avro/limit.avsc")),
-    (10, SchemaName::Audit, include_str!("../avro/audit.avsc")),
-    (11, SchemaName::Dead, include_str!("../avro/dead.avsc")),
-    (12, SchemaName::State, include_str!("../avro/state.avsc")),
+    (1, SchemaName::Usage, include_str!("../../avro/usage.avsc")),
+    (
+        2,
+        SchemaName::Attempt,
+        include_str!("../../avro/attempt.avsc"),
+    ),
+    (3, SchemaName::Tick, include_str!("../../avro/tick.avsc")),
+    (
+        4,
+        SchemaName::Control,
+        include_str!("../../avro/control.avsc"),
+    ),
+    (
+        5,
+        SchemaName::Credit,
+        include_str!("../../avro/credit.avsc"),
+    ),
+    (
+        6,
+        SchemaName::Ledger,
+        include_str!("../../avro/ledger.avsc"),
+    ),
+    (
+        7,
+        SchemaName::Balance,
+        include_str!("../../avro/balance.avsc"),
+    ),
+    (
+        8,
+        SchemaName::Health,
+        include_str!("../../avro/health.avsc"),
+    ),
+    (9, SchemaName::Limit, include_str!("../../avro/limit.avsc")),
+    (10, SchemaName::Audit, include_str!("../../avro/audit.avsc")),
+    (11, SchemaName::Dead, include_str!("../../avro/dead.avsc")),
+    (12, SchemaName::State, include_str!("../../avro/state.avsc")),
 ];
 
 /// A Rust type with a schema.
@@ -97,52 +127,64 @@ pub enum Error {
         /// As asked for.
         wanted: SchemaName,
     },
-    /// The body is not what its schema says.
+    /// The body is not what its schema says, or the Rust type is not.
     #[error("avro: {0}")]
-    Avro(#[from] Box<apache_avro::Error>),
+    Avro(#[from] Mismatch),
     /// Bytes are left behind the value.
     #[error("{0} bytes are left behind the value")]
     Trailing(usize),
 }
 
+/// A value and its schema do not fit each other.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Mismatch(String);
+
+impl Mismatch {
+    fn because(reason: impl fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+impl serde::ser::Error for Mismatch {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::because(message)
+    }
+}
+
+impl serde::de::Error for Mismatch {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::because(message)
+    }
+}
+
 struct Version {
     id: u32,
     name: SchemaName,
-    writer: GenericDatumWriter<'static>,
-    reader: GenericDatumReader<'static>,
+    plan: Plan,
 }
 
 static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {
-    static PARSED: LazyLock<Vec<Schema>> = LazyLock::new(|| {
-        #[expect(clippy::expect_used, reason = "compiled in; a test parses each")]
-        SCHEMAS
-            .iter()
-            .map(|(.., text)| Schema::parse_str(text).expect("schema"))
-            .collect()
-    });
-    let versions = SCHEMAS
+    #[expect(
+        clippy::expect_used,
+        reason = "compiled in; a test encodes and decodes each"
+    )]
+    SCHEMAS
         .iter()
-        .zip(PARSED.iter())
-        .map(|((id, name, _), schema)| {
-            let writer = GenericDatumWriter::builder(schema)
-                .human_readable(false)
-                .build();
-            let reader = GenericDatumReader::builder(schema)
-                .human_readable(false)
-                .build();
-            #[expect(
-                clippy::expect_used,
-                reason = "compiled in; a test encodes and decodes each"
-            )]
-            Version {
-                id: *id,
-                name: *name,
-                writer: writer.expect("schema resolves"),
-                reader: reader.expect("schema resolves"),
-            }
-        });
-    versions.collect()
+        .map(|(id, name, text)| Version::parse(*id, *name, text).expect("schema"))
+        .collect()
 });
+
+impl Version {
+    fn parse(id: u32, name: SchemaName, text: &str) -> Result<Self, Mismatch> {
+        let schema = Schema::parse_str(text).map_err(Mismatch::because)?;
+        Ok(Self {
+            id,
+            name,
+            plan: Plan::of(&schema)?,
+        })
+    }
+}
 
 /// Encodes and decodes events under one assignment of schema ids. Cheap to clone.
 #[derive(Clone)]
@@ -150,8 +192,8 @@ pub struct Codec {
     by_id: Arc<HashMap<u32, &'static Version>>,
 }
 
-impl std::fmt::Debug for Codec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Codec")
             .field("schemas", &self.by_id.len())
             .finish()
@@ -177,6 +219,18 @@ impl Codec {
         }
     }
 
+    /// The same codec, which also reads what a newer or older writer wrote with this schema, as a
+    /// schema registry gives it. The schema is kept for the life of the process.
+    ///
+    /// # Errors
+    /// [`Error::Avro`] when the text is not a schema, or one that no event could have.
+    pub fn also_reads(mut self, id: u32, name: SchemaName, text: &str) -> Result<Self, Error> {
+        let version = Version::parse(id, name, text)?;
+        let known = Arc::make_mut(&mut self.by_id);
+        known.insert(id, Box::leak(Box::new(version)));
+        Ok(self)
+    }
+
     fn written(name: SchemaName) -> &'static Version {
         let newest = VERSIONS.iter().rev().find(|version| version.name == name);
         #[expect(clippy::expect_used, reason = "a test asks for each name")]
@@ -186,19 +240,20 @@ impl Codec {
     /// Appends the framed event to `out`.
     ///
     /// # Errors
-    /// [`Error::Avro`] when a number does not fit its schema; `out` is then as it was.
+    /// [`Error::Avro`] when the Rust type is not as its schema says; `out` is then as it was.
     pub fn encode<E: Event>(&self, event: &E, out: &mut Vec<u8>) -> Result<(), Error> {
         let version = Self::written(E::SCHEMA);
         let start = out.len();
         out.push(0);
         out.extend_from_slice(&version.id.to_be_bytes());
-        match version.writer.write_ser(out, event) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                out.truncate(start);
-                Err(Error::Avro(Box::new(error)))
-            }
-        }
+        let encoder = Encoder {
+            plan: &version.plan,
+            out,
+        };
+        event.serialize(encoder).map_err(|mismatch| {
+            out.truncate(start);
+            Error::Avro(mismatch)
+        })
     }
 
     /// The framed event.
@@ -241,7 +296,10 @@ impl Codec {
             });
         }
         let mut body = value.get(HEADER..).unwrap_or_default();
-        let event = version.reader.read_deser(&mut body).map_err(Box::new)?;
+        let event = E::deserialize(Decoder {
+            plan: &version.plan,
+            input: &mut body,
+        })?;
         if body.is_empty() {
             Ok(event)
         } else {
