@@ -1,4 +1,9 @@
 //! The system from outside: a provider that does what it is told to and remembers what it saw,
 //! programs that put load on a hub, measure it and kill it, and tests over all of it.
 
+pub mod bench;
 pub mod fake_provider;
+pub mod hub;
+pub mod load;
+pub mod process;
+pub mod requests;

@@ -1,0 +1,140 @@
+//! A hub from outside: its settings in a folder, its roles as processes.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{Process, free_address};
+
+/// A provider of the hub's that speaks OpenAI's format.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its id.
+    pub id: String,
+    /// Base URL with `/v1`.
+    pub url: String,
+    /// Models that it serves.
+    pub models: Vec<String>,
+}
+
+/// Settings and data of one hub.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    binary: PathBuf,
+    folder: PathBuf,
+    /// The API.
+    pub listen: SocketAddr,
+    /// Operators' listener.
+    pub admin: SocketAddr,
+    /// The embedded ClickHouse.
+    pub clickhouse: SocketAddr,
+    /// An API key.
+    pub key: String,
+}
+
+impl Hub {
+    /// Writes settings into `folder` for a hub on free ports. `more` is TOML put before the
+    /// tables.
+    ///
+    /// # Errors
+    /// The folder can't be written, or no port is free.
+    pub fn new(
+        binary: &Path,
+        folder: &Path,
+        providers: &[Provider],
+        more: &str,
+    ) -> anyhow::Result<Self> {
+        let hub = Self {
+            binary: binary.to_owned(),
+            folder: folder.to_owned(),
+            listen: free_address()?,
+            admin: free_address()?,
+            clickhouse: free_address()?,
+            key: "key-of-a-test-hub".to_owned(),
+        };
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join("key"), &hub.key)?;
+        std::fs::write(folder.join("hub.toml"), hub.settings(providers, more)?)?;
+        Ok(hub)
+    }
+
+    fn settings(&self, providers: &[Provider], more: &str) -> anyhow::Result<String> {
+        let mut out = format!("{more}\n");
+        for Provider { id, url, models } in providers {
+            write!(
+                out,
+                "[[providers]]\nid = {id:?}\nvendor = \"openai\"\nbase_url = {url:?}\nmodels = {models:?}\n\
+                 credentials = [{{ id = \"main\", secret = \"upstream-key\" }}]\n\n"
+            )?;
+        }
+        write!(
+            out,
+            "[[keys]]\nid = \"test\"\nsecret = \"file:{}\"\n",
+            self.folder.join("key").display()
+        )?;
+        Ok(out)
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Where all its processes log to.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("hub.log")
+    }
+
+    /// The command of a role or another subcommand, on this hub's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.join("hub.toml"))
+            .env("HUB_LISTEN", self.listen.to_string())
+            .env("HUB_ADMIN_LISTEN", self.admin.to_string())
+            .env("HUB_CLICKHOUSE_LISTEN", self.clickhouse.to_string())
+            .env("HUB_DATA", self.data());
+        command
+    }
+
+    /// Starts a role.
+    ///
+    /// # Errors
+    /// The binary can't be started.
+    pub fn start(&self, role: &str) -> anyhow::Result<Process> {
+        Process::start(role, &mut self.command(&[role]), &self.log())
+    }
+
+    /// Whether the gateway says that it is ready.
+    pub fn is_ready(&self) -> bool {
+        matches!(get(self.listen, "/readyz"), Ok((200, _)))
+    }
+}
+
+/// A plain GET.
+///
+/// # Errors
+/// Nothing listens there, or what does is no HTTP server.
+pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned());
+    match (status, body) {
+        (Some(status), Some(body)) => Ok((status, body)),
+        _ => anyhow::bail!("{address}{path}: no HTTP answer"),
+    }
+}
