@@ -15,6 +15,7 @@
 pub mod billing;
 pub mod health;
 pub mod pipeline;
+pub mod replay;
 pub mod sink;
 
 use std::ops::Range;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runtime::log::{LogId, Offset, Record, Step};
+use runtime::log::{LogId, Offset, Outgoing, Record, Step};
 use schemas::event::{State, StateItem};
 use schemas::ids::{Origin, Seq};
 use schemas::topics::{Topic, TopicPartition};
@@ -224,6 +224,11 @@ impl<F: Fold> Folding<F> {
             outputs: self.out.take(),
             inputs: moved.into_iter().collect(),
         })
+    }
+
+    /// Takes the outputs so far, for a replay that commits nothing.
+    pub fn take_outputs(&mut self) -> Vec<Outgoing> {
+        self.out.take()
     }
 
     /// Records taken since the step was opened.
