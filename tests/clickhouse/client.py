@@ -34,7 +34,7 @@ writer.command("CREATE TABLE hub.py (a UInt64, b String, c Nullable(Float64), d 
 columns = ["a", "b", "c", "d", "e", "f"]
 when = datetime.datetime(2024, 2, 29, 12, 0, 0)
 row = lambda n: (n, f"x\n\n{n}", None if n % 2 else n / 4, when, decimal.Decimal(n) / 8, ["a", "", str(n)])
-count = 300_000
+count = 150_000
 written = writer.insert("hub.py", [row(n) for n in range(count)], column_names=columns)
 assert written.written_rows == count, written.summary
 assert writer.query("SELECT count(), sum(a) FROM hub.py").result_rows == [(count, count * (count - 1) // 2)]
@@ -47,8 +47,8 @@ for compression in ("lz4", "zstd", "gzip", False):
     client.close()
     client = connect("writer", compress=compression)
     client.command("CREATE OR REPLACE TABLE hub.coded (n UInt32) ENGINE = MergeTree ORDER BY n")
-    client.insert("hub.coded", [[n] for n in range(200_000)], column_names=["n"])
-    assert client.query("SELECT count(), uniqExact(n) FROM hub.coded").result_rows == [(200_000, 200_000)], compression
+    client.insert("hub.coded", [[n] for n in range(100_000)], column_names=["n"])
+    assert client.query("SELECT count(), uniqExact(n) FROM hub.coded").result_rows == [(100_000, 100_000)], compression
     client.close()
 
 assert reader.query("SELECT a FROM hub.py WHERE a = {x:UInt64} AND b LIKE {y:String}",

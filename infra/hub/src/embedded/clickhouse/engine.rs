@@ -4,6 +4,7 @@
 //! (the library offers no other), so that user has no right of its own: it only holds two roles, and a session enables exactly one
 //! before a client's text reaches it. The read-only role has `readonly = 2` on top, which the engine lets nobody lower.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub(crate) struct Engine {
     pub(crate) version: String,
     /// The server's time zone, for `X-ClickHouse-Timezone`.
     pub(crate) timezone: String,
+    /// Functions that the read-only role may not call, see [`super::tree`].
+    pub(crate) forbidden: HashSet<String>,
     // The last connection's end would stop the engine.
     _keeper: std::sync::Mutex<Connection>,
 }
@@ -56,17 +59,39 @@ impl Engine {
         let path = root.join("engine").display().to_string();
         let mut keeper = Connection::open(
             api,
-            &[format!("--path={path}"), format!("--config-file={}", config.display()), "--logger.level=none".into()],
+            &[
+                format!("--path={path}"),
+                format!("--config-file={}", config.display()),
+                "--logger.level=none".into(),
+            ],
         )?;
         let line = keeper
             .query("SELECT version(), serverTimezone()", "TSVRaw", &[])
             .map(|output| String::from_utf8_lossy(output.bytes()).into_owned())
             .map_err(Error::Statement)?;
-        let (version, timezone) = line.trim_end().split_once('\t').unwrap_or((line.trim_end(), "UTC"));
+        let (version, timezone) = line
+            .trim_end()
+            .split_once('\t')
+            .unwrap_or((line.trim_end(), "UTC"));
         let (version, timezone) = (version.to_owned(), timezone.to_owned());
-        let engine = Self { api, path, limits: limits.clone(), version, timezone, _keeper: std::sync::Mutex::new(keeper) };
+        let names = keeper
+            .query("SELECT name FROM system.table_functions", "TSVRaw", &[])
+            .map(|output| String::from_utf8_lossy(output.bytes()).into_owned())
+            .map_err(Error::Statement)?;
+        let forbidden = super::tree::forbidden(names.lines());
+        let engine = Self {
+            forbidden,
+            api,
+            path,
+            limits: limits.clone(),
+            version,
+            timezone,
+            _keeper: std::sync::Mutex::new(keeper),
+        };
         let mut session = engine.session(Role::Writer).map_err(Error::Statement)?;
-        session.query("CREATE DATABASE IF NOT EXISTS hub", "Null", &[]).map_err(Error::Statement)?;
+        session
+            .query("CREATE DATABASE IF NOT EXISTS hub", "Null", &[])
+            .map_err(Error::Statement)?;
         drop(session);
         Ok(engine)
     }
@@ -76,7 +101,10 @@ impl Engine {
         let mut args = vec![format!("--path={}", self.path)];
         if role == Role::Reader {
             args.push("--readonly=2".into());
-            args.push(format!("--max_execution_time={}", self.limits.reader_seconds));
+            args.push(format!(
+                "--max_execution_time={}",
+                self.limits.reader_seconds
+            ));
         }
         let mut connection = Connection::open(self.api, &args)
             .map_err(|error| format!("Code: 210. DB::Exception: {error}. (NETWORK_ERROR)"))?;
@@ -87,13 +115,22 @@ impl Engine {
 
 fn write_config(root: &Path, limits: &Limits) -> Result<PathBuf, Error> {
     let folder = root.join("config");
-    let make = |path: PathBuf, result: std::io::Result<()>| result.map_err(|source| Error::Folder { path, source });
-    for path in [folder.clone(), root.join("engine"), root.join("engine").join("tmp")] {
+    let make = |path: PathBuf, result: std::io::Result<()>| {
+        result.map_err(|source| Error::Folder { path, source })
+    };
+    for path in [
+        folder.clone(),
+        root.join("engine"),
+        root.join("engine").join("tmp"),
+    ] {
         make(path.clone(), fs::create_dir_all(&path))?;
     }
     let (config, users) = (folder.join("config.xml"), folder.join("users.xml"));
     make(users.clone(), fs::write(&users, users_xml(limits)))?;
-    make(config.clone(), fs::write(&config, config_xml(&users, limits)))?;
+    make(
+        config.clone(),
+        fs::write(&config, config_xml(&users, limits)),
+    )?;
     Ok(config)
 }
 
@@ -122,7 +159,10 @@ fn config_xml(users: &Path, limits: &Limits) -> String {
     ];
     let mut xml = String::from("<clickhouse>\n");
     for (name, value) in values {
-        #[expect(clippy::let_underscore_must_use, reason = "writing to a String does not fail")]
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "writing to a String does not fail"
+        )]
         let _ = writeln!(xml, "  <{name}>{value}</{name}>");
     }
     xml.push_str(
@@ -172,5 +212,101 @@ fn users_xml(limits: &Limits) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ServerOptions;
+    use super::*;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told by the environment where the library is"
+    )]
+    fn library() -> PathBuf {
+        let folder = |name| std::env::var(name).ok().map(PathBuf::from);
+        let named = folder("HUB_CLICKHOUSE_LIBRARY").filter(|file| file.is_file());
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .unwrap()
+            .join("target/cache");
+        super::super::find_library(named.as_deref(), &[folder("HUB_CACHE").unwrap_or(checkout)])
+            .unwrap()
+    }
+
+    /// The gate in front of the engine is not what holds the read-only role: its grants and `readonly` do. Here nothing stands between.
+    #[test]
+    fn the_engine_itself_refuses_the_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ServerOptions {
+            listen: ([127, 0, 0, 1], 0).into(),
+            data_dir: folder.path().to_owned(),
+            library: library(),
+            memory_mib: 512,
+            allow_unconfined_reader: false,
+            supervised: false,
+        };
+        let engine = Engine::open(
+            Api::load(&options.library).unwrap(),
+            folder.path(),
+            &Limits::of(&options),
+        )
+        .unwrap();
+        let mut writer = engine.session(Role::Writer).unwrap();
+        for sql in [
+            "CREATE TABLE hub.t (a UInt8) ENGINE = MergeTree ORDER BY a",
+            "INSERT INTO hub.t VALUES (1)",
+        ] {
+            writer.query(sql, "Null", &[]).map(drop).unwrap();
+        }
+        let mut reader = engine.session(Role::Reader).unwrap();
+        for sql in [
+            "INSERT INTO hub.t VALUES (1)",
+            "CREATE TABLE hub.x (a Int8) ENGINE = Memory",
+            "CREATE TEMPORARY TABLE x (a Int8)",
+            "DROP TABLE hub.t",
+            "TRUNCATE TABLE hub.t",
+            "ALTER TABLE hub.t DELETE WHERE 1",
+            "OPTIMIZE TABLE hub.t",
+            "BACKUP TABLE hub.t TO File('x')",
+            "CREATE USER x",
+            "GRANT writer TO default",
+            "EXECUTE AS default",
+            "SYSTEM FLUSH LOGS",
+            "SET readonly = 0",
+            "SET max_memory_usage = 0",
+            "SET max_execution_time = 0",
+            "SELECT 1 SETTINGS readonly = 0",
+            "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+            "SELECT * FROM `/etc/passwd`",
+            "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+            "SELECT * FROM executable('x', 'TSV', 'a String')",
+            "INSERT INTO FUNCTION file('/tmp/x.csv') SELECT 1",
+        ] {
+            assert!(reader.query(sql, "TSV", &[]).is_err(), "{sql}");
+        }
+        assert!(reader.insert("INSERT INTO hub.t", "CSV", &[]).is_err());
+        // Only its parser keeps the reader from the other role, and there `readonly` still stands.
+        reader
+            .query("SET ROLE writer", "Null", &[])
+            .map(drop)
+            .unwrap();
+        assert!(
+            reader
+                .query("INSERT INTO hub.t VALUES (1)", "TSV", &[])
+                .is_err()
+        );
+        assert!(reader.query("SET readonly = 0", "TSV", &[]).is_err());
+        assert_eq!(
+            writer
+                .query("SELECT count() FROM hub.t", "TSV", &[])
+                .unwrap()
+                .bytes(),
+            b"1\n"
+        );
+    }
 }

@@ -60,12 +60,21 @@ impl Exception {
     /// An error of this server.
     pub(crate) fn new(code: Code, message: impl std::fmt::Display) -> Self {
         let number = code as i32;
-        Self { code: number, text: format!("Code: {number}. DB::Exception: {message}. ({})", code.name()) }
+        Self {
+            code: number,
+            text: format!(
+                "Code: {number}. DB::Exception: {message}. ({})",
+                code.name()
+            ),
+        }
     }
 
     /// What the client reads, ended by a line feed.
     pub(crate) fn body(&self, version: &str) -> String {
-        format!("{} (version {version} (embedded build))\n", self.text.trim_end())
+        format!(
+            "{} (version {version} (embedded build))\n",
+            self.text.trim_end()
+        )
     }
 
     /// The HTTP status that ClickHouse gives to this error.
@@ -75,11 +84,12 @@ impl Exception {
             // UNKNOWN_USER, WRONG_PASSWORD, AUTHENTICATION_FAILED, SET_NON_GRANTED_ROLE
             192 | 193 | 516 | 512 => StatusCode::FORBIDDEN,
             // what the caller wrote: arguments, values that do not parse, types, syntax, compression
-            36 | 41 | 26 | 27 | 38 | 53 | 62 | 69 | 70 | 72 | 117 | 130 | 271 | 321 | 427 | 456 | 457 | 374 => {
-                StatusCode::BAD_REQUEST
-            }
+            36 | 41 | 26 | 27 | 38 | 53 | 62 | 69 | 70 | 72 | 117 | 130 | 271 | 321 | 427 | 456
+            | 457 | 374 => StatusCode::BAD_REQUEST,
             // unknown table, function, identifier, type, storage, database, setting, aggregate, format, database engine, session …
-            60 | 46 | 47 | 50 | 56 | 81 | 115 | 183 | 63 | 73 | 137 | 139 | 372 | 78 | 77 => StatusCode::NOT_FOUND,
+            60 | 46 | 47 | 50 | 56 | 81 | 115 | 183 | 63 | 73 | 137 | 139 | 372 | 78 | 77 => {
+                StatusCode::NOT_FOUND
+            }
             307 => StatusCode::PAYLOAD_TOO_LARGE,
             48 => StatusCode::NOT_IMPLEMENTED,
             159 | 209 => StatusCode::REQUEST_TIMEOUT,
@@ -97,7 +107,10 @@ impl From<String> for Exception {
             .and_then(|(code, _)| code.parse().ok());
         match code {
             Some(code) => Self { code, text },
-            None => Self { code: 1000, text: format!("Code: 1000. DB::Exception: {text}. (UNKNOWN_EXCEPTION)") },
+            None => Self {
+                code: 1000,
+                text: format!("Code: 1000. DB::Exception: {text}. (UNKNOWN_EXCEPTION)"),
+            },
         }
     }
 }
@@ -108,9 +121,15 @@ mod tests {
 
     #[test]
     fn reads_the_engines_code() {
-        let error = Exception::from("Code: 60. DB::Exception: Table x does not exist. (UNKNOWN_TABLE)".to_owned());
+        let error = Exception::from(
+            "Code: 60. DB::Exception: Table x does not exist. (UNKNOWN_TABLE)".to_owned(),
+        );
         assert_eq!((error.code, error.status()), (60, StatusCode::NOT_FOUND));
-        assert!(error.body("26.7").ends_with("(UNKNOWN_TABLE) (version 26.7 (embedded build))\n"));
+        assert!(
+            error
+                .body("26.7")
+                .ends_with("(UNKNOWN_TABLE) (version 26.7 (embedded build))\n")
+        );
     }
 
     #[test]

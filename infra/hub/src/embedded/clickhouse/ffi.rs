@@ -3,7 +3,10 @@
 //!
 //! Rules of the library that the types hold: a connection runs one statement at a time (`&mut`), streams end before their connection
 //! (lifetimes), and the library is never unloaded (its threads and `atexit` handlers outlive any handle).
-#![expect(unsafe_code, reason = "libchdb is a C library; every call into it is in this file")]
+#![expect(
+    unsafe_code,
+    reason = "libchdb is a C library; every call into it is in this file"
+)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -94,8 +97,14 @@ pub(crate) struct Api {
     read_bytes: unsafe extern "C" fn(Handle) -> u64,
     written_rows: unsafe extern "C" fn(Handle) -> u64,
     written_bytes: unsafe extern "C" fn(Handle) -> u64,
-    classify:
-        unsafe extern "C" fn(Handle, *const c_char, usize, *const c_char, usize, *mut RawAnalysis) -> c_int,
+    classify: unsafe extern "C" fn(
+        Handle,
+        *const c_char,
+        usize,
+        *const c_char,
+        usize,
+        *mut RawAnalysis,
+    ) -> c_int,
 }
 
 #[repr(C)]
@@ -156,11 +165,16 @@ impl Api {
     pub(crate) fn load(path: &Path) -> Result<&'static Self, LoadError> {
         let name = || path.display().to_string();
         // SAFETY: loading runs the library's initialisers; the path is the operator's choice of a libchdb, which is made to be loaded so.
-        let library =
-            unsafe { Library::new(path) }.map_err(|source| LoadError::Open { path: name(), source })?;
+        let library = unsafe { Library::new(path) }.map_err(|source| LoadError::Open {
+            path: name(),
+            source,
+        })?;
         // Leaked: the engine's threads may run until the process ends.
         let library: &'static Library = Box::leak(Box::new(library));
-        let symbol = |source| LoadError::Symbol { path: name(), source };
+        let symbol = |source| LoadError::Symbol {
+            path: name(),
+            source,
+        };
         macro_rules! get {
             ($symbol:literal) => {
                 // SAFETY: the field's type is the function's declaration in chdb.h of 26.7.
@@ -213,9 +227,15 @@ struct RawParams {
 impl RawParams {
     fn new(params: &Params) -> Self {
         Self {
-            names: params.iter().map(|(name, _)| name.as_ptr().cast()).collect(),
+            names: params
+                .iter()
+                .map(|(name, _)| name.as_ptr().cast())
+                .collect(),
             name_lens: params.iter().map(|(name, _)| name.len()).collect(),
-            values: params.iter().map(|(_, value)| value.as_ptr().cast()).collect(),
+            values: params
+                .iter()
+                .map(|(_, value)| value.as_ptr().cast())
+                .collect(),
             value_lens: params.iter().map(|(_, value)| value.len()).collect(),
         }
     }
@@ -241,7 +261,9 @@ impl Connection {
         let argc = c_int::try_from(argv.len()).unwrap_or(c_int::MAX);
         // SAFETY: argv holds argc pointers to NUL-terminated strings that live through the call; the library copies them.
         let slot = unsafe { (api.connect)(argc, argv.as_mut_ptr()) };
-        NonNull::new(slot).map(|slot| Self { api, slot }).ok_or(LoadError::Connect)
+        NonNull::new(slot)
+            .map(|slot| Self { api, slot })
+            .ok_or(LoadError::Connect)
     }
 
     fn handle(&self) -> Handle {
@@ -250,7 +272,12 @@ impl Connection {
     }
 
     /// Runs a statement to its end and gives its whole output in memory.
-    pub(crate) fn query(&mut self, sql: &str, format: &str, params: &Params) -> Result<Output, String> {
+    pub(crate) fn query(
+        &mut self,
+        sql: &str,
+        format: &str,
+        params: &Params,
+    ) -> Result<Output, String> {
         let raw = RawParams::new(params);
         // SAFETY: all pointers are valid for their lengths through the call; the library copies what it keeps.
         let result = unsafe {
@@ -271,7 +298,12 @@ impl Connection {
     }
 
     /// Starts a SELECT whose output is fetched block by block; each block is a whole document in `format`.
-    pub(crate) fn stream(&mut self, sql: &str, format: &str, params: &Params) -> Result<Rows<'_>, String> {
+    pub(crate) fn stream(
+        &mut self,
+        sql: &str,
+        format: &str,
+        params: &Params,
+    ) -> Result<Rows<'_>, String> {
         let raw = RawParams::new(params);
         // SAFETY: as in `query`.
         let result = unsafe {
@@ -289,11 +321,20 @@ impl Connection {
             )
         };
         let stream = Output::checked(self.api, result)?;
-        Ok(Rows { connection: self, stream, ended: false })
+        Ok(Rows {
+            connection: self,
+            stream,
+            ended: false,
+        })
     }
 
     /// Starts an INSERT; `sql` ends before its FORMAT clause.
-    pub(crate) fn insert(&mut self, sql: &str, format: &str, params: &Params) -> Result<Insert<'_>, String> {
+    pub(crate) fn insert(
+        &mut self,
+        sql: &str,
+        format: &str,
+        params: &Params,
+    ) -> Result<Insert<'_>, String> {
         let raw = RawParams::new(params);
         // SAFETY: as in `query`.
         let handle = unsafe {
@@ -310,7 +351,11 @@ impl Connection {
                 params.len(),
             )
         };
-        let insert = Insert { connection: self, handle, finished: false };
+        let insert = Insert {
+            connection: self,
+            handle,
+            finished: false,
+        };
         match insert.error() {
             Some(message) => Err(message),
             None => Ok(insert),
@@ -325,7 +370,14 @@ impl Connection {
         };
         // SAFETY: sql is valid for its length, no target database is given, and `raw` is a chdb_query_analysis_v1 of the stated size.
         let state = unsafe {
-            (self.api.classify)(self.handle(), sql.as_ptr().cast(), sql.len(), ptr::null(), 0, &raw mut raw)
+            (self.api.classify)(
+                self.handle(),
+                sql.as_ptr().cast(),
+                sql.len(),
+                ptr::null(),
+                0,
+                &raw mut raw,
+            )
         };
         let class = match (state, raw.query_class) {
             (0, 0) if raw.statement_count > 0 => Class::ReadOnly,
@@ -334,7 +386,10 @@ impl Connection {
             (0, 3) => Class::Control,
             _ => Class::Unknown,
         };
-        Analysis { statements: raw.statement_count, class }
+        Analysis {
+            statements: raw.statement_count,
+            class,
+        }
     }
 }
 
@@ -357,7 +412,9 @@ unsafe impl Send for Output {}
 impl Output {
     fn checked(api: &'static Api, result: Handle) -> Result<Self, String> {
         let Some(result) = NonNull::new(result) else {
-            return Err("Code: 1000. DB::Exception: the engine gave no result. (UNKNOWN_EXCEPTION)".into());
+            return Err(
+                "Code: 1000. DB::Exception: the engine gave no result. (UNKNOWN_EXCEPTION)".into(),
+            );
         };
         let output = Self { api, result };
         // SAFETY: the handle is a live result.
@@ -417,9 +474,11 @@ impl Rows<'_> {
             return Ok(None);
         }
         // SAFETY: connection and stream are live, and `&mut self` keeps fetches serial as the library asks.
-        let result =
-            unsafe { (self.connection.api.fetch)(self.connection.handle(), self.stream.result.as_ptr()) };
-        let chunk = Output::checked(self.connection.api, result).inspect_err(|_| self.ended = true)?;
+        let result = unsafe {
+            (self.connection.api.fetch)(self.connection.handle(), self.stream.result.as_ptr())
+        };
+        let chunk =
+            Output::checked(self.connection.api, result).inspect_err(|_| self.ended = true)?;
         if chunk.bytes().is_empty() {
             self.ended = true;
             return Ok(None);
@@ -432,7 +491,9 @@ impl Drop for Rows<'_> {
     fn drop(&mut self) {
         if !self.ended {
             // SAFETY: both handles are live; the stream's own handle is destroyed after this by its Drop.
-            unsafe { (self.connection.api.cancel)(self.connection.handle(), self.stream.result.as_ptr()) };
+            unsafe {
+                (self.connection.api.cancel)(self.connection.handle(), self.stream.result.as_ptr())
+            };
         }
     }
 }
@@ -453,13 +514,16 @@ impl Insert<'_> {
     /// Hands over data; blocks while the engine is behind.
     pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), String> {
         // SAFETY: data is valid for its length; the library copies it.
-        let state =
-            unsafe { (self.connection.api.insert_append)(self.handle, data.as_ptr().cast(), data.len()) };
+        let state = unsafe {
+            (self.connection.api.insert_append)(self.handle, data.as_ptr().cast(), data.len())
+        };
         if state == 0 {
             return Ok(());
         }
         // The reason comes with the end of the stream.
-        Err(self.error().unwrap_or_else(|| "Code: 1000. DB::Exception: the insert was stopped. (UNKNOWN_EXCEPTION)".into()))
+        Err(self.error().unwrap_or_else(|| {
+            "Code: 1000. DB::Exception: the insert was stopped. (UNKNOWN_EXCEPTION)".into()
+        }))
     }
 
     /// Ends the data and commits it.

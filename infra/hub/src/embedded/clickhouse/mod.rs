@@ -20,6 +20,7 @@ mod sandbox;
 mod serve;
 mod statement;
 mod supervisor;
+mod tree;
 mod users;
 
 pub use engine::Error as EngineError;

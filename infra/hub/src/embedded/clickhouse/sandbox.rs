@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
-    RulesetCreatedAttr as _, RulesetStatus,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd,
+    Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus,
 };
 
 /// How far the confinement holds.
@@ -43,13 +43,21 @@ const READABLE: [&str; 16] = [
 ];
 
 /// Confines the calling thread and all that it starts: `data` and `config` may be changed, `readable` read.
-pub(crate) fn confine(data: &Path, config: &Path, readable: &[&Path]) -> Result<Confined, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn confine(
+    data: &Path,
+    config: &Path,
+    readable: &[&Path],
+) -> Result<Confined, Box<dyn std::error::Error + Send + Sync>> {
     // The newest rules that are known here; an older kernel keeps to what it has.
     let abi = ABI::V5;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     // No rule allows Execute, MakeSock, MakeChar or MakeBlock anywhere.
     let change = AccessFs::from_all(abi)
-        & !BitFlags::from(AccessFs::Execute | AccessFs::MakeSock | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+        & !(AccessFs::Execute
+            | AccessFs::MakeSock
+            | AccessFs::MakeChar
+            | AccessFs::MakeBlock
+            | AccessFs::IoctlDev);
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))?
@@ -58,14 +66,28 @@ pub(crate) fn confine(data: &Path, config: &Path, readable: &[&Path]) -> Result<
     for path in [data, config] {
         rules = rules.add_rule(PathBeneath::new(PathFd::new(path)?, change))?;
     }
-    for path in READABLE.iter().map(Path::new).chain(readable.iter().copied()) {
+    for path in READABLE
+        .iter()
+        .map(Path::new)
+        .chain(readable.iter().copied())
+    {
         // What is not there needs no rule.
         if let Ok(folder) = PathFd::new(path) {
-            rules = rules.add_rule(PathBeneath::new(folder, if path.is_dir() { read } else { AccessFs::ReadFile.into() }))?;
+            rules = rules.add_rule(PathBeneath::new(
+                folder,
+                if path.is_dir() {
+                    read
+                } else {
+                    AccessFs::ReadFile.into()
+                },
+            ))?;
         }
     }
     if let Ok(null) = PathFd::new("/dev/null") {
-        rules = rules.add_rule(PathBeneath::new(null, AccessFs::ReadFile | AccessFs::WriteFile))?;
+        rules = rules.add_rule(PathBeneath::new(
+            null,
+            AccessFs::ReadFile | AccessFs::WriteFile,
+        ))?;
     }
     let status = rules.restrict_self()?;
     Ok(match status.ruleset {

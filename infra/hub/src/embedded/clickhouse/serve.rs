@@ -28,7 +28,9 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] super::EngineError),
     /// The address cannot be listened on.
-    #[error("embedded ClickHouse: cannot listen on {listen}: {source}; choose another address with HUB_CLICKHOUSE_LISTEN")]
+    #[error(
+        "embedded ClickHouse: cannot listen on {listen}: {source}; choose another address with HUB_CLICKHOUSE_LISTEN"
+    )]
     Listen {
         /// The address.
         listen: SocketAddr,
@@ -65,13 +67,19 @@ pub enum Error {
 /// # Errors
 /// The engine, the folder or the address cannot be had.
 pub fn run(options: &ServerOptions, shutdown: CancellationToken) -> Result<(), Error> {
-    let lifeline = if options.supervised { Some(take_stdin().map_err(system("take standard input"))?) } else { None };
+    let lifeline = if options.supervised {
+        Some(take_stdin().map_err(system("take standard input"))?)
+    } else {
+        None
+    };
     let outcome = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("clickhouse".into());
         let serving = thread
             .spawn_scoped(scope, || confined(options, lifeline, shutdown))
             .map_err(system("start a thread"))?;
-        serving.join().unwrap_or_else(|_| Err(system("serve")(io::Error::other("a thread panicked"))))
+        serving
+            .join()
+            .unwrap_or_else(|_| Err(system("serve")(io::Error::other("a thread panicked"))))
     });
     if let (Err(error), true) = (&outcome, options.supervised) {
         tell(&format!("error {error}"));
@@ -83,18 +91,29 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::System { what, source }
 }
 
-fn confined(options: &ServerOptions, lifeline: Option<File>, shutdown: CancellationToken) -> Result<(), Error> {
-    let folder = |source| Error::Folder { path: options.data_dir.clone(), source };
+fn confined(
+    options: &ServerOptions,
+    lifeline: Option<File>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let folder = |source| Error::Folder {
+        path: options.data_dir.clone(),
+        source,
+    };
     fs::create_dir_all(options.data_dir.join("engine")).map_err(folder)?;
     fs::create_dir_all(options.data_dir.join("config")).map_err(folder)?;
     let root = fs::canonicalize(&options.data_dir).map_err(folder)?;
     let _lock = lock(&root)?;
     let users = Users::load(&root).map_err(folder)?;
-    let listener = TcpListener::bind(options.listen)
-        .map_err(|source| Error::Listen { listen: options.listen, source })?;
+    let listener = TcpListener::bind(options.listen).map_err(|source| Error::Listen {
+        listen: options.listen,
+        source,
+    })?;
     let limits = Limits::of(options);
-    let library = fs::canonicalize(&options.library)
-        .map_err(|source| Error::Folder { path: options.library.clone(), source })?;
+    let library = fs::canonicalize(&options.library).map_err(|source| Error::Folder {
+        path: options.library.clone(),
+        source,
+    })?;
     // Before the confinement: its own libraries are elsewhere.
     let api = Api::load(&library).map_err(super::EngineError::from)?;
     let reader_refused = seal(&root, &library, options.allow_unconfined_reader)?;
@@ -108,7 +127,13 @@ fn confined(options: &ServerOptions, lifeline: Option<File>, shutdown: Cancellat
         .build()
         .map_err(system("start the runtime"))?;
     let server = Arc::new(Server::new(engine, users, limits, reader_refused));
-    let outcome = runtime.block_on(serve(listener, Arc::clone(&server), lifeline, shutdown, options.supervised));
+    let outcome = runtime.block_on(serve(
+        listener,
+        Arc::clone(&server),
+        lifeline,
+        shutdown,
+        options.supervised,
+    ));
     // Statements that still run end with the process.
     runtime.shutdown_timeout(DRAIN);
     server.close();
@@ -140,7 +165,8 @@ async fn serve(
         tell(&format!("ready {address}"));
     }
     tracing::info!(%address, "embedded ClickHouse is ready");
-    let serving = axum::serve(listener, router(server)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let serving = axum::serve(listener, router(server))
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
     tokio::select! {
         served = async { serving.await } => served.map_err(system("serve")),
         () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
@@ -158,7 +184,9 @@ fn lock(root: &Path) -> Result<File, Error> {
         .map_err(|source| Error::Folder { path, source })?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(_) => Err(Error::InUse { path: root.to_owned() }),
+        Err(_) => Err(Error::InUse {
+            path: root.to_owned(),
+        }),
     }
 }
 
@@ -212,16 +240,26 @@ fn watch(mut lifeline: File, shutdown: CancellationToken) -> io::Result<()> {
         // An engine that hangs must not outlive its supervisor.
         std::thread::sleep(DRAIN * 3);
         tracing::error!("the embedded ClickHouse did not stop in time and is killed");
-        #[expect(clippy::let_underscore_must_use, reason = "there is nothing left to do about it")]
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "there is nothing left to do about it"
+        )]
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     };
-    std::thread::Builder::new().name("lifeline".into()).spawn(watch).map(drop)
+    std::thread::Builder::new()
+        .name("lifeline".into())
+        .spawn(watch)
+        .map(drop)
 }
 
 /// One line for the supervisor.
 fn tell(line: &str) {
     let mut out = io::stdout().lock();
-    if writeln!(out, "{}", line.replace('\n', " ")).and_then(|()| out.flush()).is_err() {
+    if writeln!(out, "{}", line.replace('\n', " "))
+        .and_then(|()| out.flush())
+        .is_err()
+    {
         tracing::debug!("nobody reads standard output");
     }
 }

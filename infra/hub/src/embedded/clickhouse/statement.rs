@@ -25,30 +25,48 @@ pub(crate) enum Statement<'t> {
 pub(crate) fn read(text: &str) -> Statement<'_> {
     let mut tokens = Tokens::new(text).peekable();
     if !tokens.peek().is_some_and(|token| token.is("INSERT")) {
-        return Statement::Query { format: output_format(text) };
+        return Statement::Query {
+            format: output_format(text),
+        };
     }
     let mut depth = 0_u32;
     while let Some(token) = tokens.next() {
         match token.kind {
             Kind::Open => {
                 depth += 1;
-                if depth == 1 && tokens.peek().is_some_and(|next| next.is("SELECT") || next.is("WITH")) {
-                    return Statement::Query { format: output_format(text) };
+                if depth == 1
+                    && tokens
+                        .peek()
+                        .is_some_and(|next| next.is("SELECT") || next.is("WITH"))
+                {
+                    return Statement::Query {
+                        format: output_format(text),
+                    };
                 }
             }
             Kind::Close => depth = depth.saturating_sub(1),
             Kind::Word if depth == 0 => {
                 if token.is("VALUES") {
-                    return Statement::Insert { head: before(text, token), format: Some("Values"), data: token.end };
+                    return Statement::Insert {
+                        head: before(text, token),
+                        format: Some("Values"),
+                        data: token.end,
+                    };
                 }
                 if token.is("FORMAT")
                     && let Some(name) = tokens.next_if(|next| next.kind == Kind::Word)
                 {
                     let data = rows_after(text, name.end);
-                    return Statement::Insert { head: before(text, token), format: Some(name.text), data };
+                    return Statement::Insert {
+                        head: before(text, token),
+                        format: Some(name.text),
+                        data,
+                    };
                 }
                 if token.is("SELECT") || token.is("WITH") || token.is("WATCH") {
-                    return Statement::Query { format: output_format(text) };
+                    return Statement::Query {
+                        format: output_format(text),
+                    };
                 }
                 if token.is("INFILE") {
                     return Statement::InsertFromFile;
@@ -57,12 +75,19 @@ pub(crate) fn read(text: &str) -> Statement<'_> {
             Kind::Word | Kind::Other => {}
         }
     }
-    Statement::Insert { head: text.trim_end().trim_end_matches(';'), format: None, data: text.len() }
+    Statement::Insert {
+        head: text.trim_end().trim_end_matches(';'),
+        format: None,
+        data: text.len(),
+    }
 }
 
 /// The text's first word, in capitals.
 pub(crate) fn first_word(text: &str) -> String {
-    Tokens::new(text).next().map(|token| token.text.to_ascii_uppercase()).unwrap_or_default()
+    Tokens::new(text)
+        .next()
+        .map(|token| token.text.to_ascii_uppercase())
+        .unwrap_or_default()
 }
 
 fn before<'t>(text: &'t str, token: Token<'_>) -> &'t str {
@@ -72,7 +97,10 @@ fn before<'t>(text: &'t str, token: Token<'_>) -> &'t str {
 /// Rows begin after the first line feed that only blanks precede, else after the blanks.
 fn rows_after(text: &str, end: usize) -> usize {
     let rest = text.as_bytes().get(end..).unwrap_or_default();
-    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+    let blanks = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+        .count();
     end + blanks + usize::from(rest.get(blanks) == Some(&b'\n'))
 }
 
@@ -135,10 +163,18 @@ impl<'t> Tokens<'t> {
             let rest = bytes.get(self.at..).unwrap_or_default();
             if rest.first().is_some_and(u8::is_ascii_whitespace) {
                 self.at += 1;
-            } else if rest.starts_with(b"--") || rest.starts_with(b"#!") || rest.starts_with(b"# ") {
-                self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            } else if rest.starts_with(b"--") || rest.starts_with(b"#!") || rest.starts_with(b"# ")
+            {
+                self.at += rest
+                    .iter()
+                    .position(|byte| *byte == b'\n')
+                    .unwrap_or(rest.len());
             } else if rest.starts_with(b"/*") {
-                let end = rest.windows(2).skip(2).position(|pair| pair == b"*/").map_or(rest.len(), |end| end + 4);
+                let end = rest
+                    .windows(2)
+                    .skip(2)
+                    .position(|pair| pair == b"*/")
+                    .map_or(rest.len(), |end| end + 4);
                 self.at += end.min(rest.len());
             } else {
                 return;
@@ -159,12 +195,20 @@ impl<'t> Iterator for Tokens<'t> {
             b'(' | b'[' | b'{' => (Kind::Open, 1),
             b')' | b']' | b'}' => (Kind::Close, 1),
             b'\'' | b'"' | b'`' => (Kind::Other, quoted(rest, first)),
-            byte if is_word(byte) => (Kind::Word, rest.iter().take_while(|byte| is_word(**byte)).count()),
+            byte if is_word(byte) => (
+                Kind::Word,
+                rest.iter().take_while(|byte| is_word(**byte)).count(),
+            ),
             _ => (Kind::Other, 1),
         };
         self.at = start + length;
         // A multi-byte character outside of quotes is cut into bytes, none of which is a word.
-        Some(Token { kind, text: self.text.get(start..self.at).unwrap_or_default(), start, end: self.at })
+        Some(Token {
+            kind,
+            text: self.text.get(start..self.at).unwrap_or_default(),
+            start,
+            end: self.at,
+        })
     }
 }
 
@@ -195,12 +239,30 @@ mod tests {
     #[test]
     fn finds_the_rows_of_an_insert() {
         let cases = [
-            ("INSERT INTO t FORMAT CSV\n1,2", insert("INSERT INTO t ", Some("CSV"), 25)),
-            ("INSERT INTO t(a) VALUES (1)", insert("INSERT INTO t(a) ", Some("Values"), 23)),
-            ("insert into `format values` format RowBinary", insert("insert into `format values` ", Some("RowBinary"), 44)),
-            ("INSERT INTO t (format, values)", insert("INSERT INTO t (format, values)", None, 30)),
-            ("-- x\nINSERT INTO t SETTINGS a='b' FORMAT TSV 1", insert("-- x\nINSERT INTO t SETTINGS a='b' ", Some("TSV"), 45)),
-            ("INSERT INTO t FORMAT TSV\r\n1", insert("INSERT INTO t ", Some("TSV"), 26)),
+            (
+                "INSERT INTO t FORMAT CSV\n1,2",
+                insert("INSERT INTO t ", Some("CSV"), 25),
+            ),
+            (
+                "INSERT INTO t(a) VALUES (1)",
+                insert("INSERT INTO t(a) ", Some("Values"), 23),
+            ),
+            (
+                "insert into `format values` format RowBinary",
+                insert("insert into `format values` ", Some("RowBinary"), 44),
+            ),
+            (
+                "INSERT INTO t (format, values)",
+                insert("INSERT INTO t (format, values)", None, 30),
+            ),
+            (
+                "-- x\nINSERT INTO t SETTINGS a='b' FORMAT TSV 1",
+                insert("-- x\nINSERT INTO t SETTINGS a='b' ", Some("TSV"), 45),
+            ),
+            (
+                "INSERT INTO t FORMAT TSV\r\n1",
+                insert("INSERT INTO t ", Some("TSV"), 26),
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(read(text), expected, "{text}");
@@ -212,7 +274,10 @@ mod tests {
         let cases = [
             ("SELECT 1 FORMAT JSON", Some("JSON")),
             ("SELECT 'FORMAT CSV'", None),
-            ("SELECT * FROM (SELECT 1 FORMAT CSV) FORMAT TSV SETTINGS a=1", Some("TSV")),
+            (
+                "SELECT * FROM (SELECT 1 FORMAT CSV) FORMAT TSV SETTINGS a=1",
+                Some("TSV"),
+            ),
             ("INSERT INTO t SELECT 1", None),
             ("INSERT INTO t (SELECT 1)", None),
             ("INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x", None),
@@ -223,6 +288,9 @@ mod tests {
         for (text, format) in cases {
             assert_eq!(read(text), Statement::Query { format }, "{text}");
         }
-        assert_eq!(read("INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV"), Statement::InsertFromFile);
+        assert_eq!(
+            read("INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV"),
+            Statement::InsertFromFile
+        );
     }
 }

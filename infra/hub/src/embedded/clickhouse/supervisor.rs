@@ -18,8 +18,11 @@ const START: Duration = Duration::from_secs(120);
 /// How long the child may take to end by itself.
 const STOP: Duration = Duration::from_secs(12);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Between starts that fail.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// A child that served this long was healthy: the next pause is short again.
+/// After a child that did serve.
+const LONGEST_AFTER_SERVING: Duration = Duration::from_secs(1);
+/// A child that served this long was healthy: the next pause is the first one again.
 const HEALTHY: Duration = Duration::from_secs(30);
 
 /// How to start the child.
@@ -93,14 +96,23 @@ impl Supervisor {
     pub async fn start(options: SupervisorOptions, tasks: &Tasks) -> Result<Self, Error> {
         let secret = |role| {
             let folder = options.data_dir.clone();
-            password(&folder, role).map(|secret| (role, secret)).map_err(|source| Error::Passwords { folder, source })
+            password(&folder, role)
+                .map(|secret| (role, secret))
+                .map_err(|source| Error::Passwords { folder, source })
         };
         let passwords = [secret(Role::Writer)?, secret(Role::Reader)?];
         let child = Running::start(&options, options.listen).await?;
         let address = child.address;
         let (tell, state) = watch::channel(State::Serving(child.pid()));
-        tasks.spawn("clickhouse-supervisor", keep(options, child, tell, tasks.token()));
-        Ok(Self { address, passwords, state })
+        tasks.spawn(
+            "clickhouse-supervisor",
+            keep(options, child, tell, tasks.token()),
+        );
+        Ok(Self {
+            address,
+            passwords,
+            state,
+        })
     }
 
     /// Where it listens.
@@ -116,7 +128,11 @@ impl Supervisor {
     /// The password of a role's user ([`Role::user`]).
     pub fn password(&self, role: Role) -> &Password {
         let [writer, reader] = &self.passwords;
-        if writer.0 == role { &writer.1 } else { &reader.1 }
+        if writer.0 == role {
+            &writer.1
+        } else {
+            &reader.1
+        }
     }
 
     /// What the child is doing, now and as it changes.
@@ -140,25 +156,42 @@ impl Running {
         command.arg("--listen").arg(listen.to_string());
         command.arg("--data-dir").arg(&options.data_dir);
         command.arg("--library").arg(&options.library);
-        command.arg("--memory-mib").arg(options.memory_mib.to_string());
+        command
+            .arg("--memory-mib")
+            .arg(options.memory_mib.to_string());
         // SQL can read the child's own environment, and this process's may hold provider keys.
         command.env_clear().env("TZ", "UTC").env("LANG", "C.UTF-8");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command
-            .spawn()
-            .map_err(|source| Error::Spawn { program: options.program.clone(), source })?;
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().map_err(|source| Error::Spawn {
+            program: options.program.clone(),
+            source,
+        })?;
         let lifeline = child.stdin.take();
         let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
         let first = async {
             match lines {
-                Some(mut lines) => lines.next_line().await.unwrap_or_else(|error| Some(format!("error {error}"))),
+                Some(mut lines) => lines
+                    .next_line()
+                    .await
+                    .unwrap_or_else(|error| Some(format!("error {error}"))),
                 None => None,
             }
         };
         let line = tokio::time::timeout(START, first).await;
         match line {
-            Ok(Some(line)) => match (line.strip_prefix("ready ").map(str::parse), line.strip_prefix("error ")) {
-                (Some(Ok(address)), _) => Ok(Self { child, lifeline, address, since: Instant::now() }),
+            Ok(Some(line)) => match (
+                line.strip_prefix("ready ").map(str::parse),
+                line.strip_prefix("error "),
+            ) {
+                (Some(Ok(address)), _) => Ok(Self {
+                    child,
+                    lifeline,
+                    address,
+                    since: Instant::now(),
+                }),
                 (_, Some(reason)) => Err(Error::Refused(reason.to_owned())),
                 _ => Err(Error::NotReady(format!("it said '{line}'"))),
             },
@@ -166,7 +199,10 @@ impl Running {
                 Ok(status) => ending(status),
                 Err(error) => error.to_string(),
             })),
-            Err(_) => Err(Error::NotReady(format!("no answer within {} s", START.as_secs()))),
+            Err(_) => Err(Error::NotReady(format!(
+                "no answer within {} s",
+                START.as_secs()
+            ))),
         }
     }
 
@@ -186,7 +222,12 @@ impl Running {
     }
 }
 
-async fn keep(options: SupervisorOptions, mut running: Running, state: watch::Sender<State>, stop: CancellationToken) {
+async fn keep(
+    options: SupervisorOptions,
+    mut running: Running,
+    state: watch::Sender<State>,
+    stop: CancellationToken,
+) {
     let listen = running.address;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -201,9 +242,14 @@ async fn keep(options: SupervisorOptions, mut running: Running, state: watch::Se
         if running.since.elapsed() > HEALTHY {
             pause = FIRST_PAUSE;
         }
+        pause = pause.min(LONGEST_AFTER_SERVING);
         let mut reason = ended.map_or_else(|error| error.to_string(), ending);
         running = loop {
-            tracing::error!(reason, pause_ms = pause.as_millis(), "the embedded ClickHouse ended and is started again");
+            tracing::error!(
+                reason,
+                pause_ms = pause.as_millis(),
+                "the embedded ClickHouse ended and is started again"
+            );
             state.send_replace(State::Restarting(reason));
             tokio::select! {
                 () = stop.cancelled() => {

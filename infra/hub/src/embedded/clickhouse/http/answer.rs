@@ -20,6 +20,9 @@ const HELD: usize = 128 * 1024;
 /// `wait_end_of_query` holds up to this much, then streams.
 const HELD_ON_REQUEST: usize = 32 * 1024 * 1024;
 
+/// Between the text of an exception in a running stream and the break of its connection.
+const BREAK_AFTER: Duration = Duration::from_millis(250);
+
 /// The client is gone or does not read.
 #[derive(Debug)]
 pub(crate) struct Gone;
@@ -87,7 +90,11 @@ impl Answer {
         self.counts.add(counts);
         if self.head.is_some() {
             self.held.extend_from_slice(piece);
-            let most = if self.about.wait_end { HELD_ON_REQUEST } else { HELD };
+            let most = if self.about.wait_end {
+                HELD_ON_REQUEST
+            } else {
+                HELD
+            };
             if self.held.len() <= most {
                 return Ok(());
             }
@@ -123,7 +130,10 @@ impl Answer {
             return self.send(Frame::End);
         }
         let tag = &self.tag;
-        let frame = format!("\r\n__exception__\r\n{tag}\r\n{text}{} {tag}\r\n__exception__\r\n", text.len());
+        let frame = format!(
+            "\r\n__exception__\r\n{tag}\r\n{text}{} {tag}\r\n__exception__\r\n",
+            text.len()
+        );
         let mut data = self.encoder.push(frame.as_bytes()).map_err(|_| Gone)?;
         let encoder = std::mem::replace(&mut self.encoder, Encoder::Plain);
         data.extend(encoder.finish().map_err(|_| Gone)?);
@@ -135,7 +145,10 @@ impl Answer {
         let (Some(head), Some(frames)) = (self.head.take(), self.body.take()) else {
             return Ok(());
         };
-        let mut response = Response::new(Body::from_stream(futures::stream::unfold(Some(frames), next_frame)));
+        let mut response = Response::new(Body::from_stream(futures::stream::unfold(
+            Some(frames),
+            next_frame,
+        )));
         *response.status_mut() = status;
         let about = &self.about;
         let summary = format!(
@@ -154,15 +167,40 @@ impl Answer {
                 response.headers_mut().insert(name, value);
             }
         };
-        set(CONTENT_TYPE, if exception.is_some() { "text/plain; charset=UTF-8" } else { format::content_type(&about.format) });
-        set(HeaderName::from_static("x-clickhouse-server-display-name"), "hub");
-        set(HeaderName::from_static("x-clickhouse-query-id"), &about.query_id);
-        set(HeaderName::from_static("x-clickhouse-format"), &about.format);
-        set(HeaderName::from_static("x-clickhouse-timezone"), &about.timezone);
+        set(
+            CONTENT_TYPE,
+            if exception.is_some() {
+                "text/plain; charset=UTF-8"
+            } else {
+                format::content_type(&about.format)
+            },
+        );
+        set(
+            HeaderName::from_static("x-clickhouse-server-display-name"),
+            "hub",
+        );
+        set(
+            HeaderName::from_static("x-clickhouse-query-id"),
+            &about.query_id,
+        );
+        set(
+            HeaderName::from_static("x-clickhouse-format"),
+            &about.format,
+        );
+        set(
+            HeaderName::from_static("x-clickhouse-timezone"),
+            &about.timezone,
+        );
         set(HeaderName::from_static("x-clickhouse-summary"), &summary);
         match exception {
-            Some(code) => set(HeaderName::from_static("x-clickhouse-exception-code"), &code.to_string()),
-            None => set(HeaderName::from_static("x-clickhouse-exception-tag"), &self.tag),
+            Some(code) => set(
+                HeaderName::from_static("x-clickhouse-exception-code"),
+                &code.to_string(),
+            ),
+            None => set(
+                HeaderName::from_static("x-clickhouse-exception-tag"),
+                &self.tag,
+            ),
         }
         if let Some(coding) = about.coding {
             set(CONTENT_ENCODING, coding.name());
@@ -194,8 +232,8 @@ async fn next_frame(
         Some(Frame::Data(data)) => Some((Ok(data), Some(frames))),
         Some(Frame::End) => None,
         None => {
-            // The connection writes what it holds only while it waits for more.
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // The exception's text must be out, and through the client's decompression, before the connection breaks.
+            tokio::time::sleep(BREAK_AFTER).await;
             Some((Err(io::Error::from(io::ErrorKind::ConnectionAborted)), None))
         }
     }

@@ -31,7 +31,18 @@ pub(crate) struct BodyReader {
 /// Joins a body with a reader; a pause of `idle` between two pieces ends it with an error.
 pub(crate) fn pipe(body: Body, idle: Duration) -> (Pump, BodyReader) {
     let (sender, pieces) = mpsc::channel(4);
-    (Pump { body, pieces: sender, idle }, BodyReader { pieces, current: Bytes::new(), ended: false })
+    (
+        Pump {
+            body,
+            pieces: sender,
+            idle,
+        },
+        BodyReader {
+            pieces,
+            current: Bytes::new(),
+            ended: false,
+        },
+    )
 }
 
 impl Pump {
@@ -47,7 +58,11 @@ impl Pump {
                 Ok(None) => Piece::End,
                 Err(_) => Piece::Failed(io::ErrorKind::TimedOut.into()),
             };
-            let length = if let Piece::Data(data) = &piece { Some(data.len()) } else { None };
+            let length = if let Piece::Data(data) = &piece {
+                Some(data.len())
+            } else {
+                None
+            };
             if self.pieces.send(piece).await.is_err() {
                 surplus += length.unwrap_or(0);
                 if surplus > 16 << 20 {

@@ -21,18 +21,41 @@ pub(crate) fn joining(format: &str) -> Joining {
     let lower = format.to_ascii_lowercase();
     let (base, header) = match lower.strip_suffix("withnamesandtypes") {
         Some(base) => (base, 2),
-        None => lower.strip_suffix("withnames").map_or((lower.as_str(), 0), |base| (base, 1)),
+        None => lower
+            .strip_suffix("withnames")
+            .map_or((lower.as_str(), 0), |base| (base, 1)),
     };
     match (base, header) {
         ("rowbinary", 1..) => Joining::BinaryHeader { types: header == 2 },
         (
-            "tsv" | "tabseparated" | "tsvraw" | "tabseparatedraw" | "csv" | "jsoncompacteachrow" | "jsoncompactstringseachrow",
+            "tsv"
+            | "tabseparated"
+            | "tsvraw"
+            | "tabseparatedraw"
+            | "csv"
+            | "jsoncompacteachrow"
+            | "jsoncompactstringseachrow",
             1..,
         ) => Joining::HeaderLines(header),
         (
-            "tsv" | "tabseparated" | "tsvraw" | "tabseparatedraw" | "csv" | "jsoncompacteachrow" | "jsoncompactstringseachrow"
-            | "jsoneachrow" | "jsonlines" | "ndjson" | "jsonstringseachrow" | "tskv" | "rowbinary" | "native" | "msgpack"
-            | "lineasstring" | "rawblob" | "null",
+            "tsv"
+            | "tabseparated"
+            | "tsvraw"
+            | "tabseparatedraw"
+            | "csv"
+            | "jsoncompacteachrow"
+            | "jsoncompactstringseachrow"
+            | "jsoneachrow"
+            | "jsonlines"
+            | "ndjson"
+            | "jsonstringseachrow"
+            | "tskv"
+            | "rowbinary"
+            | "native"
+            | "msgpack"
+            | "lineasstring"
+            | "rawblob"
+            | "null",
             0,
         ) => Joining::Concat,
         _ => Joining::Document,
@@ -111,8 +134,17 @@ pub(crate) fn content_type(format: &str) -> &'static str {
         return "text/tab-separated-values; charset=UTF-8";
     }
     match lower.as_str() {
-        "native" | "rowbinary" | "rowbinarywithnames" | "rowbinarywithnamesandtypes" | "parquet" | "arrow" | "orc" | "avro"
-        | "msgpack" | "arrowstream" | "npy" => "application/octet-stream",
+        "native"
+        | "rowbinary"
+        | "rowbinarywithnames"
+        | "rowbinarywithnamesandtypes"
+        | "parquet"
+        | "arrow"
+        | "orc"
+        | "avro"
+        | "msgpack"
+        | "arrowstream"
+        | "npy" => "application/octet-stream",
         "xml" => "application/xml; charset=UTF-8",
         _ => "text/plain; charset=UTF-8",
     }
@@ -138,7 +170,16 @@ mod tests {
 
     #[test]
     fn documents_do_not_join() {
-        for format in ["JSON", "JSONCompact", "Parquet", "Arrow", "PrettyCompact", "XML", "Vertical", "JSONEachRowWithProgress"] {
+        for format in [
+            "JSON",
+            "JSONCompact",
+            "Parquet",
+            "Arrow",
+            "PrettyCompact",
+            "XML",
+            "Vertical",
+            "JSONEachRowWithProgress",
+        ] {
             assert_eq!(joining(format), Joining::Document, "{format}");
         }
     }

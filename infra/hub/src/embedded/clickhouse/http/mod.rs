@@ -42,7 +42,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(engine: Engine, users: Users, limits: Limits, reader_refused: Option<String>) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        users: Users,
+        limits: Limits,
+        reader_refused: Option<String>,
+    ) -> Self {
         Self {
             running: Semaphore::new(limits.running),
             waiting: Semaphore::new(limits.running + limits.waiting),
@@ -86,14 +91,25 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
     let mut pairs: Vec<(String, String)> = parts
         .uri
         .query()
-        .map(|query| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        .map(|query| {
+            url::form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect()
+        })
         .unwrap_or_default();
     let is_get = parts.method == Method::GET || parts.method == Method::HEAD;
     if !is_get && parts.method != Method::POST && parts.method != Method::PUT {
-        return Err(Exception::new(Code::BadArguments, "use GET, HEAD, POST or PUT"));
+        return Err(Exception::new(
+            Code::BadArguments,
+            "use GET, HEAD, POST or PUT",
+        ));
     }
     if parts.uri.path() != "/" && parts.uri.path() != "/query" {
-        return Ok((StatusCode::NOT_FOUND, "There is no handle for this path; use /, /ping or /replicas_status\n").into_response());
+        return Ok((
+            StatusCode::NOT_FOUND,
+            "There is no handle for this path; use /, /ping or /replicas_status\n",
+        )
+            .into_response());
     }
     // As ClickHouse: the bare address answers without a user.
     if is_get && !pairs.iter().any(|(name, _)| name == "query") {
@@ -108,7 +124,10 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
         )
     })?;
     if let (Role::Reader, Some(reason)) = (role, &server.reader_refused) {
-        return Err(Exception::new(Code::AccessDenied, format_args!("{}: {reason}", claim.user)));
+        return Err(Exception::new(
+            Code::AccessDenied,
+            format_args!("{}: {reason}", claim.user),
+        ));
     }
     let body = match form_boundary(&parts.headers) {
         Some(boundary) => {
@@ -126,7 +145,10 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
         query_id,
         version: server.engine.version.clone(),
         timezone: server.engine.timezone.clone(),
-        format: request.format.clone().unwrap_or_else(|| "TabSeparated".to_owned()),
+        format: request
+            .format
+            .clone()
+            .unwrap_or_else(|| "TabSeparated".to_owned()),
         coding: request.response_coding,
         blocks: request.compress,
         wait_end: request.wait_end,
@@ -140,16 +162,28 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
     // The permit goes with the thread, which outlives this future when the client leaves.
     permit.forget();
     let (pump, reader) = body::pipe(body, server.limits.receive_timeout);
-    let (answer, response) =
-        Answer::new(about).map_err(|error| Exception::new(Code::Incorrect, format_args!("cannot compress: {error}")))?;
+    let (answer, response) = Answer::new(about).map_err(|error| {
+        Exception::new(Code::Incorrect, format_args!("cannot compress: {error}"))
+    })?;
     let worker = Arc::clone(server);
-    let job = Job { request, role, body: reader };
+    let job = Job {
+        request,
+        role,
+        body: reader,
+    };
     tokio::task::spawn_blocking(move || {
         let _release = Release(&worker.running);
-        run::run(&worker.engine, &worker.limits, &worker.sessions, job, answer);
+        run::run(
+            &worker.engine,
+            &worker.limits,
+            &worker.sessions,
+            job,
+            answer,
+        );
     });
     let ((), response) = tokio::join!(pump.run(), response);
-    response.map_err(|_| Exception::new(Code::NetworkError, "the statement ended without an answer"))
+    response
+        .map_err(|_| Exception::new(Code::NetworkError, "the statement ended without an answer"))
 }
 
 /// Gives a forgotten permit back, also when the statement's thread panics.
@@ -162,7 +196,10 @@ impl Drop for Release<'_> {
 }
 
 fn busy() -> Exception {
-    Exception::new(Code::TooManyQueries, "Too many simultaneous queries; try again when some have ended")
+    Exception::new(
+        Code::TooManyQueries,
+        "Too many simultaneous queries; try again when some have ended",
+    )
 }
 
 fn form_boundary(headers: &http::HeaderMap) -> Option<String> {
@@ -170,11 +207,23 @@ fn form_boundary(headers: &http::HeaderMap) -> Option<String> {
 }
 
 /// Fields of a multipart form: `query`, `param_…` and settings. External tables are not taken.
-async fn form(body: Body, boundary: String, limits: &Limits) -> Result<Vec<(String, String)>, Exception> {
-    let size = multer::SizeLimit::new().whole_stream(4 * limits.text_bytes as u64).per_field(limits.text_bytes as u64);
+async fn form(
+    body: Body,
+    boundary: String,
+    limits: &Limits,
+) -> Result<Vec<(String, String)>, Exception> {
+    let size = multer::SizeLimit::new()
+        .whole_stream(4 * limits.text_bytes as u64)
+        .per_field(limits.text_bytes as u64);
     let constraints = multer::Constraints::new().size_limit(size);
-    let mut form = multer::Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
-    let bad = |error: &dyn std::fmt::Display| Exception::new(Code::BadArguments, format_args!("the form cannot be read: {error}"));
+    let mut form =
+        multer::Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
+    let bad = |error: &dyn std::fmt::Display| {
+        Exception::new(
+            Code::BadArguments,
+            format_args!("the form cannot be read: {error}"),
+        )
+    };
     let mut fields = Vec::new();
     loop {
         let next = tokio::time::timeout(limits.receive_timeout, form.next_field())
@@ -185,7 +234,12 @@ async fn form(body: Body, boundary: String, limits: &Limits) -> Result<Vec<(Stri
         };
         let name = field.name().unwrap_or_default().to_owned();
         if field.file_name().is_some() {
-            return Err(Exception::new(Code::NotImplemented, format_args!("external table '{name}': external data is not supported, insert it first")));
+            return Err(Exception::new(
+                Code::NotImplemented,
+                format_args!(
+                    "external table '{name}': external data is not supported, insert it first"
+                ),
+            ));
         }
         let text = field.text().await.map_err(|error| bad(&error))?;
         fields.push((name, text));
@@ -199,9 +253,15 @@ fn refuse(server: &Server, exception: &Exception) -> Response {
     if let Ok(code) = HeaderValue::from_str(&exception.code.to_string()) {
         headers.insert("x-clickhouse-exception-code", code);
     }
-    headers.insert("x-clickhouse-server-display-name", HeaderValue::from_static("hub"));
+    headers.insert(
+        "x-clickhouse-server-display-name",
+        HeaderValue::from_static("hub"),
+    );
     if exception.status() == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"ClickHouse server HTTP API\""));
+        headers.insert(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"ClickHouse server HTTP API\""),
+        );
     }
     response
 }
@@ -209,5 +269,7 @@ fn refuse(server: &Server, exception: &Exception) -> Response {
 /// The tag that marks an exception in a running stream: 16 letters that no row can guess.
 fn random_tag() -> String {
     let mut random = rand::rng();
-    (0..16).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect()
+    (0..16)
+        .map(|_| char::from(random.random_range(b'a'..=b'z')))
+        .collect()
 }

@@ -19,7 +19,11 @@ pub(super) fn encode(data: &[u8]) -> Vec<u8> {
         let compressed = lz4_flex::block::compress(piece);
         let mut block = Vec::with_capacity(HEADER + compressed.len());
         block.push(LZ4);
-        block.extend(u32::try_from(HEADER + compressed.len()).unwrap_or(u32::MAX).to_le_bytes());
+        block.extend(
+            u32::try_from(HEADER + compressed.len())
+                .unwrap_or(u32::MAX)
+                .to_le_bytes(),
+        );
         block.extend(u32::try_from(piece.len()).unwrap_or(u32::MAX).to_le_bytes());
         block.extend(compressed);
         out.extend(checksum(&block));
@@ -30,7 +34,9 @@ pub(super) fn encode(data: &[u8]) -> Vec<u8> {
 
 /// Two little-endian words, the low one first.
 fn checksum(block: &[u8]) -> [u8; CHECKSUM] {
-    cityhash_rs::cityhash_102_128(block).rotate_right(64).to_le_bytes()
+    cityhash_rs::cityhash_102_128(block)
+        .rotate_right(64)
+        .to_le_bytes()
 }
 
 /// Reads blocks and gives their data.
@@ -42,7 +48,11 @@ pub(super) struct Decoder<R> {
 
 impl<R: Read> Decoder<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, data: Vec::new(), at: 0 }
+        Self {
+            inner,
+            data: Vec::new(),
+            at: 0,
+        }
     }
 
     /// Reads one block; false at the end of the body.
@@ -59,7 +69,9 @@ impl<R: Read> Decoder<R> {
         let compressed = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
         let size = u32::from_le_bytes([d0, d1, d2, d3]) as usize;
         if !(HEADER..=MOST).contains(&compressed) || size > MOST {
-            return Err(invalid(format!("a block of {compressed} bytes for {size} is out of bounds")));
+            return Err(invalid(format!(
+                "a block of {compressed} bytes for {size} is out of bounds"
+            )));
         }
         let mut block = vec![0; compressed];
         let (start, rest) = block.split_at_mut(HEADER);
@@ -73,10 +85,17 @@ impl<R: Read> Decoder<R> {
             NONE => payload.to_vec(),
             LZ4 => lz4_flex::block::decompress(payload, size).map_err(invalid)?,
             ZSTD => zstd::bulk::decompress(payload, size)?,
-            other => return Err(invalid(format!("compression method {other:#04x} of a block is unknown"))),
+            other => {
+                return Err(invalid(format!(
+                    "compression method {other:#04x} of a block is unknown"
+                )));
+            }
         };
         if self.data.len() != size {
-            return Err(invalid(format!("a block holds {} bytes, its header says {size}", self.data.len())));
+            return Err(invalid(format!(
+                "a block holds {} bytes, its header says {size}",
+                self.data.len()
+            )));
         }
         self.at = 0;
         Ok(true)
@@ -124,9 +143,17 @@ mod tests {
         for at in 0..block.len() {
             let mut bad = block.clone();
             bad[at] ^= 1;
-            assert!(Decoder::new(&bad[..]).read_to_end(&mut Vec::new()).is_err(), "byte {at}");
+            assert!(
+                Decoder::new(&bad[..]).read_to_end(&mut Vec::new()).is_err(),
+                "byte {at}"
+            );
             if at > 0 {
-                assert!(Decoder::new(&block[..at]).read_to_end(&mut Vec::new()).is_err(), "cut at {at}");
+                assert!(
+                    Decoder::new(&block[..at])
+                        .read_to_end(&mut Vec::new())
+                        .is_err(),
+                    "cut at {at}"
+                );
             }
         }
         let mut out = Vec::new();

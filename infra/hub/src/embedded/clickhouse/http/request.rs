@@ -80,19 +80,39 @@ impl Request {
                 "wait_end_of_query" => request.wait_end = flag(&value),
                 "enable_http_compression" => http_compression = flag(&value),
                 // about transport or identity, and not for the engine
-                "user" | "password" | "quota_key" | "role" | "buffer_size" | "client_protocol_version"
-                | "stacktrace" | "http_zlib_compression_level" | "send_progress_in_http_headers"
-                | "http_headers_progress_interval_ms" | "add_http_cors_header" | "cancel_http_readonly_queries_on_client_close" => {}
+                "user"
+                | "password"
+                | "quota_key"
+                | "role"
+                | "buffer_size"
+                | "client_protocol_version"
+                | "stacktrace"
+                | "http_zlib_compression_level"
+                | "send_progress_in_http_headers"
+                | "http_headers_progress_interval_ms"
+                | "add_http_cors_header"
+                | "cancel_http_readonly_queries_on_client_close" => {}
                 _ => match name.strip_prefix("param_") {
                     Some(param) => request.params.push((param.to_owned(), value)),
                     None => request.settings.push((name, value)),
                 },
             }
         }
-        request.session = session.map(|id| SessionAsk { id, timeout: Duration::from_secs(timeout), check });
-        request.format = request.format.or_else(|| text(headers, "x-clickhouse-format"));
-        request.database = request.database.or_else(|| text(headers, "x-clickhouse-database"));
-        request.request_coding = match headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
+        request.session = session.map(|id| SessionAsk {
+            id,
+            timeout: Duration::from_secs(timeout),
+            check,
+        });
+        request.format = request
+            .format
+            .or_else(|| text(headers, "x-clickhouse-format"));
+        request.database = request
+            .database
+            .or_else(|| text(headers, "x-clickhouse-database"));
+        request.request_coding = match headers
+            .get(CONTENT_ENCODING)
+            .and_then(|value| value.to_str().ok())
+        {
             Some(name) => Coding::of_request(name)?,
             None => None,
         };
@@ -111,22 +131,47 @@ impl Claim {
     /// The first of ClickHouse's headers, Basic authentication and the URL that names a user.
     pub(crate) fn read(headers: &HeaderMap, pairs: &[(String, String)]) -> Option<Self> {
         if let Some(user) = text(headers, "x-clickhouse-user") {
-            return Some(Self { user, password: text(headers, "x-clickhouse-key").unwrap_or_default() });
+            return Some(Self {
+                user,
+                password: text(headers, "x-clickhouse-key").unwrap_or_default(),
+            });
         }
-        if let Some(basic) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
-            let encoded = basic.strip_prefix("Basic ").or_else(|| basic.strip_prefix("basic "))?;
-            let plain = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+        if let Some(basic) = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+        {
+            let encoded = basic
+                .strip_prefix("Basic ")
+                .or_else(|| basic.strip_prefix("basic "))?;
+            let plain = base64::engine::general_purpose::STANDARD
+                .decode(encoded.trim())
+                .ok()?;
             let plain = String::from_utf8(plain).ok()?;
             let (user, password) = plain.split_once(':')?;
-            return Some(Self { user: user.to_owned(), password: password.to_owned() });
+            return Some(Self {
+                user: user.to_owned(),
+                password: password.to_owned(),
+            });
         }
-        let of = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-        Some(Self { user: of("user")?, password: of("password").unwrap_or_default() })
+        let of = |wanted: &str| {
+            pairs
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.clone())
+        };
+        Some(Self {
+            user: of("user")?,
+            password: of("password").unwrap_or_default(),
+        })
     }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty()).map(str::to_owned)
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
 }
 
 fn flag(value: &str) -> bool {

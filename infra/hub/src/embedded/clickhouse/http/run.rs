@@ -6,6 +6,7 @@ use super::super::engine::Engine;
 use super::super::exception::{Code, Exception};
 use super::super::ffi::{Class, Connection, Counts};
 use super::super::statement::{self, Statement};
+use super::super::tree;
 use super::super::{Limits, Role};
 use super::answer::{Answer, Gone};
 use super::body::BodyReader;
@@ -48,7 +49,13 @@ impl From<Gone> for Stop {
 }
 
 /// Runs the job and writes its answer to the end.
-pub(crate) fn run(engine: &Engine, limits: &Limits, sessions: &Sessions, mut job: Job, mut answer: Answer) {
+pub(crate) fn run(
+    engine: &Engine,
+    limits: &Limits,
+    sessions: &Sessions,
+    mut job: Job,
+    mut answer: Answer,
+) {
     let outcome = in_session(engine, limits, sessions, &mut job, &mut answer);
     let told = match outcome {
         Ok(()) => answer.finish(),
@@ -68,21 +75,46 @@ fn in_session(
     answer: &mut Answer,
 ) -> Result<(), Stop> {
     let role = job.role;
-    let body = decoder(&mut job.body, job.request.request_coding, job.request.decompress).map_err(|error| body_error(&error))?;
+    let body = decoder(
+        &mut job.body,
+        job.request.request_coding,
+        job.request.decompress,
+    )
+    .map_err(|error| body_error(&error))?;
     let Some(ask) = &job.request.session else {
         let mut connection = engine.session(role)?;
         set(&mut connection, &job.request.settings)?;
-        return execute(&mut connection, limits, role, &job.request, body, answer);
+        return execute(
+            engine,
+            &mut connection,
+            limits,
+            role,
+            &job.request,
+            body,
+            answer,
+        );
     };
     let mut connection = sessions.take(engine, role, ask)?;
     // Settings of the URL hold for this statement only.
     let before = current(&mut connection, &job.request.settings);
-    let outcome = set(&mut connection, &job.request.settings)
-        .and_then(|()| execute(&mut connection, limits, role, &job.request, body, answer));
+    let outcome = set(&mut connection, &job.request.settings).and_then(|()| {
+        execute(
+            engine,
+            &mut connection,
+            limits,
+            role,
+            &job.request,
+            body,
+            answer,
+        )
+    });
     match before.and_then(|before| restore(&mut connection, &before)) {
         Ok(()) => sessions.give_back(role, ask, connection),
         Err(text) => {
-            tracing::warn!(error = text, "a session's settings could not be restored; the session is ended");
+            tracing::warn!(
+                error = text,
+                "a session's settings could not be restored; the session is ended"
+            );
             sessions.forget(role, ask);
         }
     }
@@ -90,6 +122,7 @@ fn in_session(
 }
 
 fn execute(
+    engine: &Engine,
     connection: &mut Connection,
     limits: &Limits,
     role: Role,
@@ -104,41 +137,80 @@ fn execute(
     match statement::read(&text) {
         Statement::Insert { head, format, data } => {
             let format = format.or(request.format.as_deref()).unwrap_or("Values");
-            gate(connection, role, request, &format!("{head} FORMAT {format}"))?;
+            gate(
+                engine,
+                connection,
+                role,
+                request,
+                &format!("{head} FORMAT {format}"),
+            )?;
             let inline = text.as_bytes().get(data..).unwrap_or_default();
-            let counts = insert(connection, head, format, request, &mut inline.chain(&rest[..]).chain(body))?;
+            let counts = insert(
+                connection,
+                head,
+                format,
+                request,
+                &mut inline.chain(&rest[..]).chain(body),
+            )?;
             answer.write(&[], counts).map_err(Stop::from)
         }
-        Statement::InsertFromFile => {
-            Err(Exception::new(Code::NotImplemented, "INSERT FROM INFILE reads a file of the server and is not available").into())
-        }
+        Statement::InsertFromFile => Err(Exception::new(
+            Code::NotImplemented,
+            "INSERT FROM INFILE reads a file of the server and is not available",
+        )
+        .into()),
         Statement::Query { format } => {
             // ClickHouse joins the URL's text and the body; so much was read already that `rest` is empty here.
             let wanted = request.format.as_deref().unwrap_or("TabSeparated");
             answer.set_format(format.unwrap_or(wanted));
-            gate(connection, role, request, &text)?;
-            select(connection, &text, wanted, joining(format.unwrap_or(wanted)), request, answer)
+            gate(engine, connection, role, request, &text)?;
+            select(
+                connection,
+                &text,
+                wanted,
+                joining(format.unwrap_or(wanted)),
+                request,
+                answer,
+            )
         }
     }
 }
 
 /// The statement's text, and what was read of the body beyond it.
-fn text_of(request: &Request, limits: &Limits, body: &mut impl Read) -> Result<(String, Vec<u8>), Stop> {
+fn text_of(
+    request: &Request,
+    limits: &Limits,
+    body: &mut impl Read,
+) -> Result<(String, Vec<u8>), Stop> {
     let from_url = !request.query.trim().is_empty();
     if from_url && matches!(statement::read(&request.query), Statement::Insert { .. }) {
         return Ok((request.query.clone(), Vec::new()));
     }
     let most = limits.text_bytes;
-    let mut bytes = if from_url { format!("{}\n", request.query).into_bytes() } else { Vec::new() };
-    body.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| body_error(&error))?;
+    let mut bytes = if from_url {
+        format!("{}\n", request.query).into_bytes()
+    } else {
+        Vec::new()
+    };
+    body.take(most as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| body_error(&error))?;
     // An INSERT's rows follow its text and are not text.
     let valid = match std::str::from_utf8(&bytes) {
         Ok(text) => text.len(),
         Err(error) => error.valid_up_to(),
     };
-    let cut = match std::str::from_utf8(bytes.get(..valid).unwrap_or_default()).map(statement::read) {
-        Ok(Statement::Insert { data, format: Some(_), .. }) => data,
-        Ok(Statement::Insert { .. } | Statement::InsertFromFile | Statement::Query { .. }) | Err(_) if bytes.len() > most => {
+    let cut = match std::str::from_utf8(bytes.get(..valid).unwrap_or_default()).map(statement::read)
+    {
+        Ok(Statement::Insert {
+            data,
+            format: Some(_),
+            ..
+        }) => data,
+        Ok(Statement::Insert { .. } | Statement::InsertFromFile | Statement::Query { .. })
+        | Err(_)
+            if bytes.len() > most =>
+        {
             return Err(Exception::new(
                 Code::QueryTooLarge,
                 format_args!("the query is longer than {most} bytes, which is the limit"),
@@ -157,31 +229,62 @@ fn text_of(request: &Request, limits: &Limits, body: &mut impl Read) -> Result<(
 }
 
 /// Asks the engine's parser what the text is and refuses what its library would do outside of access control: several statements,
-/// files written by INTO OUTFILE, and for the read-only role everything that is more than reading. (The role's grants refuse most of
-/// it once more.)
-fn gate(connection: &mut Connection, role: Role, request: &Request, text: &str) -> Result<(), Exception> {
+/// files written by INTO OUTFILE, and for the read-only role everything that is more than reading or reaches outside. (The role's
+/// grants refuse most of it once more.)
+fn gate(
+    engine: &Engine,
+    connection: &mut Connection,
+    role: Role,
+    request: &Request,
+    text: &str,
+) -> Result<(), Exception> {
     let analysis = connection.classify(text);
     if analysis.statements > 1 {
-        return Err(Exception::new(Code::SyntaxError, "Syntax error (Multi-statements are not allowed)"));
+        return Err(Exception::new(
+            Code::SyntaxError,
+            "Syntax error (Multi-statements are not allowed)",
+        ));
     }
-    let denied = |what| Err(Exception::new(Code::AccessDenied, format_args!("{}: Not enough privileges. {what}", role.name())));
+    let denied = |what: &str| {
+        Err(Exception::new(
+            Code::AccessDenied,
+            format_args!("{}: Not enough privileges. {what}", role.name()),
+        ))
+    };
     match (role, analysis.class) {
-        (_, Class::ReadOnly) => Ok(()),
+        (Role::Writer, Class::ReadOnly) => Ok(()),
+        (Role::Reader, Class::ReadOnly) => {
+            let dump =
+                connection.query(&format!("EXPLAIN AST {text}"), "TSVRaw", &request.params)?;
+            match tree::first_forbidden(&String::from_utf8_lossy(dump.bytes()), &engine.forbidden) {
+                None => Ok(()),
+                Some(name) => denied(&format!(
+                    "This user cannot call {name}, which reads outside of the database"
+                )),
+            }
+        }
         // Did not parse: the engine's own message is wanted, and nothing will run.
         (_, Class::Unknown) if analysis.statements == 0 => Ok(()),
         (Role::Reader, Class::Mutating | Class::Global | Class::Control | Class::Unknown) => {
-            denied("This user can only read: SELECT, SHOW, DESCRIBE, EXPLAIN and EXISTS without INTO OUTFILE")
+            denied(
+                "This user can only read: SELECT, SHOW, DESCRIBE, EXPLAIN and EXISTS without INTO OUTFILE",
+            )
         }
         (Role::Writer, _) if request.read_only => Err(Exception::new(
             Code::Readonly,
             "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly, use POST",
         )),
         (Role::Writer, Class::Control) => match statement::first_word(text).as_str() {
-            "SET" | "USE" | "SYSTEM" | "KILL" | "ATTACH" | "DETACH" => Ok(()),
-            _ => denied("INTO OUTFILE, BACKUP, RESTORE and statements of that kind are not available"),
+            "SET" | "USE" | "SYSTEM" | "KILL" | "ATTACH" | "DETACH" | "CREATE" | "DROP"
+            | "INSERT" => Ok(()),
+            _ => denied(
+                "INTO OUTFILE, BACKUP, RESTORE and statements of that kind are not available",
+            ),
         },
         (Role::Writer, Class::Mutating | Class::Global) => Ok(()),
-        (Role::Writer, Class::Unknown) => denied("The engine does not know what this statement changes"),
+        (Role::Writer, Class::Unknown) => {
+            denied("The engine does not know what this statement changes")
+        }
     }
 }
 
@@ -193,7 +296,10 @@ fn select(
     request: &Request,
     answer: &mut Answer,
 ) -> Result<(), Stop> {
-    let reads = matches!(statement::first_word(text).as_str(), "SELECT" | "WITH" | "(" | "FROM" | "VALUES");
+    let reads = matches!(
+        statement::first_word(text).as_str(),
+        "SELECT" | "WITH" | "(" | "FROM" | "VALUES"
+    );
     // A text that does not parse goes this way too: the streaming door takes one SELECT and nothing else.
     if joining != Joining::Document && (reads || connection.classify(text).statements == 0) {
         match connection.stream(text, format, &request.params) {
@@ -201,7 +307,11 @@ fn select(
                 let mut first = true;
                 while let Some(block) = rows.next()? {
                     let bytes = block.bytes();
-                    let skip = if first { 0 } else { joining.header_length(bytes) };
+                    let skip = if first {
+                        0
+                    } else {
+                        joining.header_length(bytes)
+                    };
                     first = false;
                     answer.write(bytes.get(skip..).unwrap_or_default(), block.counts())?;
                 }
@@ -230,13 +340,18 @@ fn insert(
         match rows.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => {
-                if insert.append(piece.get(..length).unwrap_or_default()).is_err() {
+                if insert
+                    .append(piece.get(..length).unwrap_or_default())
+                    .is_err()
+                {
                     break;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // Dropping the insert cancels it: a body that was cut is not committed.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return Err(Stop::Gone),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                return Err(Stop::Gone);
+            }
             Err(error) => return Err(body_error(&error).into()),
         }
     }
@@ -245,11 +360,20 @@ fn insert(
 
 fn body_error(error: &io::Error) -> Exception {
     match error.kind() {
-        io::ErrorKind::TimedOut => Exception::new(Code::SocketTimeout, "the request's body did not arrive in time"),
+        io::ErrorKind::TimedOut => Exception::new(
+            Code::SocketTimeout,
+            "the request's body did not arrive in time",
+        ),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
-            Exception::new(Code::CannotDecompress, format_args!("the request's body cannot be decoded: {error}"))
+            Exception::new(
+                Code::CannotDecompress,
+                format_args!("the request's body cannot be decoded: {error}"),
+            )
         }
-        _ => Exception::new(Code::NetworkError, format_args!("the request's body cannot be read: {error}")),
+        _ => Exception::new(
+            Code::NetworkError,
+            format_args!("the request's body cannot be read: {error}"),
+        ),
     }
 }
 
@@ -261,8 +385,18 @@ fn set(connection: &mut Connection, settings: &[Setting]) -> Result<(), Stop> {
     }
     let mut changes = Vec::with_capacity(settings.len());
     for (name, value) in settings {
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.') {
-            return Err(Exception::new(Code::UnknownSetting, format_args!("Setting {name} is neither a builtin setting nor a parameter of this interface")).into());
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.')
+        {
+            return Err(Exception::new(
+                Code::UnknownSetting,
+                format_args!(
+                    "Setting {name} is neither a builtin setting nor a parameter of this interface"
+                ),
+            )
+            .into());
         }
         changes.push(format!("{name} = {}", literal(value)));
     }
@@ -271,10 +405,16 @@ fn set(connection: &mut Connection, settings: &[Setting]) -> Result<(), Stop> {
 }
 
 /// The values that `settings` will hide; `None` for a default.
-fn current(connection: &mut Connection, settings: &[Setting]) -> Result<Vec<(String, Option<String>)>, String> {
+fn current(
+    connection: &mut Connection,
+    settings: &[Setting],
+) -> Result<Vec<(String, Option<String>)>, String> {
     let mut values = Vec::with_capacity(settings.len());
     for (name, _) in settings {
-        let sql = format!("SELECT changed, value FROM system.settings WHERE name = {}", literal(name));
+        let sql = format!(
+            "SELECT changed, value FROM system.settings WHERE name = {}",
+            literal(name)
+        );
         let output = connection.query(&sql, "TSVRaw", &[])?;
         let line = String::from_utf8_lossy(output.bytes()).into_owned();
         // A name that the engine does not list is refused by SET, and nothing is to be restored.
@@ -287,7 +427,9 @@ fn current(connection: &mut Connection, settings: &[Setting]) -> Result<Vec<(Str
 
 fn restore(connection: &mut Connection, before: &[(String, Option<String>)]) -> Result<(), String> {
     for (name, value) in before {
-        let value = value.as_deref().map_or_else(|| "DEFAULT".to_owned(), literal);
+        let value = value
+            .as_deref()
+            .map_or_else(|| "DEFAULT".to_owned(), literal);
         connection.query(&format!("SET {name} = {value}"), "Null", &[])?;
     }
     Ok(())

@@ -34,7 +34,12 @@ impl Sessions {
     }
 
     /// Takes the session that is asked for; it is locked until [`Sessions::give_back`] or [`Sessions::forget`].
-    pub(crate) fn take(&self, engine: &Engine, role: Role, ask: &SessionAsk) -> Result<Connection, Exception> {
+    pub(crate) fn take(
+        &self,
+        engine: &Engine,
+        role: Role,
+        ask: &SessionAsk,
+    ) -> Result<Connection, Exception> {
         let key = (role, ask.id.clone());
         let expires = Instant::now() + ask.timeout;
         {
@@ -54,16 +59,27 @@ impl Sessions {
                     }
                 },
                 None if ask.check => {
-                    return Err(Exception::new(Code::SessionNotFound, format_args!("Session {} not found", ask.id)));
+                    return Err(Exception::new(
+                        Code::SessionNotFound,
+                        format_args!("Session {} not found", ask.id),
+                    ));
                 }
                 None if full => {
                     return Err(Exception::new(
                         Code::TooManyQueries,
-                        format_args!("{MOST} sessions are open, which is the limit; let one expire or reuse it"),
+                        format_args!(
+                            "{MOST} sessions are open, which is the limit; let one expire or reuse it"
+                        ),
                     ));
                 }
                 None => {
-                    slots.insert(key.clone(), Slot { session: None, expires });
+                    slots.insert(
+                        key.clone(),
+                        Slot {
+                            session: None,
+                            expires,
+                        },
+                    );
                 }
             }
         }
@@ -76,7 +92,13 @@ impl Sessions {
     /// Returns a session after its request.
     pub(crate) fn give_back(&self, role: Role, ask: &SessionAsk, session: Connection) {
         let expires = Instant::now() + ask.timeout;
-        self.slots().insert((role, ask.id.clone()), Slot { session: Some(session), expires });
+        self.slots().insert(
+            (role, ask.id.clone()),
+            Slot {
+                session: Some(session),
+                expires,
+            },
+        );
     }
 
     /// Ends a session whose state is not known any more.
