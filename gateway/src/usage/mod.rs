@@ -21,6 +21,9 @@ mod outbox;
 mod shipper;
 mod ticket;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::MAX_ATTEMPTS;
 pub use outbox::{
     Durability, Error, Full, Options, Outbox, Partitions, Position, Recovered, Stats,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use runtime::log::{Error as LogError, Log};
 use runtime::task::CancellationToken;
 use schemas::topics::Topic;
+use tokio::sync::Semaphore;
 
 use super::outbox::{Batch, Duty, Durability, Error, Outbox};
 
@@ -23,7 +24,11 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 #[derive(Debug)]
 pub struct Shipper {
     outbox: Arc<Outbox>,
+    /// Held by work on blocking threads, which can't be stopped: one per loop.
+    busy: Arc<Semaphore>,
 }
+
+const LOOPS: u32 = 2;
 
 /// Why a round ended early.
 enum Stop {
@@ -35,12 +40,12 @@ enum Stop {
 
 impl Shipper {
     /// The shipper of an outbox; there is one.
-    pub const fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox }
+    pub fn new(outbox: Arc<Outbox>) -> Self {
+        Self { outbox, busy: Arc::new(Semaphore::new(LOOPS as usize)) }
     }
 
     /// Ships until cancelled; a last sync is then done, but nothing more is shipped. Call
-    /// [`Outbox::drain`] before to wait for the rest.
+    /// [`Outbox::drain`] before to wait for the rest. When it returns, nothing of it runs on.
     ///
     /// # Errors
     /// [`Error::OtherLog`]: stop and say so.
@@ -53,6 +58,7 @@ impl Shipper {
         if let Err(error) = self.blocking(|outbox| outbox.sync()).await {
             self.failed(Duty::Sync, &error);
         }
+        drop(self.busy.acquire_many(LOOPS).await);
         ended
     }
 
@@ -144,7 +150,14 @@ impl Shipper {
         work: impl FnOnce(&Outbox) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), String> {
         let outbox = Arc::clone(&self.outbox);
-        let done = tokio::task::spawn_blocking(move || work(&outbox)).await;
+        let busy = Arc::clone(&self.busy).acquire_owned().await;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work(&outbox);
+            drop(outbox);
+            drop(busy);
+            result
+        });
+        let done = done.await;
         match done {
             Ok(result) => result.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

@@ -24,7 +24,7 @@ pub(super) const USAGE_SEQ: usize = 5 + 16 + 16;
 pub(super) const ATTEMPT_SEQ: usize = 5 + 16;
 
 /// What each attempt may append.
-const ATTEMPT_ROOM: usize =
+pub(in crate::usage) const ATTEMPT_ROOM: usize =
     record::size(event::SUBJECT, event::ATTEMPT) + record::size(0, Flight::MOST);
 
 impl Outbox {

@@ -28,6 +28,10 @@ use tokio::sync::{Notify, watch};
 pub use error::{Error, Full};
 pub use record::Position;
 pub(super) use ship::Batch;
+#[cfg(test)]
+pub(super) use append::ATTEMPT_ROOM;
+#[cfg(test)]
+pub(super) use space::allocate_for_test;
 
 use self::folder::Folder;
 use self::space::{Place, Sizes, Space};
@@ -105,7 +109,7 @@ impl Options {
 }
 
 /// What opening found of earlier processes.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {
     /// Records that are shipped again unchanged, or for the first time.
     pub unshipped: u64,

@@ -303,3 +303,10 @@ pub(super) fn make(
         }
     })
 }
+
+/// Tries to make a segment larger than the disk.
+#[cfg(test)]
+pub(in crate::usage) fn allocate_for_test(folder: &Path, size: usize) -> Result<(), Error> {
+    let folder = Folder::open(folder)?;
+    make(&folder, None, 1, Origin::default(), size).map(drop)
+}
