@@ -1,5 +1,7 @@
 //! Damage on the disk is noticed and named.
 
+use std::fs;
+
 use runtime::log::{Error, Log};
 use schemas::topics::Topic;
 
@@ -82,4 +84,64 @@ async fn a_block_in_the_wrong_place_is_damage() {
     );
     let error = log.latest(at).await.unwrap_err();
     assert!(matches!(error, Error::Damaged(_)), "{error}");
+}
+
+/// What a power loss can leave of the WAL: any part of its end missing or never written. Groups
+/// are there wholly or not at all, in order, and all of them when nothing is missing.
+#[tokio::test]
+async fn a_torn_wal_loses_whole_groups_from_its_end_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let (at, beside) = (Topic::Usage.at(1), Topic::Balances.at(0));
+    let log = open(&path, &clock());
+    let groups = 20;
+    let mut synced = Vec::new();
+    let wal = folder.path().join("log.db-wal");
+    for group in 0..groups {
+        let batch = (0..7).map(|n| record(at, "k", &format!("{group} {n}")));
+        log.append(
+            batch
+                .chain([record(beside, "k", &group.to_string())])
+                .collect(),
+        )
+        .await
+        .unwrap();
+        synced.push(fs::metadata(&wal).unwrap().len());
+    }
+    let (file, wal) = (fs::read(&path).unwrap(), fs::read(&wal).unwrap());
+    let step = wal.len() / 40;
+    for cut in (0..=wal.len())
+        .step_by(step)
+        .chain(synced.iter().map(|end| *end as usize))
+    {
+        for zeroed in [false, true] {
+            let copy = tempfile::tempdir().unwrap();
+            let path = copy.path().join("log.db");
+            let mut left = wal[..cut].to_vec();
+            if zeroed {
+                left.resize(wal.len(), 0);
+            }
+            fs::write(&path, &file).unwrap();
+            fs::write(copy.path().join("log.db-wal"), left).unwrap();
+            let log = open(&path, &clock());
+            let read = texts(&read(&*log, at, 0).await.unwrap());
+            assert_eq!(read.len() % 7, 0, "a torn group at {cut}");
+            let whole = read.len() / 7;
+            let wanted: Vec<_> = (0..whole)
+                .flat_map(|group| (0..7).map(move |n| format!("{group} {n}")))
+                .collect();
+            assert_eq!(read, wanted);
+            let acknowledged = synced.iter().filter(|end| **end <= cut as u64).count();
+            assert!(whole >= acknowledged, "{whole} of {acknowledged} at {cut}");
+            let latest = texts(&log.latest(beside).await.unwrap().records);
+            assert_eq!(
+                latest,
+                whole
+                    .checked_sub(1)
+                    .map(|n| n.to_string())
+                    .into_iter()
+                    .collect::<Vec<_>>()
+            );
+        }
+    }
 }
