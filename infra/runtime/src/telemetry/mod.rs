@@ -3,6 +3,7 @@
 //! None of them holds a prompt, an answer, a secret, or a name that callers choose.
 
 pub mod metrics;
+pub mod trace;
 
 use std::fmt;
 
