@@ -1,15 +1,15 @@
-//! The calls that were settled of late, to tell a second settlement from a first.
+//! The calls that were charged of late, to tell a second settlement from a first.
 
 use std::collections::{HashSet, VecDeque};
 
 use schemas::ids::CallId;
 
 /// How many calls of a partition are remembered. It is a rule of the fold and not a setting: the
-/// set is the calls of the newest so many journal entries that settled one, so that a takeover
-/// and a replay know the very same calls.
+/// set is the calls of the newest so many charges in the journal, so that a takeover and a replay
+/// know the very same calls.
 pub const REMEMBERED: usize = 1 << 17;
 
-/// The calls of the newest journal entries.
+/// The calls of the newest charges.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Calls {
     order: VecDeque<CallId>,

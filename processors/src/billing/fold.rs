@@ -55,8 +55,6 @@ struct Draft {
     movement: Movement,
     /// The account on the other side.
     other: &'static str,
-    /// Whether the entry settles the call.
-    settles: bool,
 }
 
 impl Billing {
@@ -105,8 +103,8 @@ impl Billing {
             return Verdict::Reject(why);
         }
         if self.calls.knows(&usage.call) {
-            let reason = format!("call {} was settled before", usage.call);
-            return Verdict::Reject(Refusal::new(SECOND_SETTLEMENT, reason));
+            let reason = format!("call {} was charged before", usage.call);
+            return Verdict::Reject(Refusal::new("second_settlement", reason));
         }
         let Some(book) = self.book(&usage.price_version) else {
             return Verdict::Wait(Wait::Price(usage.price_version));
@@ -132,7 +130,6 @@ impl Billing {
             lines,
             movement: Movement::Spend(total),
             other: "revenue",
-            settles: true,
         };
         match self.post(place, usage.account, draft, out) {
             Ok(()) => Verdict::Emit,
@@ -193,7 +190,6 @@ impl Billing {
             lines: Vec::new(),
             movement: Movement::Credit(credit.amount),
             other: "credits",
-            settles: false,
         };
         self.post(place, credit.account, draft, out)?;
         let state = Topic::State.at(self.partition);
@@ -242,7 +238,7 @@ impl Billing {
         let value = seal(out.codec(), &mut entry).map_err(|error| unencodable(&error))?;
         let key = Bytes::copy_from_slice(account.as_str().as_bytes());
         let mut headers = Vec::new();
-        if let (true, Some(call)) = (draft.settles, entry.call) {
+        if let (EntryKind::Usage, Some(call)) = (entry.kind, entry.call) {
             headers.push(Header {
                 name: "call",
                 value: Bytes::copy_from_slice(&call.0),
@@ -350,7 +346,7 @@ impl Fold for Billing {
         &mut self,
         place: &Place,
         record: &Record,
-        why: &Refusal,
+        _why: &Refusal,
         out: &mut Output,
     ) -> Result<(), wire::Error> {
         let value = record.value.as_deref().unwrap_or_default();
@@ -373,7 +369,6 @@ impl Fold for Billing {
             lines: Vec::new(),
             movement: Movement::None,
             other: "suspense",
-            settles: why.code != SECOND_SETTLEMENT,
         };
         if let Err(refusal) = self.post(place, account, draft, out) {
             tracing::error!(
@@ -399,8 +394,6 @@ impl Fold for Billing {
 
 /// The processor's name.
 pub(super) const NAME: &str = "billing";
-/// Code of a call that is settled once more.
-pub(super) const SECOND_SETTLEMENT: &str = "second_settlement";
 
 fn uses(balance: &Balance, origin: Origin) -> bool {
     balance

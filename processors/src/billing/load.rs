@@ -41,7 +41,7 @@ pub(super) async fn load(
     })
 }
 
-/// The calls of the newest journal entries that settled one, as their headers name them.
+/// The calls of the newest charges, as the headers of their entries name them.
 async fn remembered(log: &dyn Log, partition: u32, mut calls: Calls) -> log::Result<Calls> {
     let ledger = Topic::Ledger.at(partition);
     let ends = log.ends(ledger).await?;

@@ -7,8 +7,8 @@
 //!
 //! - Postings of an entry sum to zero; amounts are integers of 1e-15 USD, nothing is rounded.
 //! - `account_seq` rises by one and each entry seals the one before by its hash.
-//! - A second settlement of one of the newest [`REMEMBERED`] calls of the partition is an anomaly,
-//!   not a charge; `hub verify` finds the ones that lie further apart.
+//! - A second settlement of one of the newest [`REMEMBERED`] calls that were charged in the
+//!   partition is an anomaly, not a charge; `hub verify` finds the ones that lie further apart.
 //! - A credit command is done once for ever: the same id with the same body does nothing, with
 //!   another body it is refused.
 //! - The balance says per origin up to which seq its events are in it; calls that cost nothing

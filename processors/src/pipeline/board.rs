@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::Tally;
 
@@ -65,7 +66,13 @@ impl Progress {
 
 /// The progress of all processors of this process. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<(String, u32), Progress>>>);
+pub struct Board(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    progress: Mutex<BTreeMap<(String, u32), Progress>>,
+    changed: Notify,
+}
 
 impl Board {
     /// An empty board.
@@ -76,6 +83,7 @@ impl Board {
     /// The progress of every partition, ordered by processor and partition.
     pub fn read(&self) -> Vec<Progress> {
         self.0
+            .progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .values()
@@ -90,9 +98,24 @@ impl Board {
         })
     }
 
+    /// Waits until the board says what is wanted.
+    pub async fn until(&self, wanted: impl Fn(&[Progress]) -> bool) {
+        loop {
+            let changed = self.0.changed.notified();
+            if wanted(&self.read()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Changes what a partition tells.
     pub fn update(&self, processor: &str, partition: u32, change: impl FnOnce(&mut Progress)) {
-        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = self
+            .0
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let key = (processor.to_owned(), partition);
         let progress = board.entry(key).or_insert_with(|| Progress {
             processor: processor.to_owned(),
@@ -100,5 +123,6 @@ impl Board {
             ..Progress::default()
         });
         change(progress);
+        self.0.changed.notify_waiters();
     }
 }

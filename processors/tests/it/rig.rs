@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use processors::pipeline::Board;
-use processors::{Deps, Share};
+use processors::{Deps, End, Share};
 use runtime::clock::{Clock, Micros};
 use runtime::log::local::{LocalLog, Options};
 use runtime::log::{Header, Limit, Log, NewRecord, Outgoing, Record};
 use runtime::task::CancellationToken;
 use schemas::event::{
-    Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, Usage,
+    Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, State, Usage,
 };
 use schemas::ids::{CallId, Origin};
 use schemas::partition::partition_of;
@@ -54,6 +54,15 @@ impl Rig {
             clock,
             log,
             folder,
+        }
+    }
+
+    /// The same log for another process, which sees it through `log`.
+    pub fn deps_on(&self, log: Arc<dyn Log>) -> Deps {
+        Deps {
+            log,
+            board: Board::new(),
+            ..self.deps.clone()
         }
     }
 
@@ -150,12 +159,8 @@ impl Rig {
 
     /// Waits until the board says what is wanted.
     pub async fn until(&self, wanted: impl Fn(&[processors::Progress]) -> bool) {
-        let look = async {
-            while !wanted(&self.deps.board.read()) {
-                tokio::task::yield_now().await;
-            }
-        };
-        if tokio::time::timeout(Duration::from_secs(30), look)
+        let look = self.deps.board.until(wanted);
+        if tokio::time::timeout(Duration::from_secs(60), look)
             .await
             .is_err()
         {
@@ -163,21 +168,13 @@ impl Rig {
         }
     }
 
-    /// Waits until a processor's committed positions are at the ends of these topics.
+    /// Waits until a processor's committed positions are at the present ends of these topics.
     pub async fn until_done(&self, processor: &str, topics: &[Topic]) {
         let look = async {
-            'again: loop {
-                tokio::task::yield_now().await;
-                for topic in topics {
-                    for partition in 0..self.log.partitions(*topic) {
-                        let at = topic.at(partition);
-                        let end = self.log.ends(at).await.unwrap().end;
-                        if end > 0 && self.position(processor, at).await != Some(end) {
-                            continue 'again;
-                        }
-                    }
+            for topic in topics {
+                for partition in 0..self.log.partitions(*topic) {
+                    self.until_at_end(processor, topic.at(partition)).await;
                 }
-                break;
             }
         };
         if tokio::time::timeout(Duration::from_secs(60), look)
@@ -188,42 +185,61 @@ impl Rig {
         }
     }
 
-    async fn position(&self, processor: &str, at: TopicPartition) -> Option<u64> {
+    async fn until_at_end(&self, processor: &str, at: TopicPartition) {
+        let end = self.log.ends(at).await.unwrap().end;
         let key = format!("{processor}/position/{}", at.topic.name());
-        let state = self
+        let mut states = self
             .log
-            .latest(Topic::State.at(at.partition))
+            .reader(Topic::State.at(at.partition), 0)
             .await
             .unwrap();
-        let record = state
-            .records
-            .into_iter()
-            .find(|record| record.key == key.as_bytes())?;
-        let state: schemas::event::State = self.codec.decode(&record.value?).unwrap();
-        u64::try_from(state.offset).ok()
+        let mut offset = 0;
+        while offset < end {
+            let limit = Limit {
+                records: 10_000,
+                bytes: 64 << 20,
+                wait: Duration::from_secs(9),
+            };
+            let records = states.next(limit).await.unwrap().records.into_iter();
+            for record in records.filter(|record| record.key == key.as_bytes()) {
+                let state: State = self.codec.decode(&record.value.unwrap()).unwrap();
+                offset = u64::try_from(state.offset).unwrap();
+            }
+        }
     }
 }
 
-/// Stops its tasks when dropped, as a kill would: at whatever await they stand.
-pub struct Running(Vec<tokio::task::JoinHandle<()>>, CancellationToken);
+/// Stops its task when dropped, as a kill would: at whatever await it stands.
+pub struct Running(tokio::task::JoinHandle<Vec<End>>);
 
 impl Running {
-    pub fn billing(deps: &Deps) -> Self {
+    pub fn start<F: Future<Output = Vec<End>> + Send + 'static>(
+        run: impl FnOnce(Deps, CancellationToken) -> F,
+        deps: &Deps,
+    ) -> Self {
+        // tasks of the partitions end with this token
         let token = CancellationToken::new();
-        let (deps, asked) = (deps.clone(), token.clone());
-        Self(
-            vec![runtime::task::spawn("billing", async move {
-                processors::billing::run(deps, asked).await;
-            })],
-            token,
-        )
+        let run = run(deps.clone(), token.clone());
+        Self(runtime::task::spawn("processor", async move {
+            let _stop = token.drop_guard();
+            run.await
+        }))
+    }
+
+    pub fn billing(deps: &Deps) -> Self {
+        Self::start(processors::billing::run, deps)
+    }
+
+    /// How each partition ended.
+    pub async fn ended(mut self) -> Vec<End> {
+        let ended = tokio::time::timeout(Duration::from_secs(30), &mut self.0);
+        ended.await.expect("ends in time").expect("does not panic")
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.1.cancel();
-        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+        self.0.abort();
     }
 }
 
