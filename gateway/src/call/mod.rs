@@ -1,5 +1,7 @@
 //! A call as the gateway understands it, whatever dialect it came in. Plain data.
 
+mod fields;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use schemas::event::Operation;
 use schemas::ids::ModelId;
+
+pub(crate) use fields::place;
+pub use fields::scan;
 
 /// The dialect that a client speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -45,6 +50,8 @@ pub struct Call {
     pub usage_wanted: bool,
     /// The most output tokens that the client wants per choice.
     pub max_output: Option<i64>,
+    /// Whether `max_output` is the hub's own cap, to be told to the provider.
+    pub capped: bool,
     /// How many choices it wants.
     pub choices: i64,
     /// The client's end user, cut to 128 bytes.
@@ -75,6 +82,14 @@ impl Call {
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let field = self.fields.iter().find(|field| &*field.name == name)?;
         self.body.get(field.value.clone())
+    }
+
+    /// Caps the output of a call that names no maximum.
+    pub const fn cap_output(&mut self, tokens: i64) {
+        if let Operation::Chat = self.operation {
+            self.max_output = Some(tokens);
+            self.capped = true;
+        }
     }
 
     /// An upper bound of the input tokens: byte-level vocabularies never make more tokens of a

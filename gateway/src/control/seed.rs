@@ -1,0 +1,324 @@
+//! From what an operator's file and the environment say to a snapshot.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use runtime::secret::SecretRef;
+use schemas::ids::{CredentialId, ModelId, ProviderId, credential_subject, target_subject};
+use schemas::price::PriceBook;
+
+use super::{AccountTerms, Key, Route, RouteTarget, Snapshot};
+use crate::auth;
+use crate::config::{KeySeed, ProviderSeed, Seed, TargetSeed};
+use crate::providers::compat::{Vendor, Vendors};
+use crate::providers::{Deadlines, Endpoint};
+use crate::routing::Target;
+
+/// What is wrong with a seed. Names the field and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The provider's vendor is not in the table.
+    #[error("providers[{provider}].vendor = {vendor:?} is not known; known are {known}")]
+    Vendor {
+        /// Which provider.
+        provider: String,
+        /// What it names.
+        vendor: String,
+        /// What there is.
+        known: String,
+    },
+    /// An id is used twice, or can't be the first segment of a model.
+    #[error("{field}: id {id:?} must be there once, and be of letters, digits, -, _ and .")]
+    Id {
+        /// Which list.
+        field: &'static str,
+        /// Which id.
+        id: String,
+    },
+    /// The address is none.
+    #[error("providers[{provider}].base_url = {value:?}: {why}")]
+    Address {
+        /// Which provider.
+        provider: String,
+        /// As given.
+        value: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A secret can't be had.
+    #[error("{field}: {source}")]
+    Secret {
+        /// Whose.
+        field: String,
+        /// Why.
+        source: runtime::secret::Error,
+    },
+    /// A secret holds what no header can.
+    #[error("{field}: the secret holds characters that a header can't")]
+    Header {
+        /// Whose.
+        field: String,
+    },
+    /// A target names a provider that is not there.
+    #[error("models[{model}].targets: provider {provider:?} is not configured; configured are {known}")]
+    Target {
+        /// Which model.
+        model: String,
+        /// What it names.
+        provider: String,
+        /// What there is.
+        known: String,
+    },
+    /// A route's name would be taken for a pin, or is empty, or is there twice.
+    #[error("models: the name {0:?} must be there once, and not begin with a configured provider's id and a slash")]
+    Name(String),
+    /// A route has no targets.
+    #[error("models[{0}].targets must name at least one provider")]
+    Empty(String),
+    /// A key has no secret, or two.
+    #[error("keys[{0}] must have either secret or sha256 (64 hex digits)")]
+    Key(String),
+}
+
+/// How references to secrets are resolved.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The price book that a seed means: the catalogue, with each provider priced by its vendor's list.
+pub fn price_book(catalogue: &PriceBook, own: Option<PriceBook>, providers: &[ProviderSeed]) -> PriceBook {
+    let mut book = catalogue.clone();
+    for (provider, models) in own.map(|own| own.prices).unwrap_or_default() {
+        book.prices.entry(provider).or_default().extend(models);
+    }
+    let lists = providers.iter().filter_map(|provider| {
+        let vendor = provider.vendor.as_deref().filter(|vendor| *vendor != provider.id)?;
+        Some((ProviderId::from(provider.id.as_str()), ProviderId::from(vendor)))
+    });
+    book.lists = lists.collect();
+    book
+}
+
+/// The snapshot of a seed.
+///
+/// # Errors
+/// [`Error`] names the field and what would be right.
+pub fn snapshot(
+    seed: &Seed,
+    vendors: &Vendors,
+    prices: PriceBook,
+    call_time: Duration,
+    lookup: Lookup<'_>,
+) -> Result<Snapshot, Error> {
+    let mut providers = BTreeMap::new();
+    let mut routes: BTreeMap<ModelId, Route> = BTreeMap::new();
+    for provider in &seed.providers {
+        check_id("providers", &provider.id)?;
+        let vendor = vendor_of(provider, vendors)?;
+        let targets = targets(provider, vendor, call_time, lookup)?;
+        let id = ProviderId::from(provider.id.as_str());
+        offer(&mut routes, provider, vendor, &targets, &prices);
+        if providers.insert(id, targets.into()).is_some() {
+            return Err(Error::Id { field: "providers", id: provider.id.clone() });
+        }
+    }
+    let mut named = std::collections::BTreeSet::new();
+    for model in &seed.models {
+        let pin = model.name.split_once('/').is_some_and(|(first, _)| providers.contains_key(&first.into()));
+        if model.name.is_empty() || pin || !named.insert(&model.name) {
+            return Err(Error::Name(model.name.clone()));
+        }
+        let mut targets = Vec::new();
+        for target in &model.targets {
+            targets.extend(route_targets(&model.name, target, &providers)?);
+        }
+        if targets.is_empty() {
+            return Err(Error::Empty(model.name.clone()));
+        }
+        routes.insert(model.name.as_str().into(), Route { targets });
+    }
+    let accounts = seed.accounts.iter().map(|account| (account.id.as_str().into(), AccountTerms { kind: account.kind }));
+    Ok(Snapshot {
+        keys: keys(&seed.keys, lookup)?,
+        routes: routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect(),
+        providers,
+        accounts: accounts.collect(),
+        price_version: prices.version(),
+        prices: Arc::new(prices),
+        unpriced: seed.unpriced,
+    })
+}
+
+fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if id.is_empty() || !id.bytes().all(plain) {
+        return Err(Error::Id { field, id: id.to_owned() });
+    }
+    Ok(())
+}
+
+fn vendor_of<'v>(provider: &ProviderSeed, vendors: &'v Vendors) -> Result<&'v Vendor, Error> {
+    let name = provider.vendor.as_deref().unwrap_or(&provider.id);
+    vendors.get(name).ok_or_else(|| Error::Vendor {
+        provider: provider.id.clone(),
+        vendor: name.to_owned(),
+        known: join(vendors.keys()),
+    })
+}
+
+fn join<T: ToString>(names: impl Iterator<Item = T>) -> String {
+    names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A target per credential, the model left to be filled in.
+fn targets(
+    provider: &ProviderSeed,
+    vendor: &Vendor,
+    call_time: Duration,
+    lookup: Lookup<'_>,
+) -> Result<Vec<RouteTarget>, Error> {
+    let endpoint = Arc::new(endpoint(provider, vendor, call_time)?);
+    let id = &endpoint.id;
+    let model = ModelId::from("*");
+    let target = |credential: CredentialId, version: u32, authorization| Target {
+        endpoint: Arc::clone(&endpoint),
+        provider: id.clone(),
+        subject: target_subject(id, &credential, version, &model),
+        credential_subject: credential_subject(id, &credential, version),
+        credential,
+        credential_version: version,
+        authorization,
+        model: model.clone(),
+    };
+    if provider.credentials.is_empty() {
+        let target = Arc::new(target("none".into(), 1, None));
+        return Ok(vec![RouteTarget { target, weight: provider.weight, priority: 0 }]);
+    }
+    let targets = provider.credentials.iter().map(|credential| {
+        let field = || format!("providers[{}].credentials[{}].secret", provider.id, credential.id);
+        let secret = credential.secret.resolve(lookup).map_err(|source| Error::Secret { field: field(), source })?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
+            .map_err(|_| Error::Header { field: field() })?;
+        value.set_sensitive(true);
+        let target = target(credential.id.as_str().into(), credential.version, Some(value));
+        let weight = credential.weight.saturating_mul(provider.weight);
+        Ok(RouteTarget { target: Arc::new(target), weight, priority: 0 })
+    });
+    targets.collect()
+}
+
+fn endpoint(provider: &ProviderSeed, vendor: &Vendor, call_time: Duration) -> Result<Endpoint, Error> {
+    let text = provider.base_url.as_deref().unwrap_or(&vendor.base_url).trim_end_matches('/');
+    let refuse = |why: &str| Error::Address {
+        provider: provider.id.clone(),
+        value: text.to_owned(),
+        why: why.to_owned(),
+    };
+    let base_url = url::Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
+    if !matches!(base_url.scheme(), "http" | "https") || base_url.host().is_none() {
+        return Err(refuse("an address such as https://api.openai.com/v1 is wanted"));
+    }
+    if !base_url.username().is_empty() || base_url.password().is_some() || base_url.query().is_some() {
+        return Err(refuse("it must hold no user, password or query"));
+    }
+    let uri = |path: &str| {
+        let uri = (!path.is_empty()).then(|| format!("{text}{path}").parse::<http::Uri>());
+        uri.transpose().map_err(|error| refuse(&error.to_string()))
+    };
+    Ok(Endpoint {
+        id: provider.id.as_str().into(),
+        chat: uri(&vendor.chat_path)?,
+        embeddings: uri(&vendor.embeddings_path)?,
+        base_url,
+        deadlines: Deadlines {
+            connect: Duration::from_secs(10),
+            first_byte: vendor.first_byte.into(),
+            idle: vendor.idle.into(),
+            total: call_time,
+        },
+        vendor: vendor.clone(),
+    })
+}
+
+/// The models of the provider's price list, and those that the operator names, under their own
+/// names. Names of other vendors' models (with a slash) are had by a pin alone.
+fn offer(
+    routes: &mut BTreeMap<ModelId, Route>,
+    provider: &ProviderSeed,
+    vendor: &Vendor,
+    targets: &[RouteTarget],
+    prices: &PriceBook,
+) {
+    let lists = [provider.id.as_str(), vendor.id.as_str()].map(ProviderId::from);
+    let listed = lists.iter().filter_map(|list| prices.prices.get(list)).flat_map(BTreeMap::keys).cloned();
+    let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
+    let models: std::collections::BTreeSet<ModelId> = listed.chain(named).collect();
+    for model in models.into_iter().filter(|model| model.as_str() != "*") {
+        let name = match model.as_str().contains('/') {
+            true => ModelId::from(format!("{}/{model}", provider.id)),
+            false => model.clone(),
+        };
+        let route = routes.entry(name).or_insert_with(|| Route { targets: Vec::new() });
+        route.targets.extend(targets.iter().map(|target| target.with_model(&model)));
+    }
+}
+
+fn route_targets(
+    name: &str,
+    seed: &TargetSeed,
+    providers: &BTreeMap<ProviderId, Arc<[RouteTarget]>>,
+) -> Result<Vec<RouteTarget>, Error> {
+    let targets = providers.get(&seed.provider.as_str().into()).ok_or_else(|| Error::Target {
+        model: name.to_owned(),
+        provider: seed.provider.clone(),
+        known: join(providers.keys()),
+    })?;
+    let model = ModelId::from(seed.model.as_deref().unwrap_or(name));
+    let targets = targets.iter().map(|target| RouteTarget {
+        weight: target.weight.saturating_mul(seed.weight),
+        priority: seed.priority,
+        ..target.with_model(&model)
+    });
+    Ok(targets.collect())
+}
+
+fn keys(seeds: &[KeySeed], lookup: Lookup<'_>) -> Result<HashMap<[u8; 32], Arc<Key>>, Error> {
+    let mut keys = HashMap::new();
+    let mut ids = std::collections::BTreeSet::new();
+    for seed in seeds {
+        check_id("keys", &seed.id)?;
+        let hash = match (&seed.secret, &seed.sha256) {
+            (Some(secret), None) => hash_of(&seed.id, secret, lookup)?,
+            (None, Some(hex)) => from_hex(hex).ok_or_else(|| Error::Key(seed.id.clone()))?,
+            _ => return Err(Error::Key(seed.id.clone())),
+        };
+        let key = Key {
+            id: seed.id.as_str().into(),
+            account: seed.account.as_str().into(),
+            project: seed.project.as_str().into(),
+            models: seed.models.clone(),
+        };
+        if !ids.insert(&seed.id) || keys.insert(hash, Arc::new(key)).is_some() {
+            return Err(Error::Id { field: "keys", id: seed.id.clone() });
+        }
+    }
+    Ok(keys)
+}
+
+fn hash_of(id: &str, secret: &SecretRef, lookup: Lookup<'_>) -> Result<[u8; 32], Error> {
+    let field = format!("keys[{id}].secret");
+    let secret = secret.resolve(lookup).map_err(|source| Error::Secret { field, source })?;
+    Ok(auth::hash(secret.expose().as_bytes()))
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::try_from(pair.iter().fold(0, |high, low| high * 16 + low)).ok()?;
+    }
+    Some(bytes)
+}

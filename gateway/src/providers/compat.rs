@@ -1,0 +1,188 @@
+//! Vendors that speak OpenAI's format, as rows of data: `providers.toml`, and a file of the
+//! operator's in the same shape.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use runtime::config::Time;
+use serde::{Deserialize, Serialize};
+
+/// What is special about a vendor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vendor {
+    /// Its name; also the name of its price list.
+    pub id: String,
+    /// Its usual address, without a slash at the end.
+    pub base_url: String,
+    /// The variable that holds a key; when it is set, the provider is there.
+    #[serde(default)]
+    pub key_env: Option<String>,
+    /// The variable that moves the address; it adds a vendor that wants no key.
+    #[serde(default)]
+    pub base_url_env: Option<String>,
+    /// Path of chat completions; empty when there are none.
+    #[serde(default = "chat_path")]
+    pub chat_path: String,
+    /// Path of embeddings; empty when there are none.
+    #[serde(default = "embeddings_path")]
+    pub embeddings_path: String,
+    /// Fields that it knows under another name.
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+    /// Fields that it would choke on and that can go.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// Fields that it can't honour, and why.
+    #[serde(default)]
+    pub refuse: BTreeMap<String, String>,
+    /// The field that caps output.
+    #[serde(default = "max_output_field")]
+    pub max_output_field: String,
+    /// The role that messages of the role `developer` are given.
+    #[serde(default)]
+    pub developer_role: Option<String>,
+    /// Whether usage must be asked for in streams (`stream_options.include_usage`).
+    #[serde(default = "yes")]
+    pub include_usage: bool,
+    /// `completion_tokens` leaves reasoning out.
+    #[serde(default)]
+    pub reasoning_outside_completion: bool,
+    /// Finish reasons that are failures.
+    #[serde(default)]
+    pub failed_finish: Vec<String>,
+    /// Texts in a 400 that mean that the credential is wrong.
+    #[serde(default)]
+    pub auth_texts: Vec<String>,
+    /// Longest time to the first content.
+    #[serde(default = "first_byte")]
+    pub first_byte: Time,
+    /// Longest silence in a stream.
+    #[serde(default = "idle")]
+    pub idle: Time,
+    /// More that holds for some models; the first row that names the model.
+    #[serde(default)]
+    pub models: Vec<Models>,
+}
+
+/// What is special about some models of a vendor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    /// Their names; a trailing `*` stands for any ending.
+    pub names: Vec<String>,
+    /// Fields that they know under another name.
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+    /// Fields that they would choke on and that can go.
+    #[serde(default)]
+    pub drop: Vec<String>,
+}
+
+fn chat_path() -> String {
+    "/chat/completions".into()
+}
+
+fn embeddings_path() -> String {
+    "/embeddings".into()
+}
+
+fn max_output_field() -> String {
+    "max_completion_tokens".into()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn first_byte() -> Time {
+    Time(Duration::from_secs(60))
+}
+
+const fn idle() -> Time {
+    Time(Duration::from_secs(60))
+}
+
+impl Vendor {
+    /// What is special about a model.
+    pub fn model(&self, name: &str) -> Option<&Models> {
+        let matches = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => pattern == name,
+        };
+        self.models.iter().find(|row| row.names.iter().any(matches))
+    }
+}
+
+/// The vendors by name.
+pub type Vendors = BTreeMap<String, Vendor>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    vendors: Vec<Vendor>,
+}
+
+/// What is wrong with a table of vendors.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not TOML of the right shape.
+    #[error("vendors: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// The id is used twice, or can't be the first segment of a model.
+    #[error("vendors: id {0:?} must be there once, and be of letters, digits, - and _")]
+    Id(String),
+}
+
+/// The shipped vendors.
+///
+/// # Errors
+/// Never, as a test shows; the type is [`parse`]'s.
+pub fn shipped() -> Result<Vendors, Error> {
+    parse(include_str!("../../providers.toml"))
+}
+
+/// Reads a table of vendors.
+///
+/// # Errors
+/// Names the line and the field.
+pub fn parse(text: &str) -> Result<Vendors, Error> {
+    let table: Table = toml::from_str(text)?;
+    let mut vendors = Vendors::new();
+    for vendor in table.vendors {
+        let id = vendor.id.clone();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if id.is_empty() || !id.bytes().all(plain) || vendors.insert(id.clone(), vendor).is_some() {
+            return Err(Error::Id(id));
+        }
+    }
+    Ok(vendors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_vendors_are_read() {
+        let vendors = shipped().unwrap();
+        let ids: Vec<_> = vendors.keys().map(String::as_str).collect();
+        assert_eq!(ids, ["deepseek", "demo", "doubao", "ollama", "openai", "openrouter", "poe", "xai"]);
+        assert!(vendors["openai"].model("gpt-5-mini").is_some());
+        assert!(vendors["openai"].model("gpt-4o-mini").is_none());
+    }
+
+    #[test]
+    fn bad_rows_are_refused() {
+        for (text, wanted) in [
+            ("[[vendors]]\nid = 'a'\nbase_url = 'x'\ncolour = 1", "colour"),
+            ("[[vendors]]\nid = 'a/b'\nbase_url = 'x'", "a/b"),
+            ("[[vendors]]\nid = 'a'\nbase_url = 'x'\n[[vendors]]\nid = 'a'\nbase_url = 'x'", "once"),
+            ("[[vendors]]\nid = 'a'", "base_url"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Answers on their way to the client.
+
+pub mod sse;

@@ -1,0 +1,139 @@
+//! The gateway role: outbox, shipper, read-back and the two listeners.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use gateway::Gateway;
+use gateway::admission::Accounts;
+use gateway::control::follow::{Follower, Ready};
+use gateway::gateway::Limits;
+use gateway::http::{operator_routes, routes};
+use gateway::usage::{Options, Outbox, Partitions, Shipper};
+use runtime::task::Tasks;
+use schemas::topics::Topic;
+
+use crate::clickhouse::{Warehouse, reporter};
+use crate::embedded::demo;
+use crate::listen::{bind, serve};
+use crate::seed;
+use crate::serve::Shared;
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct GatewayRole {
+    /// Where callers connect.
+    pub address: SocketAddr,
+    /// Where operators look.
+    pub admin_address: SocketAddr,
+    gateway: Arc<Gateway>,
+    /// Listeners: stopped first.
+    front: Tasks,
+    drain: Duration,
+}
+
+impl GatewayRole {
+    /// Starts it: it listens when this returns, and takes calls once balances and health are read.
+    ///
+    /// # Errors
+    /// A port or the outbox can't be had, or the seed is wrong.
+    pub async fn start(shared: &Shared, warehouse: &Warehouse, tasks: &Tasks) -> anyhow::Result<Self> {
+        let config = &shared.config;
+        // bound before anything is written, so that a hub that can't serve changes nothing
+        let callers = bind("listen", &config.listen).await?;
+        let operators = bind("admin_listen", &config.admin_listen).await?;
+        let (address, admin_address) = (callers.local_addr()?, operators.local_addr()?);
+
+        let outbox = open_outbox(shared)?;
+        let demo = demo::start(tasks).await.context("the demo provider")?;
+        let snapshot = seed::snapshot(shared, demo)?;
+        seed::publish(shared, &snapshot).await.context("the log refused the seed")?;
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+
+        let accounts = Arc::new(Accounts::new());
+        let health = Arc::default();
+        let ready = Arc::new(Ready::default());
+        let follower = Follower {
+            log: Arc::clone(&shared.log),
+            codec: shared.codec.clone(),
+            accounts: Arc::clone(&accounts),
+            health: Arc::clone(&health),
+            snapshot: Arc::clone(&snapshot),
+            ready: Arc::clone(&ready),
+        };
+        follower.start(tasks);
+
+        let shipper = Shipper::new(Arc::clone(&outbox));
+        let (log, token) = (Arc::clone(&shared.log), tasks.token());
+        tasks.spawn("shipper", async move {
+            if let Err(error) = shipper.run(log, token).await {
+                tracing::error!(%error, "shipping stopped; events stay in the outbox");
+            }
+        });
+
+        let gateway = Arc::new(Gateway {
+            clock: shared.clock.clone(),
+            limits: Limits {
+                body: config.limits.body.as_usize(),
+                body_time: config.limits.body_time.into(),
+                default_max_output: config.limits.default_max_output,
+            },
+            snapshot,
+            health,
+            accounts,
+            outbox,
+            upstream: seed::upstream(shared)?,
+            ready,
+            draining: false.into(),
+            reports: reporter(warehouse, shared),
+            metrics: shared.metrics.clone(),
+        });
+        let front = Tasks::new();
+        serve(callers, routes(Arc::clone(&gateway)), &front, "callers");
+        serve(operators, operator_routes(Arc::clone(&gateway)), &front, "operators");
+        Ok(Self { address, admin_address, gateway, front, drain: config.limits.drain_time.into() })
+    }
+
+    /// Takes no new calls, lets open ones finish, and ships what they left.
+    pub async fn drain(self) {
+        self.gateway.draining.store(true, Ordering::Relaxed);
+        self.front.stop();
+        if !self.front.drained(self.drain).await {
+            tracing::warn!("calls were still open after {:?}; they are settled as abandoned", self.drain);
+        }
+        if !self.gateway.outbox.drain(self.drain).await {
+            tracing::warn!("the outbox could not be shipped whole; it is shipped at the next start");
+        }
+    }
+
+    /// Whether balances and health are read.
+    pub fn is_ready(&self) -> bool {
+        self.gateway.ready.is_ready()
+    }
+}
+
+/// The outbox of this process, what earlier ones left in it recovered.
+pub(crate) fn open_outbox(shared: &Shared) -> anyhow::Result<Arc<Outbox>> {
+    let config = &shared.config;
+    let partitions = Partitions {
+        usage: shared.log.partitions(Topic::Usage),
+        attempts: shared.log.partitions(Topic::Attempts),
+    };
+    let options = Options {
+        segment: config.outbox.segment.0,
+        limit: config.outbox.limit.0,
+        durability: config.outbox.durability.into(),
+        codec: shared.codec.clone(),
+        clock: shared.clock.clone(),
+        ..Options::new(config.data.join("outbox"), partitions)
+    };
+    let outbox = Outbox::open(options)?;
+    let recovered = outbox.recovered();
+    if *recovered != gateway::usage::Recovered::default() {
+        tracing::info!(?recovered, "recovered what an earlier process left");
+    }
+    Ok(outbox)
+}

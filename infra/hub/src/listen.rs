@@ -1,0 +1,72 @@
+//! Listeners: bound with a clear error, served with Nagle's algorithm off, drained at shutdown.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use runtime::task::Tasks;
+use tokio::net::TcpListener;
+
+/// The longest time for the head of a request.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// Binds the address of a setting.
+///
+/// # Errors
+/// Not an address, or in use: the message names the setting.
+pub async fn bind(field: &str, address: &str) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => bail!(
+            "{field} = {address:?} is in use by another program; choose another address (HUB_{})",
+            field.to_uppercase()
+        ),
+        Err(error) => Err(error).with_context(|| {
+            format!("can't listen on {field} = {address:?}; an address such as 127.0.0.1:8787 is wanted")
+        }),
+    }
+}
+
+/// Serves until the group stops; then open connections finish their request.
+pub fn serve(listener: TcpListener, routes: Router, tasks: &Tasks, name: &'static str) {
+    let token = tasks.token();
+    tasks.spawn(name, async move {
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).pipeline_flush(true);
+        server.http2().timer(TokioTimer::new());
+        let open = GracefulShutdown::new();
+        loop {
+            let accepted = tokio::select! {
+                () = token.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // out of file descriptors, most likely: give others time to close theirs
+                    tracing::warn!(%error, name, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "nodelay");
+            }
+            let service = TowerToHyperService::new(routes.clone());
+            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            let connection = open.watch(connection.into_owned());
+            runtime::task::spawn("connection", async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection ended");
+                }
+            });
+        }
+        drop(listener);
+        open.shutdown().await;
+    });
+}

@@ -1,0 +1,211 @@
+//! What this machine knows of providers, keys and prices at start, and telling the log of it.
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed};
+use gateway::control::{Snapshot, seed};
+use gateway::providers::compat::{self, Vendors};
+use gateway::upstream;
+use runtime::log::{Limit, NewRecord, Outgoing};
+use runtime::secret::SecretRef;
+use schemas::event::{Control, Credit, CreditKind};
+use schemas::partition::partition_of;
+use schemas::price::{PriceBook, parse_catalogue, shipped};
+use schemas::topics::Topic;
+use schemas::wire::Event;
+
+use crate::secrets::Secrets;
+use crate::serve::Shared;
+
+/// The kind of control events that hold price books.
+const PRICE_BOOK: &str = "price_book";
+
+/// The snapshot of the settings, the environment and the data folder.
+///
+/// # Errors
+/// Names the field and what would be right.
+pub fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snapshot> {
+    let config = &shared.config;
+    let vendors = vendors(shared)?;
+    let mut providers = config.providers.clone();
+    providers.extend(from_environment(shared, &vendors));
+    providers.push(ProviderSeed {
+        id: "demo".into(),
+        base_url: Some(format!("http://{demo}/v1")),
+        ..blank("demo")
+    });
+    let mut keys = config.keys.clone();
+    // made before it is referred to
+    Secrets::new(&config.data).client_key()?;
+    keys.push(KeySeed {
+        id: "client".into(),
+        secret: Some(SecretRef::File(Secrets::new(&config.data).client_key_path())),
+        sha256: None,
+        account: "default".into(),
+        project: "default".into(),
+        models: Vec::new(),
+    });
+    let prices = seed::price_book(&shipped()?, own_prices(shared)?, &providers);
+    let seed = Seed {
+        unpriced: config.unpriced,
+        providers,
+        models: config.models.clone(),
+        keys,
+        accounts: config.accounts.clone(),
+    };
+    let lookup = |name: &str| shared.environment.get(name).cloned();
+    Ok(seed::snapshot(&seed, &vendors, prices, config.limits.call_time.into(), &lookup)?)
+}
+
+fn vendors(shared: &Shared) -> anyhow::Result<Vendors> {
+    let mut vendors = compat::shipped()?;
+    if let Some(path) = &shared.config.vendors_file {
+        let text = std::fs::read_to_string(path).with_context(|| format!("vendors_file {}", path.display()))?;
+        vendors.extend(compat::parse(&text).with_context(|| format!("vendors_file {}", path.display()))?);
+    }
+    Ok(vendors)
+}
+
+fn own_prices(shared: &Shared) -> anyhow::Result<Option<PriceBook>> {
+    let Some(path) = &shared.config.prices_file else { return Ok(None) };
+    let named = || format!("prices_file {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(named)?;
+    Ok(Some(parse_catalogue(&text).with_context(named)?))
+}
+
+fn blank(id: &str) -> ProviderSeed {
+    ProviderSeed {
+        id: id.into(),
+        vendor: None,
+        base_url: None,
+        credentials: Vec::new(),
+        models: Vec::new(),
+        weight: 1,
+    }
+}
+
+/// A provider for each vendor whose key is in the environment, or, where it wants none, whose
+/// address is; what the file says of the same id goes before.
+fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
+    let set = |name: &Option<String>| {
+        let name = name.as_deref()?;
+        shared.environment.get(name).filter(|value| !value.is_empty()).map(|value| (name, value))
+    };
+    let configured = |id: &str| shared.config.providers.iter().any(|provider| provider.id == id);
+    let found = vendors.values().filter(|vendor| !configured(&vendor.id)).filter_map(|vendor| {
+        let key = set(&vendor.key_env);
+        let address = set(&vendor.base_url_env).map(|(_, address)| address.clone());
+        if key.is_none() && (vendor.key_env.is_some() || address.is_none()) {
+            return None;
+        }
+        let credentials = key.map(|(name, _)| CredentialSeed {
+            id: "env".into(),
+            secret: SecretRef::Variable(name.to_owned()),
+            version: 1,
+            weight: 1,
+        });
+        Some(ProviderSeed {
+            base_url: address,
+            credentials: credentials.into_iter().collect(),
+            ..blank(&vendor.id)
+        })
+    });
+    found.collect()
+}
+
+/// The client of providers.
+///
+/// # Errors
+/// A proxy or certificate file is not good.
+pub fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
+    let mut config = shared.config.upstream.clone();
+    let variable = |names: [&str; 2]| names.iter().find_map(|name| shared.environment.get(*name).cloned());
+    config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
+    config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
+    Ok(upstream::Client::new(&config, shared.clock.clone())?)
+}
+
+/// Tells the log of the price book, if it does not know this version, and of first grants.
+///
+/// # Errors
+/// The log can't be read or written.
+pub async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Result<()> {
+    let version = snapshot.price_version.as_str();
+    if !knows_book(shared, version).await? {
+        let book = Control {
+            kind: PRICE_BOOK.into(),
+            id: version.into(),
+            version: 1,
+            expected_version: None,
+            deleted: false,
+            body: snapshot.prices.to_json(),
+            actor: "hub".into(),
+            reason: Some("prices at start".into()),
+        };
+        append(shared, Topic::Control, &format!("{PRICE_BOOK}/{version}"), &book).await?;
+    }
+    for account in &shared.config.accounts {
+        let Some(grant) = &account.grant else { continue };
+        let amount = grant.parse().with_context(|| format!("accounts[{}].grant", account.id))?;
+        if has_balance(shared, &account.id).await? {
+            continue;
+        }
+        // the fixed command id makes it count once, however often it is sent
+        let credit = Credit {
+            command: "seed".into(),
+            account: account.id.as_str().into(),
+            kind: CreditKind::Grant,
+            amount,
+            actor: "hub".into(),
+            reason: Some("first grant of the settings".into()),
+        };
+        append(shared, Topic::Credits, &account.id, &credit).await?;
+    }
+    Ok(())
+}
+
+async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
+    let partition = Topic::Control.at(0);
+    let ends = shared.log.ends(partition).await?;
+    let mut reader = shared.log.reader(partition, ends.start).await?;
+    let mut next = ends.start;
+    let limit = Limit { records: 500, bytes: 8 << 20, wait: std::time::Duration::ZERO };
+    while next < ends.end {
+        let page = reader.next(limit).await?;
+        let found = page.records.iter().filter_map(|record| record.value.as_deref()).any(|value| {
+            let control = shared.codec.decode::<Control>(value);
+            control.is_ok_and(|control| control.kind == PRICE_BOOK && control.id == version && !control.deleted)
+        });
+        if found {
+            return Ok(true);
+        }
+        if page.next == next {
+            break;
+        }
+        next = page.next;
+    }
+    Ok(false)
+}
+
+async fn has_balance(shared: &Shared, account: &str) -> anyhow::Result<bool> {
+    let partition = partition_of(account.as_bytes(), shared.log.partitions(Topic::Balances));
+    let latest = shared.log.latest(Topic::Balances.at(partition)).await?;
+    Ok(latest.records.iter().any(|record| record.key == account.as_bytes()))
+}
+
+/// Appends one event under its key.
+///
+/// # Errors
+/// The log can't be written.
+pub async fn append<E: Event>(shared: &Shared, topic: Topic, key: &str, event: &E) -> anyhow::Result<()> {
+    let partition = partition_of(key.as_bytes(), shared.log.partitions(topic));
+    let record = NewRecord {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: Some(shared.codec.to_vec(event)?.into()),
+        headers: Vec::new(),
+    };
+    shared.log.append(vec![Outgoing { to: topic.at(partition), record }]).await?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Starts the roles of this process over one log, and stops them in order.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use processors::{Board, Deps, Share};
+use runtime::clock::Clock;
+use runtime::lock::Lock;
+use runtime::log::Log;
+use runtime::log::local::{LocalLog, Options};
+use runtime::task::Tasks;
+use runtime::telemetry::metrics::Metrics;
+use schemas::wire::Codec;
+
+use crate::clickhouse::Warehouse;
+use crate::config::Config;
+use crate::gateway::GatewayRole;
+use crate::role::Role;
+
+/// What the environment says.
+pub type Environment = HashMap<String, String>;
+
+/// A hub that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The gateway, if it runs here.
+    pub gateway: Option<GatewayRole>,
+    /// ClickHouse, as this process sees it.
+    pub warehouse: Warehouse,
+    tasks: Tasks,
+    /// Outlive everything that writes.
+    _locks: Vec<Lock>,
+}
+
+/// What roles share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The environment, for `env:` references and vendors' keys.
+    pub environment: Arc<Environment>,
+    /// The time.
+    pub clock: Clock,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Encodes and decodes events.
+    pub codec: Codec,
+    /// Where processors tell how far they are.
+    pub board: Board,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// Starts `roles`; `whole` when they are everything there is, so that ClickHouse is started too.
+///
+/// # Errors
+/// What can't be had: a folder in use, a port in use, a bad seed, a damaged outbox.
+pub async fn start(
+    config: Config,
+    environment: Environment,
+    roles: &[Role],
+    whole: bool,
+) -> anyhow::Result<Running> {
+    let locks = roles
+        .iter()
+        .map(|role| Lock::take(&config.data.join("locks").join(role.as_str())))
+        .collect::<Result<Vec<_>, _>>()?;
+    let tasks = Tasks::new();
+    let clock = Clock::system();
+    let log = open_log(&config, &clock)?;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUB_COMMIT").unwrap_or("unknown"));
+    let shared = Shared {
+        config: Arc::new(config),
+        environment: Arc::new(environment),
+        clock,
+        log: Arc::clone(&log) as Arc<dyn Log>,
+        codec: Codec::fixed(),
+        board: Board::new(),
+        metrics,
+    };
+    let warehouse = Warehouse::start(&shared, whole, &tasks).await?;
+    let mut gateway = None;
+    for role in roles {
+        match role {
+            Role::Gateway => gateway = Some(GatewayRole::start(&shared, &warehouse, &tasks).await?),
+            Role::Billing => {
+                let (deps, token) = (shared.deps(), tasks.token());
+                tasks.spawn("billing", async move { tell("billing", processors::billing::run(deps, token).await) });
+            }
+            Role::Health => {
+                let (deps, token) = (shared.deps(), tasks.token());
+                tasks.spawn("health", async move {
+                    tell("health", processors::health::run(deps, processors::health::Config::default(), token).await);
+                });
+            }
+            Role::Sink => warehouse.sink(&shared, &tasks),
+        }
+    }
+    tasks.spawn("log maintenance", maintain(log, tasks.token()));
+    Ok(Running { gateway, warehouse, tasks, _locks: locks })
+}
+
+impl Shared {
+    /// What processors need.
+    pub fn deps(&self) -> Deps {
+        Deps {
+            log: Arc::clone(&self.log),
+            codec: self.codec.clone(),
+            clock: self.clock.clone(),
+            board: self.board.clone(),
+            share: Share::ALL,
+        }
+    }
+}
+
+impl Running {
+    /// Stops: no new calls, open calls finish within the drain time, the outbox is shipped, then
+    /// processors stop.
+    pub async fn stop(self) {
+        let Self { gateway, tasks, .. } = self;
+        if let Some(gateway) = gateway {
+            gateway.drain().await;
+        }
+        tasks.stop();
+        if !tasks.drained(Duration::from_secs(20)).await {
+            tracing::warn!("some tasks did not end in time");
+        }
+    }
+}
+
+/// Opens the local log of the data folder.
+///
+/// # Errors
+/// It can't be opened or made, or was made with another number of partitions.
+pub fn open_log(config: &Config, clock: &Clock) -> anyhow::Result<Arc<LocalLog>> {
+    let folder: PathBuf = config.data.join("log");
+    std::fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
+    let file = folder.join("hub.sqlite");
+    let options = Options::new(config.log.partitions, clock.clone());
+    LocalLog::open(&file, options).with_context(|| format!("the log {}", file.display()))
+}
+
+/// How processors ended, in words.
+pub fn tell(processor: &str, ends: Vec<processors::End>) {
+    use processors::End;
+    for end in ends {
+        match end {
+            End::Stopped => tracing::debug!(processor, "stopped"),
+            End::Fenced(by) => tracing::error!(processor, by, "another process took over; this one has stopped"),
+            End::Failed(error) => tracing::error!(processor, %error, "stopped: going on would have been wrong"),
+        }
+    }
+}
+
+/// Retention and compaction, now and then.
+async fn maintain(log: Arc<LocalLog>, token: runtime::task::CancellationToken) {
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
+        }
+        if let Err(error) = log.maintain().await {
+            tracing::warn!(%error, "the log could not be tidied; trying again later");
+        }
+    }
+}
