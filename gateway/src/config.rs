@@ -32,6 +32,8 @@ pub struct Seed {
 pub struct Limits {
     /// Largest request body.
     pub body: Bytes,
+    /// Largest whole answer of a provider; streams have no such bound.
+    pub answer: Bytes,
     /// Longest time for a request body to arrive.
     pub body_time: Time,
     /// Longest time for a whole call, all attempts together.
@@ -46,6 +48,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: Bytes(32 << 20),
+            answer: Bytes(64 << 20),
             body_time: Time(Duration::from_secs(30)),
             call_time: Time(Duration::from_secs(600)),
             default_max_output: 4096,

@@ -25,7 +25,7 @@ use runtime::clock::Clock;
 use runtime::log::Log;
 use schemas::wire::Codec;
 
-pub use pipeline::{Board, End, Progress};
+pub use pipeline::{Board, End, Phase, Progress};
 
 /// What every processor needs. Cheap to clone.
 #[derive(Clone, Debug)]

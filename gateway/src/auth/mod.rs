@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 
+use crate::call::Call;
 use crate::control::{Key, Snapshot};
 use crate::error::{Error, Kind};
 
@@ -33,6 +34,18 @@ pub fn authenticate(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<Key>
     }
     let known = (secret.len() <= MAX_KEY).then(|| snapshot.keys.get(&hash(secret))).flatten();
     known.cloned().ok_or_else(|| Error::new(Kind::InvalidKey, "the API key is not known here"))
+}
+
+/// Whether the key may use the model of the call.
+///
+/// # Errors
+/// It may not.
+pub fn authorize(key: &Key, call: &Call) -> Result<(), Error> {
+    if key.allows(&call.model) {
+        return Ok(());
+    }
+    let message = format!("the key {:?} may not use the model {:?}", key.id.as_str(), call.model.as_str());
+    Err(Error::new(Kind::Forbidden, message).at("model"))
 }
 
 /// How a key is kept: its SHA-256. Keys are random and long, so a slow hash would add nothing.

@@ -73,6 +73,19 @@ const EMBEDDINGS: Table = &[
     ("stream", Refuse("embeddings are not streamed")),
 ];
 
+impl Dialect {
+    /// The call of a request body.
+    ///
+    /// # Errors
+    /// Names the field and what would be right.
+    pub fn parse(self, headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
+        match self {
+            Self::OpenAiChat => chat(headers, body),
+            Self::OpenAiEmbeddings => embeddings(headers, body),
+        }
+    }
+}
+
 /// A chat completion.
 ///
 /// # Errors
@@ -124,6 +137,7 @@ fn start(
         stream: false,
         usage_wanted: false,
         max_output: None,
+        capped: false,
         choices: 1,
         user: None,
         client: client(headers),

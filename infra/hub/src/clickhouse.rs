@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use analytics::migrate::{Layout, migrate};
 use anyhow::Context as _;
 use runtime::task::Tasks;
 use serde_json::{Value, json};
@@ -17,9 +19,7 @@ use crate::serve::{Shared, tell};
 /// Where ClickHouse is, and how the embedded one does.
 #[derive(Clone, Debug)]
 pub struct Warehouse {
-    url: String,
-    user: String,
-    password: String,
+    options: analytics::Options,
     state: Option<watch::Receiver<State>>,
     /// Why there is none.
     missing: Option<String>,
@@ -41,21 +41,17 @@ impl Warehouse {
             let secret = secret.transpose().context("clickhouse.password")?;
             let password = secret.map_or_else(String::new, |secret| secret.expose().to_owned());
             let user = config.clickhouse.user.clone();
-            return Ok(Self { url: url.clone(), user, password, state: None, missing: None });
+            return Ok(Self { options: options(url.clone(), user, password), state: None, missing: None });
         }
         let secrets = Secrets::new(&config.data);
         let password = secrets.clickhouse(User::Writer)?.expose().to_owned();
-        let mut warehouse = Self {
-            url: config.clickhouse_url(),
-            user: User::Writer.user().to_owned(),
-            password,
-            state: None,
-            missing: None,
-        };
+        let user = User::Writer.user().to_owned();
+        let options = options(config.clickhouse_url(), user, password);
+        let mut warehouse = Self { options, state: None, missing: None };
         if start {
             match supervise(config, &secrets, tasks).await {
                 Ok(supervisor) => {
-                    warehouse.url = supervisor.url();
+                    warehouse.options.url = supervisor.url();
                     warehouse.state = Some(supervisor.state());
                 }
                 Err(error) => {
@@ -72,27 +68,37 @@ impl Warehouse {
         self.missing.as_deref()
     }
 
-    /// A client as the read-write user.
-    pub fn client(&self) -> clickhouse::Client {
-        clickhouse::Client::default()
-            .with_url(&self.url)
-            .with_user(&self.user)
-            .with_password(&self.password)
-            .with_database("hub")
+    /// Its address as a setting has it, without `http://`.
+    pub fn address(&self) -> &str {
+        self.options.url.strip_prefix("http://").unwrap_or(&self.options.url)
     }
 
-    /// Starts the writer of the tables.
+    /// A client as the read-write user.
+    pub fn client(&self) -> clickhouse::Client {
+        analytics::client(&self.options)
+    }
+
+    /// Starts the writer of the tables, once they are there.
     pub fn sink(&self, shared: &Shared, tasks: &Tasks) {
         if self.missing.is_some() {
             return;
         }
-        let (deps, token, client) = (shared.deps(), tasks.token(), self.client());
-        let options = processors::sink::Options {
+        let (deps, token, warehouse) = (shared.deps(), tasks.token(), self.options.clone());
+        let batches = processors::sink::Options {
             rows: shared.config.sink.rows,
             age: shared.config.sink.age.into(),
+            ..processors::sink::Options::default()
         };
         tasks.spawn("sink", async move {
-            tell("sink", processors::sink::run(deps, client, options, token).await);
+            while let Err(error) = migrate(&warehouse, &Layout::default()).await {
+                tracing::warn!(%error, "the tables can't be made; trying again");
+                tokio::select! {
+                    () = token.cancelled() => return,
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
+            let client = analytics::client(&warehouse);
+            tell("sink", processors::sink::run(deps, client, batches, token).await);
         });
     }
 
@@ -101,13 +107,17 @@ impl Warehouse {
         let state = self.state.as_ref().map(|state| state.borrow().clone());
         let (well, detail) = match (&self.missing, state) {
             (Some(why), _) => (false, json!(why)),
-            (None, Some(State::Serving(pid))) => (true, json!({"url": self.url, "pid": pid})),
+            (None, Some(State::Serving(pid))) => (true, json!({"url": self.options.url, "pid": pid})),
             (None, Some(State::Restarting(why))) => (false, json!({"restarting": why})),
             (None, Some(State::Stopped)) => (false, json!("stopped")),
-            (None, None) => (true, json!({"url": self.url})),
+            (None, None) => (true, json!({"url": self.options.url})),
         };
         ("clickhouse".to_owned(), well, detail)
     }
+}
+
+fn options(url: String, user: String, password: String) -> analytics::Options {
+    analytics::Options { url, user, password, database: analytics::DATABASE.to_owned() }
 }
 
 async fn supervise(config: &Config, secrets: &Secrets, tasks: &Tasks) -> anyhow::Result<Supervisor> {
@@ -133,7 +143,7 @@ pub fn reporter(warehouse: &Warehouse, shared: &Shared) -> gateway::gateway::Rep
         let mut reports = vec![warehouse.report()];
         for progress in board.read() {
             let name = format!("{}/{}", progress.processor, progress.partition);
-            let well = progress.is_well();
+            let well = matches!(progress.phase, processors::Phase::Running | processors::Phase::Starting);
             reports.push((name, well, serde_json::to_value(&progress).unwrap_or_default()));
         }
         reports

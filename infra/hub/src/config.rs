@@ -163,8 +163,15 @@ impl Default for SinkConfig {
     }
 }
 
+impl Config {
+    /// Where ClickHouse answers HTTP.
+    pub fn clickhouse_url(&self) -> String {
+        self.clickhouse.url.clone().unwrap_or_else(|| format!("http://{}", self.clickhouse.listen))
+    }
+}
+
 /// Variables that belong to the project's scripts, not to the configuration.
-const IGNORED: &[&str] = &["HUB_CONFIG", "HUB_CACHE"];
+const IGNORED: &[&str] = &["HUB_CONFIG", "HUB_CACHE", "HUB_COMMIT"];
 
 /// The environment, read once.
 pub type Environment = HashMap<String, String>;

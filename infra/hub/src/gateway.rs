@@ -1,6 +1,7 @@
 //! The gateway role: outbox, shipper, read-back and the two listeners.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -47,7 +48,7 @@ impl GatewayRole {
         let operators = bind("admin_listen", &config.admin_listen).await?;
         let (address, admin_address) = (callers.local_addr()?, operators.local_addr()?);
 
-        let outbox = open_outbox(shared)?;
+        let outbox = open_outbox(shared, &config.data.join("outbox"))?;
         let demo = demo::start(tasks).await.context("the demo provider")?;
         let snapshot = seed::snapshot(shared, demo)?;
         seed::publish(shared, &snapshot).await.context("the log refused the seed")?;
@@ -66,13 +67,7 @@ impl GatewayRole {
         };
         follower.start(tasks);
 
-        let shipper = Shipper::new(Arc::clone(&outbox));
-        let (log, token) = (Arc::clone(&shared.log), tasks.token());
-        tasks.spawn("shipper", async move {
-            if let Err(error) = shipper.run(log, token).await {
-                tracing::error!(%error, "shipping stopped; events stay in the outbox");
-            }
-        });
+        ship(shared, &outbox, tasks);
 
         let gateway = Arc::new(Gateway {
             clock: shared.clock.clone(),
@@ -115,8 +110,19 @@ impl GatewayRole {
     }
 }
 
-/// The outbox of this process, what earlier ones left in it recovered.
-pub(crate) fn open_outbox(shared: &Shared) -> anyhow::Result<Arc<Outbox>> {
+/// Ships the outbox to the log until the group stops.
+pub(crate) fn ship(shared: &Shared, outbox: &Arc<Outbox>, tasks: &Tasks) {
+    let shipper = Shipper::new(Arc::clone(outbox));
+    let (log, token) = (Arc::clone(&shared.log), tasks.token());
+    tasks.spawn("shipper", async move {
+        if let Err(error) = shipper.run(log, token).await {
+            tracing::error!(%error, "shipping stopped; events stay in the outbox");
+        }
+    });
+}
+
+/// An outbox, what earlier processes left in it recovered.
+pub(crate) fn open_outbox(shared: &Shared, folder: &Path) -> anyhow::Result<Arc<Outbox>> {
     let config = &shared.config;
     let partitions = Partitions {
         usage: shared.log.partitions(Topic::Usage),
@@ -125,10 +131,13 @@ pub(crate) fn open_outbox(shared: &Shared) -> anyhow::Result<Arc<Outbox>> {
     let options = Options {
         segment: config.outbox.segment.0,
         limit: config.outbox.limit.0,
-        durability: config.outbox.durability.into(),
+        durability: match config.outbox.durability {
+            gateway::config::Durability::Process => gateway::usage::Durability::Process,
+            gateway::config::Durability::Host => gateway::usage::Durability::Host,
+        },
         codec: shared.codec.clone(),
         clock: shared.clock.clone(),
-        ..Options::new(config.data.join("outbox"), partitions)
+        ..Options::new(folder, partitions)
     };
     let outbox = Outbox::open(options)?;
     let recovered = outbox.recovered();

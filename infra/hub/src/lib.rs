@@ -1,22 +1,97 @@
 //! The composition root: which roles run in this process, and what is embedded in it.
 
 pub mod cli;
+pub mod clickhouse;
+mod commands;
+pub mod config;
 pub mod embedded;
+pub mod gateway;
+mod listen;
+pub mod role;
+pub mod secrets;
+mod seed;
+pub mod serve;
+mod sql;
+mod welcome;
 
-use anyhow::bail;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use runtime::task::CancellationToken;
+use runtime::telemetry;
 
 use crate::cli::{Cli, Command};
+use crate::config::{Config, LogFormat};
+use crate::role::Role;
+use crate::serve::Environment;
 
 /// Does what the command line says.
 ///
 /// # Errors
 /// In words for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Some(Command::Clickhouse { options: Some(options) }) => {
-            embedded::clickhouse::run(&options, runtime::task::CancellationToken::new())?;
-            Ok(())
-        }
-        _ => bail!("not yet"),
+    if let Some(Command::Clickhouse { options: Some(options) }) = &cli.command {
+        return Ok(embedded::clickhouse::run(options, CancellationToken::new())?);
     }
+    let environment: Environment = runtime::config::environment().into_iter().collect();
+    let config = config::load(cli.config.as_deref(), &environment)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?;
+    runtime.block_on(dispatch(cli.command.unwrap_or(Command::Serve), config, environment))
+}
+
+async fn dispatch(command: Command, config: Config, environment: Environment) -> anyhow::Result<()> {
+    match command {
+        Command::Serve => serve(config, environment, &Role::ALL, true).await,
+        Command::Gateway => serve(config, environment, &[Role::Gateway], false).await,
+        Command::Billing => serve(config, environment, &[Role::Billing], false).await,
+        Command::Health => serve(config, environment, &[Role::Health], false).await,
+        Command::Sink => serve(config, environment, &[Role::Sink], false).await,
+        Command::Clickhouse { .. } => serve(config, environment, &[], true).await,
+        Command::Sql { query, format } => sql::run(&config, &query, format.as_deref()).await,
+        Command::Config => {
+            let text = toml::to_string(&config).context("the settings can't be printed")?;
+            Ok(std::io::stdout().write_all(text.as_bytes())?)
+        }
+        Command::Credits(command) => commands::credits(config, environment, command).await,
+        Command::Replay { processor, json } => commands::replay(config, environment, processor, json).await,
+        Command::Verify { json } => commands::verify(config, environment, json).await,
+        Command::Outbox(command) => commands::outbox(config, environment, command).await,
+    }
+}
+
+/// Runs roles until the process is told to stop.
+async fn serve(
+    config: Config,
+    environment: Environment,
+    roles: &[Role],
+    whole: bool,
+) -> anyhow::Result<()> {
+    telemetry::init(&telemetry::Options {
+        format: match config.telemetry.format {
+            LogFormat::Pretty => telemetry::Format::Pretty,
+            LogFormat::Json => telemetry::Format::Json,
+        },
+        filter: config.telemetry.filter.clone(),
+        color: std::io::IsTerminal::is_terminal(&std::io::stderr()),
+    })?;
+    let data = config.data.clone();
+    let running = serve::start(config, environment, roles, whole).await?;
+    welcome::print(&running, &data, roles)?;
+    told_to_stop().await?;
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+/// SIGTERM or Ctrl-C.
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use runtime::secret::{Secret, file};
+use runtime::secret::{Secret, read_or_make};
 
 use crate::embedded::clickhouse::{Password, Role, password};
 
@@ -32,7 +32,7 @@ impl Secrets {
         let path = self.client_key_path();
         let folder = path.parent().unwrap_or(&self.data);
         std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
-        let (secret, _) = file::read_or_make(&path, 32)?;
+        let (secret, _) = read_or_make(&path, 32)?;
         Ok(secret)
     }
 

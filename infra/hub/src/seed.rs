@@ -124,7 +124,12 @@ pub fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
     let variable = |names: [&str; 2]| names.iter().find_map(|name| shared.environment.get(*name).cloned());
     config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
     config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
-    Ok(upstream::Client::new(&config, shared.clock.clone())?)
+    let options = upstream::Options {
+        answer: shared.config.limits.answer.as_usize(),
+        clock: shared.clock.clone(),
+        metrics: shared.metrics.clone(),
+    };
+    Ok(upstream::Client::new(&config, options)?)
 }
 
 /// Tells the log of the price book, if it does not know this version, and of first grants.

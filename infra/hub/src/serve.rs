@@ -93,7 +93,7 @@ pub async fn start(
             Role::Health => {
                 let (deps, token) = (shared.deps(), tasks.token());
                 tasks.spawn("health", async move {
-                    tell("health", processors::health::run(deps, processors::health::Config::default(), token).await);
+                    tell("health", processors::health::run(deps, thresholds(), token).await);
                 });
             }
             Role::Sink => warehouse.sink(&shared, &tasks),
@@ -141,6 +141,11 @@ pub fn open_log(config: &Config, clock: &Clock) -> anyhow::Result<Arc<LocalLog>>
     let file = folder.join("hub.sqlite");
     let options = Options::new(config.log.partitions, clock.clone());
     LocalLog::open(&file, options).with_context(|| format!("the log {}", file.display()))
+}
+
+/// When health changes its mind; the documented defaults.
+pub fn thresholds() -> processors::health::Thresholds {
+    processors::health::Thresholds::default()
 }
 
 /// How processors ended, in words.

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::config::Config;
+use crate::embedded::clickhouse::Role as User;
 use crate::secrets::Secrets;
 
 /// Sends the query and writes what comes back to standard output.
@@ -20,15 +21,17 @@ use crate::secrets::Secrets;
 pub async fn run(config: &Config, query: &str, format: Option<&str>) -> anyhow::Result<()> {
     let url = config.clickhouse_url();
     let default = if std::io::stdout().is_terminal() { "PrettyCompact" } else { "PrettyCompactNoEscapes" };
-    let reader = Secrets::new(&config.data).clickhouse_reader().context(
-        "the password of ClickHouse's read-only user is not there; has a hub been started with this data folder (HUB_DATA)?",
-    )?;
+    let secrets = Secrets::new(&config.data);
+    if config.clickhouse.url.is_none() && !secrets.clickhouse_folder().is_dir() {
+        bail!("no hub has been started with the data folder {} (HUB_DATA)", config.data.display());
+    }
+    let password = secrets.clickhouse(User::Reader)?;
     let request = Request::post(format!(
         "{url}/?database=hub&default_format={}",
         percent_encode(format.unwrap_or(default))
     ))
-    .header("x-clickhouse-user", reader.user)
-    .header("x-clickhouse-key", reader.password.expose())
+    .header("x-clickhouse-user", User::Reader.user())
+    .header("x-clickhouse-key", password.expose())
     .header(header::CONTENT_TYPE, "text/plain")
     .body(Body::from(query.to_owned()))?;
     let client: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();

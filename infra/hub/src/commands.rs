@@ -1,0 +1,143 @@
+//! Commands that look at a hub's data beside a running hub, or send it one event.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use processors::replay::{self, Report, Verdict};
+use processors::{Board, sink};
+use runtime::clock::Clock;
+use runtime::log::Log;
+use runtime::task::Tasks;
+use runtime::telemetry::metrics::Metrics;
+use schemas::event::{Credit, CreditKind};
+use schemas::topics::Topic;
+use schemas::wire::Codec;
+use serde::Serialize;
+
+use crate::cli::{Credits, OutboxCommand, Replayed};
+use crate::clickhouse::Warehouse;
+use crate::config::Config;
+use crate::seed::append;
+use crate::serve::{Environment, Shared, open_log};
+
+fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
+    let clock = Clock::system();
+    let log = open_log(&config, &clock)?;
+    Ok(Shared {
+        config: Arc::new(config),
+        environment: Arc::new(environment),
+        clock,
+        log: log as Arc<dyn Log>,
+        codec: Codec::fixed(),
+        board: Board::new(),
+        metrics: Metrics::new(env!("CARGO_PKG_VERSION"), "command"),
+    })
+}
+
+async fn warehouse(shared: &Shared) -> anyhow::Result<clickhouse::Client> {
+    Ok(Warehouse::start(shared, false, &Tasks::new()).await?.client())
+}
+
+/// Moves money of an account.
+pub(crate) async fn credits(config: Config, environment: Environment, command: Credits) -> anyhow::Result<()> {
+    let Credits::Grant { account, amount, command, reason } = command;
+    let shared = shared(config, environment)?;
+    let credit = Credit {
+        command: command.clone(),
+        account: account.as_str().into(),
+        kind: CreditKind::Grant,
+        amount: amount.parse().context("--amount")?,
+        actor: "cli".into(),
+        reason,
+    };
+    append(&shared, Topic::Credits, &account, &credit).await?;
+    writeln!(std::io::stdout(), "sent: {} USD to {account} as command {command}", credit.amount)?;
+    Ok(())
+}
+
+/// Derives a processor's results again and compares.
+pub(crate) async fn replay(
+    config: Config,
+    environment: Environment,
+    processor: Replayed,
+    json: bool,
+) -> anyhow::Result<()> {
+    let shared = shared(config, environment)?;
+    let deps = shared.deps();
+    let mut reports = Vec::new();
+    for partition in 0..shared.log.partitions(Topic::Usage) {
+        match processor {
+            Replayed::Billing => reports.push(replay::billing(&deps, partition).await?),
+            Replayed::Health => {
+                reports.push(replay::health(&deps, partition, crate::serve::thresholds()).await?);
+            }
+            Replayed::Sink => {
+                let client = warehouse(&shared).await?;
+                reports.push(replay::sink::<sink::Usages>(&deps, &client, partition).await?);
+                reports.push(replay::sink::<sink::Attempts>(&deps, &client, partition).await?);
+                reports.push(replay::sink::<sink::Entries>(&deps, &client, partition).await?);
+                reports.push(replay::sink::<sink::Balances>(&deps, &client, partition).await?);
+                reports.push(replay::sink::<sink::Healths>(&deps, &client, partition).await?);
+            }
+        }
+    }
+    tell(&reports, json, |report: &Report| {
+        let compared: u64 = report.compared.values().sum();
+        format!(
+            "{}/{}: {} records, {compared} values compared, {} different",
+            report.processor, report.partition, report.records, report.different
+        )
+    })?;
+    if reports.iter().all(Report::is_same) { Ok(()) } else { bail!("the replay differs from what is live") }
+}
+
+/// Counts every event in every place where it must be.
+pub(crate) async fn verify(config: Config, environment: Environment, json: bool) -> anyhow::Result<()> {
+    let shared = shared(config, environment)?;
+    let client = warehouse(&shared).await?;
+    let mut verdicts = Vec::new();
+    for partition in 0..shared.log.partitions(Topic::Usage) {
+        verdicts.push(replay::verify(&shared.deps(), &client, partition).await?);
+    }
+    tell(&verdicts, json, |verdict: &Verdict| {
+        let wrong = if verdict.is_sound() { "all is well".to_owned() } else { verdict.wrong.join("; ") };
+        format!(
+            "partition {}: {} events, {} charged, {} in suspense, {} dead, {} rows: {wrong}",
+            verdict.partition, verdict.events, verdict.charged, verdict.suspended, verdict.dead, verdict.rows
+        )
+    })?;
+    if verdicts.iter().all(Verdict::is_sound) { Ok(()) } else { bail!("something does not add up") }
+}
+
+fn tell<T: Serialize>(items: &[T], json: bool, line: impl Fn(&T) -> String) -> anyhow::Result<()> {
+    let text = if json {
+        serde_json::to_string_pretty(items)?
+    } else {
+        items.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+/// Ships what a gateway that is gone has left.
+pub(crate) async fn outbox(config: Config, environment: Environment, command: OutboxCommand) -> anyhow::Result<()> {
+    let OutboxCommand::Ship { folder } = command;
+    if !folder.is_dir() {
+        bail!("{} is not a folder", folder.display());
+    }
+    let shared = shared(config, environment)?;
+    let outbox = crate::gateway::open_outbox(&shared, &folder)?;
+    let tasks = Tasks::new();
+    crate::gateway::ship(&shared, &outbox, &tasks);
+    let done = outbox.drain(Duration::from_secs(300)).await;
+    let stats = outbox.stats();
+    tasks.stop();
+    tasks.drained(Duration::from_secs(10)).await;
+    if !done {
+        bail!("{} records could not be shipped: {}", stats.unshipped, stats.failing.unwrap_or_default());
+    }
+    writeln!(std::io::stdout(), "shipped {} records; the folder can be removed", stats.shipped)?;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What a person is told when the hub serves: where, and two commands that work at once.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::role::Role;
+use crate::serve::Running;
+
+/// Prints it to standard output.
+///
+/// # Errors
+/// Standard output is gone.
+pub fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::Result<()> {
+    let mut text = String::new();
+    match &running.gateway {
+        Some(gateway) => {
+            let key = shown(data).join("secrets").join("client-key");
+            let url = format!("http://{}", gateway.address);
+            writeln!(text, "\nhub serves on {url}  (operators: http://{})\n", gateway.admin_address)?;
+            writeln!(text, "  curl {url}/v1/chat/completions -H \"Authorization: Bearer $(cat {})\" \\", quote(&key))?;
+            writeln!(text, "    -H 'Content-Type: application/json' -d '{{\"model\": \"demo\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}}'\n")?;
+            match running.warehouse.missing() {
+                None => writeln!(
+                    text,
+                    "  HUB_DATA={} HUB_CLICKHOUSE_LISTEN={} {} sql \"SELECT admitted_at, model, outcome, duration_us FROM usage ORDER BY admitted_at DESC LIMIT 5\"\n",
+                    quote(&shown(data)),
+                    running.warehouse.address(),
+                    quote(&program()),
+                )?,
+                Some(why) => writeln!(text, "  no SQL for now: {why}\n")?,
+            }
+        }
+        None => {
+            let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+            let names = if names.is_empty() { "clickhouse".to_owned() } else { names.join(", ") };
+            writeln!(text, "hub {names} runs on {}", data.display())?;
+        }
+    }
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// This program, as a person in this folder would type it.
+fn program() -> PathBuf {
+    std::env::current_exe().map_or_else(|_| PathBuf::from("hub"), |path| shown(&path))
+}
+
+/// The path from here, where that is shorter.
+fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).map_or_else(|_| path.to_owned(), Path::to_owned)
+}
+
+fn quote(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
