@@ -118,3 +118,28 @@ async fn an_abandoned_insert_leaves_nothing() {
     assert_eq!(rows, 0);
     hub.stop().await;
 }
+
+/// What the sink builds on: an insert into one partition is one part, so it is there or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_insert_is_one_block() {
+    let hub = Hub::start().await;
+    let client = table(&hub).await;
+    client
+        .query("SYSTEM STOP MERGES hub.calls")
+        .execute()
+        .await
+        .unwrap();
+    for inserts in 1..=3_u64 {
+        let mut insert = client.insert::<Call>("calls").await.unwrap();
+        for id in 0..150_000 {
+            insert.write(&call(id)).await.unwrap();
+        }
+        insert.end().await.unwrap();
+        let parts = client
+            .query("SELECT uniqExact(_part) FROM calls")
+            .fetch_one::<u64>()
+            .await;
+        assert_eq!(parts.unwrap(), inserts);
+    }
+    hub.stop().await;
+}

@@ -88,7 +88,9 @@ impl Engine {
             timezone,
             _keeper: std::sync::Mutex::new(keeper),
         };
-        let mut session = engine.session(Role::Writer).map_err(Error::Statement)?;
+        let mut session = engine
+            .session(Role::Writer, "start")
+            .map_err(Error::Statement)?;
         session
             .query("CREATE DATABASE IF NOT EXISTS hub", "Null", &[])
             .map_err(Error::Statement)?;
@@ -96,9 +98,13 @@ impl Engine {
         Ok(engine)
     }
 
-    /// A new session in which only `role` is enabled. Its errors are ClickHouse's texts.
-    pub(crate) fn session(&self, role: Role) -> Result<Connection, String> {
-        let mut args = vec![format!("--path={}", self.path)];
+    /// A new session in which only `role` is enabled; `mark` names its statements for [`Engine::kill`]. Its errors are ClickHouse's
+    /// texts.
+    pub(crate) fn session(&self, role: Role, mark: &str) -> Result<Connection, String> {
+        let mut args = vec![
+            format!("--path={}", self.path),
+            format!("--log_comment={mark}"),
+        ];
         if role == Role::Reader {
             args.push("--readonly=2".into());
             args.push(format!(
@@ -110,6 +116,14 @@ impl Engine {
             .map_err(|error| format!("Code: 210. DB::Exception: {error}. (NETWORK_ERROR)"))?;
         connection.query(&format!("SET ROLE {}", role.name()), "Null", &[])?;
         Ok(connection)
+    }
+
+    /// Asks the statement of the session with this mark to end. One that is between two blocks of its answer ends by itself.
+    pub(crate) fn kill(&self, mark: &str) -> Result<(), String> {
+        let mut session = self.session(Role::Writer, "kill")?;
+        let params = [("mark".to_owned(), mark.to_owned())];
+        let sql = "KILL QUERY WHERE Settings['log_comment'] = {mark:String} ASYNC";
+        session.query(sql, "Null", &params).map(drop)
     }
 }
 
@@ -256,14 +270,14 @@ mod tests {
             &Limits::of(&options),
         )
         .unwrap();
-        let mut writer = engine.session(Role::Writer).unwrap();
+        let mut writer = engine.session(Role::Writer, "").unwrap();
         for sql in [
             "CREATE TABLE hub.t (a UInt8) ENGINE = MergeTree ORDER BY a",
             "INSERT INTO hub.t VALUES (1)",
         ] {
             writer.query(sql, "Null", &[]).map(drop).unwrap();
         }
-        let mut reader = engine.session(Role::Reader).unwrap();
+        let mut reader = engine.session(Role::Reader, "").unwrap();
         for sql in [
             "INSERT INTO hub.t VALUES (1)",
             "CREATE TABLE hub.x (a Int8) ENGINE = Memory",

@@ -4,12 +4,14 @@ mod answer;
 mod body;
 mod codec;
 mod format;
+mod leave;
 mod native_block;
 mod request;
 mod run;
 mod sessions;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +27,7 @@ use super::exception::{Code, Exception};
 use super::users::Users;
 use super::{Limits, Role};
 use answer::{About, Answer};
+use leave::Leave;
 use request::{Claim, Request};
 use run::Job;
 use sessions::Sessions;
@@ -165,11 +168,17 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
     let (answer, response) = Answer::new(about).map_err(|error| {
         Exception::new(Code::Incorrect, format_args!("cannot compress: {error}"))
     })?;
-    let worker = Arc::clone(server);
+    let mark = match &request.session {
+        Some(ask) => ask.mark(role),
+        None => uuid::Uuid::now_v7().to_string(),
+    };
+    let leave = Leave::new(server, &mark);
+    let (worker, ended) = (Arc::clone(server), leave.ended());
     let job = Job {
         request,
         role,
         body: reader,
+        mark,
     };
     tokio::task::spawn_blocking(move || {
         let _release = Release(&worker.running);
@@ -180,10 +189,16 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
             job,
             answer,
         );
+        ended.store(true, Ordering::Release);
     });
     let ((), response) = tokio::join!(pump.run(), response);
-    response
-        .map_err(|_| Exception::new(Code::NetworkError, "the statement ended without an answer"))
+    let response = response
+        .map_err(|_| Exception::new(Code::NetworkError, "the statement ended without an answer"))?;
+    let (parts, body) = response.into_parts();
+    Ok(Response::from_parts(
+        parts,
+        Body::from_stream(Box::pin(leave.guard(body.into_data_stream()))),
+    ))
 }
 
 /// Gives a forgotten permit back, also when the statement's thread panics.

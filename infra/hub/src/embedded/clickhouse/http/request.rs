@@ -6,6 +6,7 @@ use base64::Engine as _;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING};
 use http::{HeaderMap, Method};
 
+use super::super::Role;
 use super::super::exception::{Code, Exception};
 use super::codec::Coding;
 
@@ -46,6 +47,13 @@ pub(crate) struct SessionAsk {
 pub(crate) struct Claim {
     pub(crate) user: String,
     pub(crate) password: String,
+}
+
+impl SessionAsk {
+    /// The mark of its statements: one runs at a time.
+    pub(crate) fn mark(&self, role: Role) -> String {
+        format!("{} session {}", role.user(), self.id)
+    }
 }
 
 const LONGEST_SESSION: u64 = 3600;

@@ -23,6 +23,8 @@ pub(crate) struct Job {
     pub(crate) request: Request,
     pub(crate) role: Role,
     pub(crate) body: BodyReader,
+    /// Names the statement for [`Engine::kill`].
+    pub(crate) mark: String,
 }
 
 enum Stop {
@@ -82,7 +84,7 @@ fn in_session(
     )
     .map_err(|error| body_error(&error))?;
     let Some(ask) = &job.request.session else {
-        let mut connection = engine.session(role)?;
+        let mut connection = engine.session(role, &job.mark)?;
         set(&mut connection, &job.request.settings)?;
         return execute(
             engine,

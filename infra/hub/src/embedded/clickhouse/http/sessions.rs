@@ -83,7 +83,7 @@ impl Sessions {
                 }
             }
         }
-        engine.session(role).map_err(|text| {
+        engine.session(role, &ask.mark(role)).map_err(|text| {
             self.slots().remove(&key);
             Exception::from(text)
         })
