@@ -137,6 +137,12 @@ impl CallId {
             .into_uuid()
             .into()
     }
+
+    /// The random half of the id: seeds what must differ from call to call, but not when the same
+    /// call is looked at again.
+    pub fn seed(self) -> u64 {
+        self.0.last_chunk().map_or(0, |half| u64::from_be_bytes(*half))
+    }
 }
 
 /// Position of an event among those of its origin for one topic partition, from 1.

@@ -26,7 +26,7 @@ pub fn edit(body: &Bytes, fields: &[Field], changes: &[(&str, Change)]) -> Bytes
     }
     let mut out = Vec::with_capacity(body.len() + 128);
     out.push(b'{');
-    let mut separate = |out: &mut Vec<u8>| {
+    let separate = |out: &mut Vec<u8>| {
         if out.len() > 1 {
             out.push(b',');
         }

@@ -86,6 +86,8 @@ pub enum PieceKind {
     Closing,
     /// The protocol's terminator.
     Terminal,
+    /// The frame in which the provider says that it failed; the decoder's error follows.
+    Failed,
 }
 
 /// Reads an answer as it comes.

@@ -109,7 +109,7 @@ impl Decoder for Whole {
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         let vendor = &self.endpoint.vendor;
         if answer.error.is_some_and(|error| error.get() != "null") {
-            return Err(failure_inside(&bytes));
+            return Err(failure_inside(vendor, &bytes));
         }
         let choices = answer.choices.unwrap_or_default();
         if choices.is_empty() && answer.data.is_none() {
@@ -140,7 +140,7 @@ fn enter_if_said(usage: &Usage, vendor: &super::compat::Vendor, tally: &mut Tall
 }
 
 /// A failure told inside an answer of status 200.
-fn failure_inside(body: &[u8]) -> Failure {
+pub(crate) fn failure_inside(_: &super::compat::Vendor, body: &[u8]) -> Failure {
     let said = super::openai_wire::ErrorBody::read(body);
     let error = match (said.code.as_str(), said.kind.as_str()) {
         ("429" | "rate_limit_exceeded", _) => AttemptError::RateLimit,
@@ -193,7 +193,7 @@ impl Stream {
         let chunk: Answer<'_> =
             serde_json::from_slice(data).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if chunk.error.is_some_and(|error| error.get() != "null") {
-            return Err(failure_inside(data));
+            return Err(failure_inside(&self.endpoint.vendor, data));
         }
         let usage = chunk.usage.filter(|usage| usage.get() != "null");
         if let Some(usage) = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()) {

@@ -1,0 +1,107 @@
+//! The attempt loop.
+
+use std::sync::Arc;
+
+use schemas::event::{AttemptError, Outcome};
+use tokio::time::Instant;
+
+use super::reach::{Reach, Reached};
+use super::verdict::{Failed, Step, step, verdict};
+use super::{Client, End, Exchange, Running};
+use crate::call::Call;
+use crate::error::{Error, Kind};
+use crate::http::error::status;
+use crate::providers::openai;
+use crate::reply::Tally;
+use crate::routing::{Plan, Target};
+use crate::usage::Ticket;
+
+/// Asks the targets of the plan, best first, until one gives content or a whole answer.
+///
+/// # Errors
+/// None did; the call is then settled as failed.
+///
+/// # Cancel safety
+/// Dropped, it closes the connection to the provider and settles the call as cancelled.
+pub async fn attempt(
+    client: &Client,
+    call: Call,
+    plan: Plan,
+    ticket: Ticket,
+) -> Result<Exchange, Error> {
+    let mut running = Running::new(client, &call, ticket);
+    match run(client, &call, &plan, &mut running).await {
+        Ok((target, Reached { head, answer })) => Ok(Exchange {
+            call: running.call(),
+            attempts: running.attempts(),
+            running,
+            target,
+            status: head.status,
+            content_type: head.headers.get(http::header::CONTENT_TYPE).cloned(),
+            request_id: head.headers.get("x-request-id").cloned(),
+            answer,
+        }),
+        Err(error) => {
+            let end = End {
+                outcome: Outcome::Failed,
+                error: Some(error.kind.code()),
+                status: error.passed.as_ref().map_or_else(|| status(error.kind), |passed| passed.status),
+                attempt: AttemptError::Other,
+            };
+            if let Some(settled) = running.settle(end, &Tally::default()) {
+                settled.durable().await;
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn run(
+    client: &Client,
+    call: &Call,
+    plan: &Plan,
+    running: &mut Running,
+) -> Result<(Arc<Target>, Reached), Error> {
+    let start = Instant::now();
+    let (mut failed, mut refused): (Vec<Failed>, Option<Error>) = (Vec::new(), None);
+    let mut again = true;
+    for (index, target) in plan.targets.iter().enumerate() {
+        let last = index + 1 == plan.targets.len();
+        let deadline = start + target.endpoint.deadlines.total;
+        let reach = Reach { client, call, target, deadline };
+        // where a target can't do what is asked, another one may
+        let outbound = match openai::encode(call, target) {
+            Ok(outbound) => outbound,
+            Err(error) => {
+                refused.get_or_insert(error);
+                continue;
+            }
+        };
+        loop {
+            let failure = match reach.run(outbound.clone(), running).await {
+                Ok(reached) => return Ok((Arc::clone(target), reached)),
+                Err(failure) => failure,
+            };
+            running.end_attempt(failure.failure.error, failure.failure.retry_after);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let step = step(&failure, last, again, left);
+            failed.push(failure);
+            match step {
+                Step::Stop => return Err(verdict(failed, refused)),
+                Step::Next => break,
+                Step::Again(wait) => {
+                    again = false;
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+    }
+    let error = verdict(failed, refused);
+    if error.kind == Kind::Internal {
+        tracing::error!("a plan without targets");
+    }
+    Err(error)
+}

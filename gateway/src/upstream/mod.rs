@@ -1,0 +1,131 @@
+//! The only way out to providers on the path of a call: connections, and the attempt loop.
+//!
+//! ```text
+//! attempt ── target by target ──► reach: connect, head, first content ──► Exchange ──► streaming
+//!    │            ▲                   │ failure
+//!    │            └── verdict: same target after a wait, next target, or stop
+//!    └─ Running: holds the ticket, reports each attempt, settles whatever happens
+//! ```
+//!
+//! - No retry after content: an attempt is bound to its target by its first content.
+//! - Hang-up cancels: all that is held here is dropped with the caller's future.
+
+mod attempt;
+mod connect;
+mod pool;
+mod reach;
+mod running;
+mod verdict;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use runtime::clock::Clock;
+use runtime::telemetry::metrics::{Metrics, Provider};
+use schemas::ids::{CallId, ProviderId};
+use tokio::time::Instant;
+
+pub use attempt::attempt;
+pub use connect::Error;
+pub(crate) use pool::Body;
+pub(crate) use running::{End, Running};
+
+use crate::call::Dialect;
+use crate::config::UpstreamConfig;
+use crate::providers::{Decoder, Failure};
+use crate::reply::Tally;
+use crate::routing::Target;
+use crate::streaming::Outgoing;
+
+/// What the client works with beside its configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The largest whole answer that is read, bytes.
+    pub answer: usize,
+    /// The time.
+    pub clock: Clock,
+    /// Where calls and attempts are counted.
+    pub metrics: Metrics,
+}
+
+/// Providers over the network: shared by all calls, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    pool: pool::Pool,
+    options: Options,
+    counts: RwLock<HashMap<ProviderId, Provider>>,
+}
+
+impl Client {
+    /// A client without connections.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn new(config: &UpstreamConfig, options: Options) -> Result<Self, Error> {
+        let pool = pool::Pool::new(connect::Connector::new(config)?);
+        Ok(Self(Arc::new(Shared { pool, options, counts: RwLock::default() })))
+    }
+
+    fn counts(&self, provider: &ProviderId) -> Provider {
+        let counts = self.0.counts.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = counts.get(provider) {
+            return known.clone();
+        }
+        drop(counts);
+        let mut counts = self.0.counts.write().unwrap_or_else(PoisonError::into_inner);
+        let made = || self.0.options.metrics.provider(provider.as_str());
+        counts.entry(provider.clone()).or_insert_with(made).clone()
+    }
+}
+
+/// An attempt that answered, with the call's ticket.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(crate) running: Running,
+    /// The call.
+    pub call: CallId,
+    /// What answered.
+    pub target: Arc<Target>,
+    /// Attempts made, this one included.
+    pub attempts: usize,
+    /// HTTP status of the answer.
+    pub status: http::StatusCode,
+    /// Its content type.
+    pub content_type: Option<http::HeaderValue>,
+    /// The provider's own id of the request.
+    pub request_id: Option<http::HeaderValue>,
+    pub(crate) answer: Answer,
+}
+
+/// What an attempt answered.
+pub(crate) enum Answer {
+    /// All of it.
+    Whole(Outgoing, Tally),
+    /// Its beginning, up to the first content, and where the rest comes from.
+    Stream(Box<Flow>),
+}
+
+/// A stream that has begun.
+pub(crate) struct Flow {
+    pub(crate) dialect: Dialect,
+    pub(crate) body: Body,
+    pub(crate) decoder: Box<dyn Decoder>,
+    pub(crate) outgoing: Outgoing,
+    /// The provider failed right behind what is outgoing.
+    pub(crate) failed: Option<Failure>,
+    pub(crate) idle: Duration,
+    pub(crate) deadline: Instant,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole(..) => "Whole",
+            Self::Stream(_) => "Stream",
+        })
+    }
+}
