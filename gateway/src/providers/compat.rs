@@ -54,6 +54,9 @@ pub struct Vendor {
     /// Texts in a 400 that mean that the credential is wrong.
     #[serde(default)]
     pub auth_texts: Vec<String>,
+    /// Texts in an error that mean that the credential's account has no money.
+    #[serde(default)]
+    pub credit_texts: Vec<String>,
     /// Longest time to the first content.
     #[serde(default = "first_byte")]
     pub first_byte: Time,

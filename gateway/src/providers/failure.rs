@@ -48,38 +48,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The meaning of an answer that is no success, by status, then by what the body says.
 pub fn classify(vendor: &Vendor, status: u16, headers: &HeaderMap, body: &[u8], now: Micros) -> Failure {
-    let said = ErrorBody::read(body);
-    let says = |word: &str| said.code.contains(word) || said.kind.contains(word);
-    let poor = || {
-        ["insufficient_quota", "insufficient_balance", "credit_balance", "spend_limit", "usage_limit", "Overdue", "payment_required"]
-            .iter()
-            .any(|word| says(word))
-    };
-    let wrong_key = || {
-        says("invalid_api_key") || says("AuthenticationError")
-            || vendor.auth_texts.iter().any(|text| said.message.contains(text.as_str()))
-    };
-    let policy = || {
-        ["content_filter", "content_policy", "moderation", "SensitiveContent"].iter().any(|word| says(word))
-    };
-    let error = match status {
-        401 => AttemptError::Auth,
-        402 => AttemptError::Credit,
-        400 | 403 if wrong_key() => AttemptError::Auth,
-        400 | 403 if poor() => AttemptError::Credit,
-        400 | 403 if policy() => AttemptError::ContentPolicy,
-        // no access to the region or model: another credential may have it
-        403 => AttemptError::NotFound,
-        404 | 410 => AttemptError::NotFound,
-        408 | 409 => AttemptError::Server,
-        429 if poor() => AttemptError::Credit,
-        429 if says("ServerOverloaded") => AttemptError::Overload,
-        429 => AttemptError::RateLimit,
-        503 | 529 => AttemptError::Overload,
-        500..=599 => AttemptError::Server,
-        400..=499 => AttemptError::Caller,
-        _ => AttemptError::Malformed,
-    };
+    let mut error = meaning(vendor, status, &ErrorBody::read(body));
+    if status == 402 && headers.contains_key(http::header::RETRY_AFTER) {
+        error = AttemptError::RateLimit; // OpenRouter: too much money in flight, for the moment
+    }
     let mut failure = Failure { retry_after: retry_after(headers, now), ..Failure::of(error) };
     match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {
         Some(b"true") if failure.next == Next::Target => failure.next = Next::Same,
@@ -88,6 +60,50 @@ pub fn classify(vendor: &Vendor, status: u16, headers: &HeaderMap, body: &[u8], 
     }
     failure
 }
+
+/// What an error with this status says.
+pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> AttemptError {
+    let says = |words: &[&str]| {
+        words.iter().any(|word| [&said.code, &said.kind, &said.metadata].iter().any(|text| text.contains(word)))
+    };
+    let tells = |texts: &[String]| texts.iter().any(|text| said.message.contains(text.as_str()));
+    let poor = || says(&POOR) || tells(&vendor.credit_texts);
+    let wrong_key = || says(&["invalid_api_key", "AuthenticationError"]) || tells(&vendor.auth_texts);
+    let policy = || says(&["content_filter", "content_policy", "moderation", "SensitiveContent"]);
+    match status {
+        401 => AttemptError::Auth,
+        402 => AttemptError::Credit,
+        400 | 403 if wrong_key() => AttemptError::Auth,
+        400 | 403 | 429 if poor() => AttemptError::Credit,
+        400 | 403 if policy() => AttemptError::ContentPolicy,
+        400 if says(&["model_not_found"]) => AttemptError::NotFound,
+        // no access to the region or model: another credential may have it
+        403 => AttemptError::NotFound,
+        404 | 410 => AttemptError::NotFound,
+        408 | 409 => AttemptError::Server,
+        429 if says(&["ServerOverloaded"]) => AttemptError::Overload,
+        429 => AttemptError::RateLimit,
+        503 | 529 => AttemptError::Overload,
+        500..=599 => AttemptError::Server,
+        400..=499 => AttemptError::Caller,
+        _ => AttemptError::Malformed,
+    }
+}
+
+/// Codes that mean an empty wallet.
+const POOR: [&str; 11] = [
+    "insufficient_quota",
+    "insufficient_balance",
+    "insufficient_credits",
+    "credit_balance",
+    "spend_limit",
+    "organization_usage_limit",
+    "payment_required",
+    "Overdue",
+    "InvalidAccountStatus",
+    "QuotaExceeded",
+    "SetLimitExceeded",
+];
 
 /// When the provider wants to be asked again: `retry-after-ms`, `retry-after` (seconds, also with
 /// a fraction, or a date), else the reset of the limit that was hit (`1s`, `6m0s`, `12ms`).

@@ -10,6 +10,8 @@ mod failure;
 pub mod openai;
 mod openai_usage;
 mod openai_wire;
+mod openai_stream;
+mod weight;
 
 use std::time::Duration;
 

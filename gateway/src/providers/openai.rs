@@ -3,19 +3,26 @@
 //! The client speaks it too, so its bytes go out as they are but for the fields that must change,
 //! and the provider's bytes come back but for what was there only because the hub asked for it.
 
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use memchr::memmem;
 use schemas::event::{AttemptError, Operation};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::edit::{Change, edit};
+use super::compat::Vendor;
+use super::edit::{Change, edit, quoted};
+use super::openai_stream::Stream;
 use super::openai_usage::enter;
-use super::openai_wire::{Answer, Usage};
-use super::{Decoder, Failure, Outbound, Piece, PieceKind};
-use crate::call::Call;
+use super::openai_wire::{Answer, ErrorBody, Usage};
+use super::{Decoder, Endpoint, Failure, Next, Outbound, Piece, PieceKind};
+use crate::call::{Call, place, scan};
 use crate::error::{Error, Kind};
 use crate::reply::Tally;
 use crate::routing::Target;
-use crate::streaming::sse::Splitter;
 
 /// The request to the target.
 ///
@@ -51,49 +58,63 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
         changes.push((from.as_str(), change));
     }
     if call.stream && vendor.include_usage && !call.usage_wanted {
-        changes.push(("stream_options", Change::Set(br#"{"include_usage":true}"#.to_vec())));
+        changes.push(("stream_options", with_usage(call)));
     }
     if let (true, Some(most)) = (call.capped, call.max_output) {
         changes.push((vendor.max_output_field.as_str(), Change::Set(most.to_string().into_bytes())));
     }
-    let messages = vendor.developer_role.as_deref().and_then(|role| with_role(call, role));
-    changes.extend(messages.map(|messages| ("messages", Change::Set(messages))));
+    let roles = vendor.developer_role.as_deref().and_then(|role| with_role(call, role));
+    changes.extend(roles.map(|roles| ("messages", roles)));
     Ok(Outbound { uri, body: edit(&call.body, &call.fields, &changes) })
 }
 
-fn quoted(text: &str) -> Vec<u8> {
-    serde_json::Value::from(text).to_string().into_bytes()
+/// Asks for usage, beside what the client said of the stream.
+fn with_usage(call: &Call) -> Change {
+    let asked = br#"{"include_usage":true}"#;
+    let said = call.fields.iter().find(|field| &*field.name == "stream_options");
+    let said = said.and_then(|field| Some(Bytes::copy_from_slice(call.body.get(field.value.clone())?)));
+    let Some((said, fields)) = said.and_then(|said| scan(&said).ok().map(|fields| (said, fields)))
+    else {
+        return Change::Set(asked.to_vec());
+    };
+    let change = Change::Set(b"true".to_vec());
+    Change::Set(edit(&said, &fields, &[("include_usage", change)]).to_vec())
 }
 
-/// The messages with the role `developer` called `role`; `None` when there is none.
-fn with_role(call: &Call, role: &str) -> Option<Vec<u8>> {
-    let messages = call.field("messages")?;
-    memmem::find(messages, b"\"developer\"")?;
-    let mut messages: Vec<serde_json::Value> = serde_json::from_slice(messages).ok()?;
-    for message in &mut messages {
-        if let Some(said) = message.get_mut("role").filter(|said| *said == "developer") {
-            *said = role.into();
-        }
+/// The messages whose role is `developer` get the role `role`; `None` when there is none. Only
+/// the roles are touched.
+fn with_role(call: &Call, role: &str) -> Option<Change> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow, default)]
+        role: Option<&'a RawValue>,
     }
-    serde_json::to_vec(&messages).ok()
+    let messages = call.field("messages")?;
+    memmem::find(messages, b"developer")?;
+    // a message that is no object is the provider's to refuse
+    let messages: Vec<Message<'_>> = serde_json::from_slice(messages).ok()?;
+    let roles = messages.into_iter().filter_map(|message| message.role);
+    let patches: Vec<(Range<usize>, Vec<u8>)> = roles
+        .filter(|said| serde_json::from_str::<Cow<'_, str>>(said.get()).is_ok_and(|said| said == "developer"))
+        .map(|said| (place(&call.body, said.get()), quoted(role)))
+        .collect();
+    (!patches.is_empty()).then_some(Change::Patch(patches))
 }
 
 /// A decoder for the answer to `call`.
 pub fn decoder(call: &Call, target: &Target, stream: bool) -> Box<dyn Decoder> {
-    if stream { Box::new(Stream::new(call, target)) } else { Box::new(Whole::new(target)) }
+    let endpoint = Arc::clone(&target.endpoint);
+    match stream {
+        true => Box::new(Stream::new(call, endpoint)),
+        false => Box::new(Whole { endpoint, held: Vec::new(), tally: Tally::default() }),
+    }
 }
 
 /// A whole answer: one piece.
 struct Whole {
-    endpoint: std::sync::Arc<super::Endpoint>,
+    endpoint: Arc<Endpoint>,
     held: Vec<Bytes>,
     tally: Tally,
-}
-
-impl Whole {
-    fn new(target: &Target) -> Self {
-        Self { endpoint: target.endpoint.clone(), held: Vec::new(), tally: Tally::default() }
-    }
 }
 
 impl Decoder for Whole {
@@ -108,21 +129,17 @@ impl Decoder for Whole {
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         let vendor = &self.endpoint.vendor;
-        if answer.error.is_some_and(|error| error.get() != "null") {
+        if answer.error.is_some() || answer.choices.failed {
             return Err(failure_inside(vendor, &bytes));
         }
-        let choices = answer.choices.unwrap_or_default();
-        if choices.is_empty() && answer.data.is_none() {
+        if answer.choices.count == 0 && answer.data.is_none() {
             return Err(Failure::of(AttemptError::Malformed));
         }
-        if choices.iter().any(|choice| failed(vendor, choice.finish_reason.as_deref())) {
+        if answer.choices.finished.iter().any(|reason| failed(vendor, reason)) {
             return Err(Failure::of(AttemptError::Server));
         }
-        let content = choices.iter().filter_map(|choice| choice.message.as_ref());
-        self.tally.content_bytes = content.map(|message| message.content_bytes() as u64).sum();
-        if let Some(usage) = answer.usage.and_then(|usage| serde_json::from_str(usage.get()).ok()) {
-            enter_if_said(&usage, vendor, &mut self.tally);
-        }
+        self.tally.content_bytes = answer.choices.weight.bytes;
+        enter_if_said(answer.usage, vendor, &mut self.tally);
         pieces.push(Piece { bytes, kind: PieceKind::Terminal });
         Ok(())
     }
@@ -132,136 +149,38 @@ impl Decoder for Whole {
     }
 }
 
-/// Some providers send a usage object of nothing but nulls on the way.
-fn enter_if_said(usage: &Usage, vendor: &super::compat::Vendor, tally: &mut Tally) {
-    if usage.prompt_tokens.is_some() || usage.completion_tokens.is_some() {
-        enter(usage, vendor, tally);
+/// Enters a usage object that says something: some providers send nulls on the way, and some zeros
+/// for models that they do not count.
+pub(super) fn enter_if_said(usage: Option<&RawValue>, vendor: &Vendor, tally: &mut Tally) {
+    let usage: Option<Usage> = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()?);
+    if let Some(usage) = usage {
+        let said = [usage.prompt_tokens, usage.completion_tokens];
+        if said.into_iter().flatten().any(|tokens| tokens > 0) {
+            enter(&usage, vendor, tally);
+        }
     }
 }
 
-/// A failure told inside an answer of status 200.
-pub(crate) fn failure_inside(_: &super::compat::Vendor, body: &[u8]) -> Failure {
-    let said = super::openai_wire::ErrorBody::read(body);
-    let error = match (said.code.as_str(), said.kind.as_str()) {
-        ("429" | "rate_limit_exceeded", _) => AttemptError::RateLimit,
-        ("insufficient_quota", _) | (_, "insufficient_quota") => AttemptError::Credit,
-        ("503" | "529", _) => AttemptError::Overload,
-        ("400" | "413" | "422", _) | (_, "invalid_request_error") => AttemptError::Caller,
-        _ => AttemptError::Server,
+/// A failure told inside an answer of status 200. Something was answered already, so asking the
+/// same target again is not the first thing to try.
+pub(crate) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
+    let said = ErrorBody::read(body);
+    let status = said.code.parse().ok().filter(|code| (400..=599).contains(code));
+    let error = match (status, said.kind.as_str(), said.code.as_str()) {
+        (Some(status), ..) => super::failure::meaning(vendor, status, &said),
+        (None, "invalid_request_error", _) | (None, _, "invalid-argument" | "invalid_request") => {
+            super::failure::meaning(vendor, 400, &said)
+        }
+        (None, _, code) if code.starts_with("rate_limit") => AttemptError::RateLimit,
+        (None, ..) => super::failure::meaning(vendor, 500, &said),
     };
-    // something was answered already, so asking the same target again is not the first thing to try
-    Failure { next: super::Next::Target, ..Failure::of(error) }
-}
-
-fn failed(vendor: &super::compat::Vendor, finish: Option<&str>) -> bool {
-    finish.is_some_and(|finish| vendor.failed_finish.iter().any(|bad| bad == finish))
-}
-
-/// A stream of chunks.
-struct Stream {
-    endpoint: std::sync::Arc<super::Endpoint>,
-    splitter: Splitter,
-    /// The hub asked for usage, the client did not: it is taken out again.
-    hide_usage: bool,
-    choices: i64,
-    finished: i64,
-    done: bool,
-    tally: Tally,
-}
-
-impl Stream {
-    fn new(call: &Call, target: &Target) -> Self {
-        Self {
-            endpoint: target.endpoint.clone(),
-            splitter: Splitter::default(),
-            hide_usage: target.endpoint.vendor.include_usage && !call.usage_wanted,
-            choices: call.choices,
-            finished: 0,
-            done: false,
-            tally: Tally::default(),
-        }
-    }
-
-    fn event(&mut self, bytes: Bytes, data: &Bytes) -> Result<Piece, Failure> {
-        if data.is_empty() {
-            return Ok(Piece { bytes, kind: PieceKind::Preamble });
-        }
-        if data.trim_ascii() == b"[DONE]" {
-            self.done = true;
-            return Ok(Piece { bytes, kind: PieceKind::Terminal });
-        }
-        let chunk: Answer<'_> =
-            serde_json::from_slice(data).map_err(|_| Failure::of(AttemptError::Malformed))?;
-        if chunk.error.is_some_and(|error| error.get() != "null") {
-            return Err(failure_inside(&self.endpoint.vendor, data));
-        }
-        let usage = chunk.usage.filter(|usage| usage.get() != "null");
-        if let Some(usage) = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()) {
-            enter_if_said(&usage, &self.endpoint.vendor, &mut self.tally);
-        }
-        let choices = chunk.choices.unwrap_or_default();
-        let mut content = 0;
-        for choice in &choices {
-            content += choice.delta.as_ref().map_or(0, super::openai_wire::Delta::content_bytes);
-            let finish = choice.finish_reason.as_deref().filter(|finish| !finish.is_empty());
-            if failed(&self.endpoint.vendor, finish) {
-                return Err(Failure { next: super::Next::Target, ..Failure::of(AttemptError::Server) });
-            }
-            self.finished += i64::from(finish.is_some());
-        }
-        self.tally.content_bytes += content as u64;
-        let kind = if choices.is_empty() && usage.is_some() || self.finished >= self.choices {
-            PieceKind::Closing
-        } else if content > 0 {
-            PieceKind::Content
-        } else {
-            PieceKind::Preamble
-        };
-        let bytes = if self.hide_usage { without_usage(bytes, choices.is_empty(), usage.is_some()) } else { bytes };
-        Ok(Piece { bytes, kind })
+    let failure = Failure::of(error);
+    match failure.next {
+        Next::Same => Failure { next: Next::Target, ..failure },
+        Next::Nothing | Next::Target => failure,
     }
 }
 
-/// Takes out what is there only because the hub asked for usage: the chunk that holds nothing
-/// else, and the `"usage":null` of the others.
-fn without_usage(bytes: Bytes, no_choices: bool, usage: bool) -> Bytes {
-    // inside a JSON string these quotes would be escaped
-    const NULL: &[u8] = b",\"usage\":null";
-    if no_choices && usage {
-        return Bytes::new();
-    }
-    match memmem::find(&bytes, NULL) {
-        Some(at) => [bytes.get(..at), bytes.get(at + NULL.len()..)].map(Option::unwrap_or_default).concat().into(),
-        None => bytes,
-    }
-}
-
-impl Decoder for Stream {
-    fn push(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut events = Vec::new();
-        let split = self.splitter.push(bytes, |event| events.push(event));
-        for event in events {
-            if self.done {
-                break; // nothing that counts comes behind the terminator
-            }
-            let data = event.data();
-            pieces.push(self.event(event.bytes, &data)?);
-        }
-        split.map_err(|_| Failure::of(AttemptError::Malformed))
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        if let Some(event) = self.splitter.rest().filter(|_| !self.done) {
-            let data = event.data();
-            // only the terminator may lack its empty line: a cut event is no event
-            if data.trim_ascii() == b"[DONE]" {
-                pieces.push(self.event(event.bytes, &data)?);
-            }
-        }
-        if self.done { Ok(()) } else { Err(Failure::of(AttemptError::Broken)) }
-    }
-
-    fn tally(&self) -> &Tally {
-        &self.tally
-    }
+pub(super) fn failed(vendor: &Vendor, finish: &str) -> bool {
+    vendor.failed_finish.iter().any(|bad| bad == finish)
 }

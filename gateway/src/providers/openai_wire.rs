@@ -4,16 +4,21 @@
 //! the same format. Unknown fields pass.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use super::weight::Weight;
 
 /// A chunk of a stream, or a whole answer.
 #[derive(Deserialize)]
 pub(super) struct Answer<'a> {
     #[serde(borrow, default)]
-    pub(super) choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default)]
+    pub(super) choices: Choices<'a>,
+    /// As it stands there, also when it is `null`.
+    #[serde(borrow, default, deserialize_with = "as_it_stands")]
     pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
@@ -22,58 +27,65 @@ pub(super) struct Answer<'a> {
     pub(super) data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Choice<'a> {
-    #[serde(borrow, default)]
-    pub(super) delta: Option<Delta<'a>>,
-    #[serde(borrow, default)]
-    pub(super) message: Option<Delta<'a>>,
-    #[serde(borrow, default)]
-    pub(super) finish_reason: Option<Cow<'a, str>>,
+fn as_it_stands<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// What the choices of an answer amount to.
+#[derive(Default)]
+pub(super) struct Choices<'a> {
+    /// How many there are.
+    pub(super) count: usize,
+    /// Content of all of them.
+    pub(super) weight: Weight,
+    /// The reasons of those that finish.
+    pub(super) finished: Vec<Cow<'a, str>>,
+    /// One of them is an error.
+    pub(super) failed: bool,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Delta<'a> {
+struct Choice<'a> {
+    /// In a chunk.
+    #[serde(default)]
+    delta: Option<Weight>,
+    /// In a whole answer.
+    #[serde(default)]
+    message: Option<Weight>,
     #[serde(borrow, default)]
-    pub(super) content: Option<&'a RawValue>,
+    finish_reason: Option<Cow<'a, str>>,
+    /// OpenRouter.
     #[serde(borrow, default)]
-    pub(super) reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) refusal: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) tool_calls: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) function_call: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) audio: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) images: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
 }
 
-impl Delta<'_> {
-    /// Bytes of content, as JSON writes it; zero when there is none.
-    pub(super) fn content_bytes(&self) -> usize {
-        let parts = [
-            self.content,
-            self.reasoning_content,
-            self.reasoning,
-            self.refusal,
-            self.tool_calls,
-            self.function_call,
-            self.audio,
-            self.images,
-        ];
-        parts.into_iter().flatten().map(|raw| weigh(raw.get())).sum()
-    }
-}
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fold;
+        impl<'de> Visitor<'de> for Fold {
+            type Value = Choices<'de>;
 
-/// Bytes between the quotes of a string, or of anything else that is not empty.
-fn weigh(json: &str) -> usize {
-    match json {
-        "null" | "\"\"" | "[]" | "{}" => 0,
-        text => text.len().saturating_sub(2).max(1),
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of choices")
+            }
+
+            fn visit_unit<E>(self) -> Result<Choices<'de>, E> {
+                Ok(Choices::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices<'de>, A::Error> {
+                let mut all = Choices::default();
+                while let Some(choice) = seq.next_element::<Choice<'de>>()? {
+                    all.count += 1;
+                    all.weight.add(choice.delta.unwrap_or_default());
+                    all.weight.add(choice.message.unwrap_or_default());
+                    all.finished.extend(choice.finish_reason.filter(|reason| !reason.is_empty()));
+                    all.failed |= choice.error.is_some();
+                }
+                Ok(all)
+            }
+        }
+        from.deserialize_any(Fold)
     }
 }
 
@@ -124,10 +136,13 @@ pub(super) struct ErrorBody {
     pub(super) code: String,
     pub(super) kind: String,
     pub(super) message: String,
+    /// OpenRouter: what kind of error it is, under any status.
+    pub(super) metadata: String,
 }
 
 impl ErrorBody {
-    /// `{"error": {"code", "type", "message"}}`, `{"code", "error": "text"}` (xAI), or nothing.
+    /// `{"error": {"code", "type", "message"}}`, `{"code", "error": "text"}` (xAI), the same
+    /// inside a choice (OpenRouter), or nothing.
     pub(super) fn read(body: &[u8]) -> Self {
         use serde_json::Value;
         let text = |value: Option<&Value>| match value {
@@ -136,13 +151,21 @@ impl ErrorBody {
             _ => String::new(),
         };
         let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        match body.get("error") {
-            Some(Value::Object(error)) => Self {
-                code: text(error.get("code")),
-                kind: text(error.get("type")),
-                message: text(error.get("message")),
-            },
-            error => Self { code: text(body.get("code")), kind: String::new(), message: text(error) },
+        match body.get("error").or_else(|| body.pointer("/choices/0/error")) {
+            Some(Value::Object(error)) => {
+                let metadata = error.get("metadata").and_then(Value::as_object);
+                Self {
+                    code: text(error.get("code")),
+                    kind: text(error.get("type")),
+                    message: text(error.get("message")),
+                    metadata: metadata.map_or_else(String::new, |metadata| {
+                        let policy = metadata.contains_key("flagged_input");
+                        let kind = text(metadata.get("error_type"));
+                        if policy && kind.is_empty() { "moderation".into() } else { kind }
+                    }),
+                }
+            }
+            error => Self { code: text(body.get("code")), message: text(error), ..Self::default() },
         }
     }
 }

@@ -80,6 +80,9 @@ fn target(name: &str) -> Arc<Target> {
     let endpoint = Endpoint {
         id: provider.clone(),
         base_url: url::Url::parse("http://127.0.0.1:1/v1").unwrap(),
+        chat: None,
+        embeddings: None,
+        vendor: crate::providers::compat::shipped().unwrap()["openai"].clone(),
         deadlines: Deadlines { connect: second, first_byte: second, idle: second, total: second },
     };
     Arc::new(Target {
