@@ -88,6 +88,13 @@ impl Hub {
         self.folder.join("hub.log")
     }
 
+    /// The end of what its processes logged.
+    pub fn tail(&self) -> String {
+        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
     /// The command of a role or another subcommand, on this hub's settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);

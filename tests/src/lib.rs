@@ -2,6 +2,7 @@
 //! programs that put load on a hub, measure it and kill it, and tests over all of it.
 
 pub mod bench;
+pub mod chaos;
 pub mod fake_provider;
 pub mod hub;
 pub mod load;

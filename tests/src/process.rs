@@ -67,10 +67,9 @@ impl Process {
     /// # Errors
     /// It did not stop in time.
     pub fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            if kill_process(pid, Signal::TERM).is_err() {
-                return Ok(self.child.wait()?);
-            }
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_err()) {
+            return Ok(self.child.wait()?);
         }
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {

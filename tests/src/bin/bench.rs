@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
         time: Duration::from_secs_f64(arguments.seconds),
         connections: arguments.connections,
         pace: 400.0,
-        stream_pace: 20.0,
+        stream_pace: 10.0,
     };
     let folder = tempfile::tempdir()?;
     let tokio = tokio::runtime::Builder::new_multi_thread()

@@ -10,7 +10,7 @@ use runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 
 /// How the vendor's side of a request ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// The whole answer was sent.

@@ -1,0 +1,225 @@
+//! Conservation: a hub whose parts run as processes of their own is killed at random while calls
+//! are in flight, and at the end every call that the vendor saw has exactly one settled event,
+//! everywhere where one must be.
+//!
+//! The judge stands outside: the fake provider's log says what the vendor saw, the clients say
+//! what they saw, and a dead gateway's outbox is read by its stated layout.
+
+mod callers;
+mod kills;
+pub mod oracle;
+pub mod outbox;
+mod power;
+mod report;
+mod verdicts;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::fake_provider::FakeProvider;
+use crate::hub::{Hub, Provider};
+
+pub use callers::Seen;
+pub use kills::{ROLES, Rig, Stages};
+pub use report::Report;
+
+/// How long and how hard.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The hub's binary.
+    pub hub: PathBuf,
+    /// Where everything is kept.
+    pub folder: PathBuf,
+    /// Calls at least.
+    pub calls: u64,
+    /// Times that the gateway is killed.
+    pub gateway_kills: u32,
+    /// Times that each other role is killed.
+    pub processor_kills: u32,
+    /// Power losses tried on copies.
+    pub power_losses: u32,
+    /// Clients.
+    pub callers: u64,
+    /// What chance is made from.
+    pub seed: u64,
+}
+
+/// Requests that are in flight at least when the gateway is killed.
+pub const IN_FLIGHT: u64 = 8;
+
+/// Partitions of the log; the hub's default.
+pub const PARTITIONS: u32 = 4;
+
+/// Runs the whole of it. `said` hears of each step.
+///
+/// # Errors
+/// The hub can't be started, or something else than the hub failed; what the hub did wrong is in
+/// the report.
+pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Report> {
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let fake = Arc::new(
+        tokio.block_on(FakeProvider::start(crate::fake_provider::Options {
+            file: Some(options.folder.join("vendor.jsonl")),
+            ..Default::default()
+        }))?,
+    );
+    let hub = settings(options, &options.folder.join("hub"), &fake)?;
+    let mut rig = Rig::start(&hub, Arc::clone(&fake))?;
+    let seen = Arc::new(Seen::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..options.callers)
+        .map(|caller| {
+            let (seen, stop, key) = (Arc::clone(&seen), Arc::clone(&stop), hub.key.clone());
+            let (address, seed) = (hub.listen, options.seed.wrapping_add(caller));
+            std::thread::spawn(move || callers::call(address, &key, seed, &seen, &stop))
+        })
+        .collect();
+    let mut rng = StdRng::seed_from_u64(options.seed);
+    let killed = kill_all(options, &mut rig, &seen, &mut rng, said);
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        drop(thread.join());
+    }
+    let mut report = killed?;
+    said("load is over; waiting for the events to arrive");
+    rig.gateway.take().context("the gateway")?.stop()?;
+    report.calls = seen.calls.load(Ordering::Relaxed);
+    report.ends = seen
+        .ends
+        .each_ref()
+        .map(|count| count.load(Ordering::Relaxed));
+    report.verdicts.extend(verdicts::of(&hub, said)?);
+    let served = oracle::served(&fake.record().entries());
+    let events = tokio.block_on(oracle::settled(&log_file(&hub.data()), PARTITIONS))?;
+    let whole = seen
+        .whole
+        .lock()
+        .map(|whole| whole.clone())
+        .unwrap_or_default();
+    report.findings = oracle::compare(&served, &events, &whole, &BTreeSet::new());
+    report.rows = verdicts::rows(&hub)?;
+    rig.stop()?;
+    for loss in std::mem::take(&mut report.copies) {
+        said("a power loss on a copy");
+        report
+            .losses
+            .push(recover(options, &loss, &fake, &tokio, said)?);
+    }
+    Ok(report)
+}
+
+/// A data folder as a power loss may have left it.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// The folder of a hub's settings and data.
+    pub folder: PathBuf,
+    /// Pages that were rolled back.
+    pub pages: u64,
+    /// Calls that lay in them.
+    pub lost: BTreeSet<String>,
+    /// Entries of the vendor's log that were there at that moment.
+    pub entries: usize,
+}
+
+fn settings(options: &Options, folder: &Path, fake: &FakeProvider) -> anyhow::Result<Hub> {
+    let provider = |id: &str| Provider {
+        id: id.to_owned(),
+        url: fake.url(),
+        models: vec!["chaos".to_owned()],
+    };
+    // small files, so that they are filled, trimmed and used again
+    let more = "[outbox]\nsegment = \"1MiB\"\n";
+    Hub::new(
+        &options.hub,
+        folder,
+        &[provider("one"), provider("two")],
+        more,
+    )
+}
+
+/// Where a hub keeps its log.
+fn log_file(data: &Path) -> PathBuf {
+    data.join("log/hub.sqlite")
+}
+
+/// Kills until all has been killed often enough and enough calls were made.
+fn kill_all(
+    options: &Options,
+    rig: &mut Rig,
+    seen: &Seen,
+    rng: &mut StdRng,
+    said: &mut dyn FnMut(&str),
+) -> anyhow::Result<Report> {
+    let mut report = Report::default();
+    for number in 0.. {
+        let enough = seen.calls.load(Ordering::Relaxed) >= options.calls;
+        let processors = number < options.processor_kills * u32::try_from(ROLES.len()).unwrap_or(0);
+        if number >= options.gateway_kills && !processors && enough {
+            break;
+        }
+        if number < options.gateway_kills || !enough {
+            let copy = (report.copies.len() < usize::try_from(options.power_losses).unwrap_or(0))
+                .then(|| options.folder.join(format!("power-loss-{number}")));
+            rig.kill_gateway(rng, &mut report, copy.as_deref())?;
+        }
+        if processors {
+            rig.kill_role(
+                usize::try_from(number).unwrap_or(0) % ROLES.len(),
+                rng,
+                &mut report,
+            )?;
+        }
+        said(&format!(
+            "kill {}: {} calls so far, kills by stage: {}",
+            number + 1,
+            seen.calls.load(Ordering::Relaxed),
+            report.stages
+        ));
+    }
+    Ok(report)
+}
+
+/// Starts a hub on a copy, waits for it to recover, and holds it against what the vendor had seen.
+fn recover(
+    options: &Options,
+    copy: &Copy,
+    fake: &Arc<FakeProvider>,
+    tokio: &tokio::runtime::Runtime,
+    said: &mut dyn FnMut(&str),
+) -> anyhow::Result<report::Loss> {
+    let before = tokio.block_on(oracle::settled(
+        &log_file(&copy.folder.join("data")),
+        PARTITIONS,
+    ))?;
+    let hub = settings(options, &copy.folder, fake)?;
+    let mut rig = Rig::start(&hub, Arc::clone(fake))?;
+    rig.gateway.take().context("the gateway")?.stop()?;
+    let verdicts = verdicts::of(&hub, said)?;
+    rig.stop()?;
+    let events = tokio.block_on(oracle::settled(&log_file(&hub.data()), PARTITIONS))?;
+    let entries = fake.record().entries();
+    let served = oracle::served(entries.get(..copy.entries).unwrap_or_default());
+    let mut findings = oracle::compare(&served, &events, &[], &copy.lost);
+    // what stood in the log before may not be gone
+    if events.len() < before.len() {
+        findings.wrong.push(format!(
+            "the log fell from {} to {} events",
+            before.len(),
+            events.len()
+        ));
+    }
+    Ok(report::Loss {
+        pages: copy.pages,
+        findings,
+        verdicts,
+    })
+}

@@ -1,0 +1,86 @@
+//! Power loss, tried on a copy: pages of the outbox that were not synced go back to what the disk
+//! may still have held.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use rand::Rng as _;
+use rand::rngs::StdRng;
+
+use super::outbox::Outbox;
+
+const PAGE: usize = 4096;
+
+/// Copies a folder with all that is in it.
+///
+/// # Errors
+/// Something can't be read or written; files that vanish meanwhile are left out.
+pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let copied = if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)
+        } else if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), &target).map(drop)
+        } else {
+            Ok(())
+        };
+        match copied {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Rolls back each page of the outbox in `folder` that may not have been synced, by the toss of a
+/// coin, to how it stood in `before` (an earlier copy), or to zeros where that has no such page;
+/// and, once in two times, the watermark. Gives the calls that a rolled-back page held.
+///
+/// # Errors
+/// A file can't be read or written.
+pub(super) fn roll_back(
+    folder: &Path,
+    before: &Path,
+    rng: &mut StdRng,
+) -> anyhow::Result<(u64, BTreeSet<String>)> {
+    let outbox = Outbox::read(folder)?;
+    let mut pages = BTreeSet::new();
+    for (generation, path) in &outbox.segments {
+        let mut bytes = fs::read(path)?;
+        let name = path.file_name().unwrap_or_default();
+        let old = fs::read(before.join(name)).unwrap_or_default();
+        for page in outbox.doubtful(*generation, bytes.len()) {
+            let range = page * PAGE..(page + 1) * PAGE;
+            let zeros = [0; PAGE];
+            let then = old.get(range.clone()).unwrap_or(&zeros);
+            let Some(now) = bytes.get_mut(range) else {
+                continue;
+            };
+            if now != then && rng.random() {
+                now.copy_from_slice(then);
+                pages.insert((*generation, page));
+            }
+        }
+        fs::write(path, bytes)?;
+    }
+    if rng.random() {
+        // it is not synced for each batch: an old one ships again what is in the log
+        drop(fs::copy(before.join("watermark"), folder.join("watermark")));
+    }
+    let hit = |at: (u64, u64), len: u64| {
+        let page = u64::try_from(PAGE).unwrap_or(1);
+        (at.1 / page..=(at.1 + len - 1) / page)
+            .any(|number| pages.contains(&(at.0, usize::try_from(number).unwrap_or(0))))
+    };
+    let lost = outbox
+        .calls
+        .iter()
+        .filter(|(_, entries)| entries.iter().any(|entry| hit(entry.at, entry.len)))
+        .map(|(call, _)| call.clone())
+        .collect();
+    Ok((u64::try_from(pages.len()).unwrap_or(u64::MAX), lost))
+}
