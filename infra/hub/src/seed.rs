@@ -90,8 +90,8 @@ fn blank(id: &str) -> ProviderSeed {
 /// address is; what the file says of the same id goes before.
 fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
     let set = |name: &Option<String>| {
-        let name = name.as_deref()?;
-        shared.environment.get(name).filter(|value| !value.is_empty()).map(|value| (name, value))
+        let (name, value) = shared.environment.get_key_value(name.as_deref()?)?;
+        (!value.is_empty()).then_some((name, value))
     };
     let configured = |id: &str| shared.config.providers.iter().any(|provider| provider.id == id);
     let found = vendors.values().filter(|vendor| !configured(&vendor.id)).filter_map(|vendor| {
@@ -102,7 +102,7 @@ fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
         }
         let credentials = key.map(|(name, _)| CredentialSeed {
             id: "env".into(),
-            secret: SecretRef::Variable(name.to_owned()),
+            secret: SecretRef::Variable(name.clone()),
             version: 1,
             weight: 1,
         });
