@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS {database}.usage {on_cluster}
     `log_id` LowCardinality(String) COMMENT 'which making of the topic the position belongs to',
     `log_partition` UInt32,
     `log_offset` UInt64 CODEC(Delta, ZSTD),
-    `logged_at` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'log-append time',
+    `logged_at` DateTime64(6, 'UTC') COMMENT 'log-append time' CODEC(Delta, ZSTD),
     `call` UUID,
     `origin` UUID COMMENT 'the process start that settled the call',
     `seq` UInt64 CODEC(Delta, ZSTD),
