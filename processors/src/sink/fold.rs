@@ -52,9 +52,9 @@ impl<K: Kind> Batch<K> {
         })
     }
 
-    /// Where the rows stand in the log.
-    pub fn offsets(&self) -> impl Iterator<Item = u64> {
-        self.events.iter().map(|(place, _)| place.offset)
+    /// Where each row stands in the log.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.events.iter().map(|(place, _)| place)
     }
 
     /// How many rows.

@@ -37,10 +37,7 @@ async fn a_call_becomes_an_entry_and_a_balance() {
         })
     })
     .await;
-    rig.log
-        .append(vec![rig.book_record(&book())])
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.book_record(book())]).await.unwrap();
     rig.until_done("billing", &[Topic::Credits, Topic::Usage])
         .await;
 
@@ -59,7 +56,7 @@ async fn a_call_becomes_an_entry_and_a_balance() {
             .collect::<Vec<_>>(),
         [1]
     );
-    let ledger: Vec<Ledger> = rig.events(Topic::Ledger).await;
+    let ledger: Vec<Ledger> = rig.events_of(Topic::Ledger).await;
     let kinds: Vec<_> = ledger
         .iter()
         .map(|entry| (entry.account_seq, entry.kind))
@@ -67,11 +64,11 @@ async fn a_call_becomes_an_entry_and_a_balance() {
     assert_eq!(kinds, [(1, EntryKind::Credit), (2, EntryKind::Usage)]);
     assert_eq!(balance.hash, ledger[1].hash);
     check_journal(&rig, &ledger);
-    assert!(rig.events::<Dead>(Topic::Dead).await.is_empty());
+    assert!(rig.events_of::<Dead>(Topic::Dead).await.is_empty());
 }
 
 /// Chains, sums and seals of all journals.
-pub fn check_journal(rig: &Rig, ledger: &[Ledger]) {
+pub(crate) fn check_journal(rig: &Rig, ledger: &[Ledger]) {
     let mut newest: BTreeMap<&str, &Ledger> = BTreeMap::new();
     for entry in ledger {
         assert!(billing::is_sealed(&rig.codec, entry).unwrap());
@@ -103,10 +100,7 @@ async fn replay_is_exact() {
     for seed in 0..4 {
         let rig = Rig::new(2);
         let mut random = SmallRng::seed_from_u64(seed);
-        rig.log
-            .append(vec![rig.book_record(&book())])
-            .await
-            .unwrap();
+        rig.log.append(vec![rig.book_record(book())]).await.unwrap();
         let (records, expected) = history(&rig, &mut random);
         let flaky = rig.deps_on(Flaky::new(rig.log.clone(), seed, 15));
         let mut running = Running::billing(&flaky);
@@ -125,7 +119,7 @@ async fn replay_is_exact() {
             .await;
         drop(running);
 
-        let ledger: Vec<Ledger> = rig.events(Topic::Ledger).await;
+        let ledger: Vec<Ledger> = rig.events_of(Topic::Ledger).await;
         check_journal(&rig, &ledger);
         let balances = rig.latest(Topic::Balances).await;
         for (account, units) in &expected {
@@ -194,10 +188,7 @@ fn history(rig: &Rig, random: &mut SmallRng) -> (Vec<Outgoing>, BTreeMap<String,
 #[tokio::test]
 async fn the_balance_says_what_it_includes() {
     let rig = Rig::new(1);
-    rig.log
-        .append(vec![rig.book_record(&book())])
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.book_record(book())]).await.unwrap();
     let _running = Running::billing(&rig.deps);
     let included = async || {
         rig.until_done("billing", &[Topic::Usage]).await;
@@ -252,10 +243,7 @@ async fn the_balance_says_what_it_includes() {
 #[tokio::test]
 async fn no_free_call() {
     let rig = Rig::new(1);
-    rig.log
-        .append(vec![rig.book_record(&book())])
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.book_record(book())]).await.unwrap();
     let mut unpriced = usage(1, 1, "acme", 1);
     unpriced.charges[0].model = "unheard-of".into();
     let mut poison = rig.usage_record(&usage(1, 2, "acme", 1));
@@ -290,7 +278,7 @@ async fn no_free_call() {
     let _running = Running::billing(&rig.deps);
     rig.until_done("billing", &[Topic::Usage]).await;
 
-    let dead: Vec<Dead> = rig.events(Topic::Dead).await;
+    let dead: Vec<Dead> = rig.events_of(Topic::Dead).await;
     let codes: Vec<_> = dead
         .iter()
         .map(|dead| (dead.offset, dead.code.as_str()))
@@ -309,7 +297,7 @@ async fn no_free_call() {
         dead.iter()
             .all(|dead| dead.processor == "billing" && dead.value.is_some())
     );
-    let ledger: Vec<Ledger> = rig.events(Topic::Ledger).await;
+    let ledger: Vec<Ledger> = rig.events_of(Topic::Ledger).await;
     check_journal(&rig, &ledger);
     let kinds: Vec<_> = ledger.iter().map(|entry| entry.kind).collect();
     let (suspense, charged) = (EntryKind::Suspense, EntryKind::Usage);
@@ -357,7 +345,7 @@ async fn a_command_is_done_once() {
         running = Running::billing(&rig.deps); // what was done is known after a takeover
     }
     drop(running);
-    let dead: Vec<Dead> = rig.events(Topic::Dead).await;
+    let dead: Vec<Dead> = rig.events_of(Topic::Dead).await;
     let codes: Vec<_> = dead
         .iter()
         .map(|dead| (dead.offset, dead.code.as_str()))
@@ -392,7 +380,7 @@ async fn an_unknown_schema_is_waited_for() {
     })
     .await;
     assert!(!rig.deps.board.is_caught_up(10), "readiness shows it");
-    assert!(rig.events::<Dead>(Topic::Dead).await.is_empty());
+    assert!(rig.events_of::<Dead>(Topic::Dead).await.is_empty());
 }
 
 #[tokio::test]
@@ -417,7 +405,7 @@ async fn a_zombie_stops_for_good() {
         .unwrap();
     rig.until_done("billing", &[Topic::Credits]).await;
     assert!(matches!(old.ended().await[..], [End::Fenced(_)]));
-    assert_eq!(rig.events::<Ledger>(Topic::Ledger).await.len(), 1);
+    assert_eq!(rig.events_of::<Ledger>(Topic::Ledger).await.len(), 1);
 }
 
 #[tokio::test]
@@ -445,5 +433,5 @@ async fn state_and_offsets_that_disagree_stop_it() {
         matches!(ends[..], [End::Failed(pipeline::Error::Disagree { .. })]),
         "{ends:?}"
     );
-    assert!(rig.events::<Ledger>(Topic::Ledger).await.is_empty());
+    assert!(rig.events_of::<Ledger>(Topic::Ledger).await.is_empty());
 }

@@ -12,13 +12,13 @@ use runtime::log::{
 use schemas::topics::{Topic, TopicPartition};
 
 #[derive(Debug)]
-pub struct Flaky {
+pub(crate) struct Flaky {
     log: Arc<dyn Log>,
     chance: Arc<Chance>,
 }
 
 #[derive(Debug)]
-pub struct Chance {
+pub(crate) struct Chance {
     random: Mutex<SmallRng>,
     percent: u32,
 }
@@ -38,7 +38,7 @@ impl Chance {
 }
 
 impl Flaky {
-    pub fn new(log: Arc<dyn Log>, seed: u64, percent: u32) -> Arc<dyn Log> {
+    pub(crate) fn new(log: Arc<dyn Log>, seed: u64, percent: u32) -> Arc<dyn Log> {
         let random = Mutex::new(SmallRng::seed_from_u64(seed));
         Arc::new(Self {
             log,

@@ -3,3 +3,5 @@
 mod billing;
 mod flaky;
 mod rig;
+mod sink;
+mod table;

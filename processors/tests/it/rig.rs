@@ -1,7 +1,7 @@
 //! A local log in a temporary folder, and events to put into it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,25 +14,25 @@ use runtime::task::CancellationToken;
 use schemas::event::{
     Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, State, Usage,
 };
-use schemas::ids::{CallId, Origin};
+use schemas::ids::{CallId, Origin, PriceVersion};
 use schemas::partition::partition_of;
 use schemas::price::{self, PriceBook};
 use schemas::topics::{Topic, TopicPartition};
 use schemas::wire::{Codec, Event};
 
 /// Noon of 2026-01-15.
-pub const START: Micros = Micros(1_768_478_400_000_000);
+pub(crate) const START: Micros = Micros(1_768_478_400_000_000);
 
-pub struct Rig {
-    pub deps: Deps,
-    pub codec: Codec,
-    pub clock: Clock,
-    pub log: Arc<dyn Log>,
-    pub folder: tempfile::TempDir,
+pub(crate) struct Rig {
+    pub(crate) deps: Deps,
+    pub(crate) codec: Codec,
+    pub(crate) clock: Clock,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Rig {
-    pub fn new(partitions: u32) -> Self {
+    pub(crate) fn new(partitions: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
         let options = Options::new(partitions, clock.clone());
@@ -40,7 +40,7 @@ impl Rig {
         Self::on(log, clock, folder)
     }
 
-    pub fn on(log: Arc<dyn Log>, clock: Clock, folder: tempfile::TempDir) -> Self {
+    pub(crate) fn on(log: Arc<dyn Log>, clock: Clock, folder: tempfile::TempDir) -> Self {
         let deps = Deps {
             log: Arc::clone(&log),
             codec: Codec::fixed(),
@@ -58,7 +58,7 @@ impl Rig {
     }
 
     /// The same log for another process, which sees it through `log`.
-    pub fn deps_on(&self, log: Arc<dyn Log>) -> Deps {
+    pub(crate) fn deps_on(&self, log: Arc<dyn Log>) -> Deps {
         Deps {
             log,
             board: Board::new(),
@@ -66,11 +66,11 @@ impl Rig {
         }
     }
 
-    pub fn partition(&self, account: &str) -> u32 {
+    pub(crate) fn partition(&self, account: &str) -> u32 {
         partition_of(account.as_bytes(), self.log.partitions(Topic::Usage))
     }
 
-    pub fn usage_record(&self, usage: &Usage) -> Outgoing {
+    pub(crate) fn usage_record(&self, usage: &Usage) -> Outgoing {
         let headers = headers(usage.origin, usage.seq, usage.account.as_str(), usage.call);
         let value = Some(self.codec.to_vec(usage).unwrap().into());
         let key = Bytes::copy_from_slice(usage.account.as_str().as_bytes());
@@ -85,12 +85,12 @@ impl Rig {
         }
     }
 
-    pub fn credit_record(&self, credit: &Credit) -> Outgoing {
+    pub(crate) fn credit_record(&self, credit: &Credit) -> Outgoing {
         let to = Topic::Credits.at(self.partition(credit.account.as_str()));
         self.record(to, credit.account.as_str(), credit)
     }
 
-    pub fn record<E: Event>(&self, to: TopicPartition, key: &str, event: &E) -> Outgoing {
+    pub(crate) fn record<E: Event>(&self, to: TopicPartition, key: &str, event: &E) -> Outgoing {
         let value = Some(self.codec.to_vec(event).unwrap().into());
         let key = Bytes::copy_from_slice(key.as_bytes());
         Outgoing {
@@ -103,7 +103,7 @@ impl Rig {
         }
     }
 
-    pub fn book_record(&self, book: &PriceBook) -> Outgoing {
+    pub(crate) fn book_record(&self, book: &PriceBook) -> Outgoing {
         let control = Control {
             kind: "price_book".to_owned(),
             id: book.version().to_string(),
@@ -118,7 +118,7 @@ impl Rig {
     }
 
     /// Everything in a partition.
-    pub async fn read(&self, at: TopicPartition) -> Vec<Record> {
+    pub(crate) async fn read(&self, at: TopicPartition) -> Vec<Record> {
         let ends = self.log.ends(at).await.unwrap();
         let mut reader = self.log.reader(at, ends.start).await.unwrap();
         let (mut records, mut next) = (Vec::new(), ends.start);
@@ -135,7 +135,7 @@ impl Rig {
         records
     }
 
-    pub async fn events<E: Event>(&self, topic: Topic) -> Vec<E> {
+    pub(crate) async fn events_of<E: Event>(&self, topic: Topic) -> Vec<E> {
         let mut events = Vec::new();
         for partition in 0..self.log.partitions(topic) {
             for record in self.read(topic.at(partition)).await {
@@ -146,7 +146,7 @@ impl Rig {
     }
 
     /// The newest value of each key of a compacted topic.
-    pub async fn latest(&self, topic: Topic) -> BTreeMap<String, Bytes> {
+    pub(crate) async fn latest(&self, topic: Topic) -> BTreeMap<String, Bytes> {
         let mut newest = BTreeMap::new();
         for partition in 0..self.log.partitions(topic) {
             for record in self.log.latest(topic.at(partition)).await.unwrap().records {
@@ -158,7 +158,7 @@ impl Rig {
     }
 
     /// Waits until the board says what is wanted.
-    pub async fn until(&self, wanted: impl Fn(&[processors::Progress]) -> bool) {
+    pub(crate) async fn until(&self, wanted: impl Fn(&[processors::Progress]) -> bool) {
         let look = self.deps.board.until(wanted);
         if tokio::time::timeout(Duration::from_secs(60), look)
             .await
@@ -169,7 +169,7 @@ impl Rig {
     }
 
     /// Waits until a processor's committed positions are at the present ends of these topics.
-    pub async fn until_done(&self, processor: &str, topics: &[Topic]) {
+    pub(crate) async fn until_done(&self, processor: &str, topics: &[Topic]) {
         let look = async {
             for topic in topics {
                 for partition in 0..self.log.partitions(*topic) {
@@ -210,10 +210,10 @@ impl Rig {
 }
 
 /// Stops its task when dropped, as a kill would: at whatever await it stands.
-pub struct Running(tokio::task::JoinHandle<Vec<End>>);
+pub(crate) struct Running(tokio::task::JoinHandle<Vec<End>>);
 
 impl Running {
-    pub fn start<F: Future<Output = Vec<End>> + Send + 'static>(
+    pub(crate) fn start<F: Future<Output = Vec<End>> + Send + 'static>(
         run: impl FnOnce(Deps, CancellationToken) -> F,
         deps: &Deps,
     ) -> Self {
@@ -226,12 +226,12 @@ impl Running {
         }))
     }
 
-    pub fn billing(deps: &Deps) -> Self {
+    pub(crate) fn billing(deps: &Deps) -> Self {
         Self::start(processors::billing::run, deps)
     }
 
     /// How each partition ended.
-    pub async fn ended(mut self) -> Vec<End> {
+    pub(crate) async fn ended(mut self) -> Vec<End> {
         let ended = tokio::time::timeout(Duration::from_secs(30), &mut self.0);
         ended.await.expect("ends in time").expect("does not panic")
     }
@@ -243,7 +243,7 @@ impl Drop for Running {
     }
 }
 
-pub fn headers(origin: Origin, seq: i64, account: &str, call: CallId) -> Vec<Header> {
+pub(crate) fn headers(origin: Origin, seq: i64, account: &str, call: CallId) -> Vec<Header> {
     vec![
         Header {
             name: "origin",
@@ -264,12 +264,18 @@ pub fn headers(origin: Origin, seq: i64, account: &str, call: CallId) -> Vec<Hea
     ]
 }
 
-pub fn book() -> PriceBook {
-    price::shipped().unwrap()
+pub(crate) fn book() -> &'static PriceBook {
+    static BOOK: LazyLock<PriceBook> = LazyLock::new(|| price::shipped().unwrap());
+    &BOOK
+}
+
+fn version() -> PriceVersion {
+    static VERSION: LazyLock<PriceVersion> = LazyLock::new(|| book().version());
+    VERSION.clone()
 }
 
 /// 1,000 input and `output` output tokens of gpt-4o-mini: 0.00015 + 0.0000006 × output USD.
-pub fn usage(origin: u8, seq: i64, account: &str, output: i64) -> Usage {
+pub(crate) fn usage(origin: u8, seq: i64, account: &str, output: i64) -> Usage {
     let mut random = [origin; 10];
     random[..8].copy_from_slice(&seq.to_be_bytes());
     random[8] = account.bytes().fold(0, u8::wrapping_add);
@@ -308,14 +314,14 @@ pub fn usage(origin: u8, seq: i64, account: &str, output: i64) -> Usage {
             estimated: false,
             reported_nano: None,
         }],
-        price_version: book().version(),
+        price_version: version(),
         admitted_at: START.0,
         ttft_us: Some(100_000),
         duration_us: 1_000_000,
     }
 }
 
-pub fn grant(account: &str, command: &str, amount: &str) -> Credit {
+pub(crate) fn grant(account: &str, command: &str, amount: &str) -> Credit {
     Credit {
         command: command.to_owned(),
         account: account.into(),
