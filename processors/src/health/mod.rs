@@ -12,6 +12,8 @@
 
 mod fold;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod thresholds;
 
 use std::collections::HashMap;

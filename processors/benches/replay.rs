@@ -1,0 +1,128 @@
+//! How many events a second one core folds, decoding included: billing, and the sink up to its
+//! rows as they go to ClickHouse.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use processors::billing::{Billing, Books};
+use processors::pipeline::{Folding, Marks, Output};
+use processors::sink::{Sink, Usages};
+use runtime::clock::Micros;
+use runtime::log::{LogId, Record};
+use schemas::event::{Charge, Meter, Operation, Outcome, Quantity, Usage};
+use schemas::ids::{CallId, Origin, PriceVersion};
+use schemas::price;
+use schemas::topics::Topic;
+use schemas::wire::Codec;
+
+const EVENTS: u64 = 20_000;
+
+fn usage(seq: u64, version: &PriceVersion) -> Usage {
+    let mut random = [7; 10];
+    random[..8].copy_from_slice(&seq.to_be_bytes());
+    let quantity = |meter, units| Quantity { meter, units };
+    Usage {
+        call: CallId::new(1_768_478_400_000, &random),
+        origin: Origin([1; 16]),
+        seq: seq.cast_signed(),
+        account: format!("account-{}", seq % 500).into(),
+        project: "production".into(),
+        key: "key-7f3a9c".into(),
+        user: Some("user-4711".into()),
+        client: Some("openai-python/2.1.0".into()),
+        tags: BTreeMap::from([("team".to_owned(), "search".to_owned())]),
+        operation: Operation::Chat,
+        dialect: "openai.chat".into(),
+        streamed: true,
+        model: "gpt-4o-mini".into(),
+        outcome: Outcome::Completed,
+        error: None,
+        status: 200,
+        attempts: 1,
+        charges: vec![Charge {
+            provider: "openai".into(),
+            credential: "main".into(),
+            model: "gpt-4o-mini".into(),
+            quantities: vec![
+                quantity(Meter::Input, 812),
+                quantity(Meter::InputCached, 2048),
+                quantity(Meter::Output, 377),
+            ],
+            estimated: false,
+            reported_nano: None,
+        }],
+        price_version: version.clone(),
+        admitted_at: 1_768_478_400_000_000,
+        ttft_us: Some(231_000),
+        duration_us: 2_100_000,
+    }
+}
+
+fn records() -> Vec<Record> {
+    let (codec, version) = (Codec::fixed(), price::shipped().map(|book| book.version()));
+    let version = version.unwrap_or_else(|_| "none".into());
+    let record = |seq: u64| {
+        let event = usage(seq, &version);
+        let header = |name: &str, value: &[u8]| (name.to_owned(), Bytes::copy_from_slice(value));
+        Record {
+            offset: seq - 1,
+            at: Micros(1_768_478_401_000_000),
+            key: Bytes::copy_from_slice(event.account.as_str().as_bytes()),
+            value: codec.to_vec(&event).ok().map(Bytes::from),
+            headers: vec![
+                header("origin", &event.origin.0),
+                header("seq", &seq.to_be_bytes()),
+                header("account", event.account.as_str().as_bytes()),
+                header("call", &event.call.0),
+            ],
+        }
+    };
+    (1..=EVENTS).map(record).collect()
+}
+
+fn out() -> Output {
+    Output::new(Codec::fixed(), "bench", Topic::Dead.at(0))
+}
+
+fn billing(bench: &mut Criterion) {
+    let (records, books, input) = (records(), Books::new(), Topic::Usage.at(0));
+    if let Ok(book) = price::shipped() {
+        books.add(book);
+    }
+    let mut group = bench.benchmark_group("replay");
+    group.throughput(Throughput::Elements(EVENTS)).sample_size(20);
+    group.bench_function("billing", |timer| {
+        timer.iter(|| {
+            let fold = Billing::new(0, 1, books.clone());
+            let mut folding = Folding::new("billing", 0, fold, Marks::default(), out());
+            for step in records.chunks(5000) {
+                for record in step {
+                    black_box(folding.take(input, record).is_ok());
+                }
+                black_box(folding.close(|_| LogId(String::new())).is_ok());
+            }
+            assert_eq!(folding.tally().dead, 0);
+        });
+    });
+    group.bench_function("sink", |timer| {
+        timer.iter(|| {
+            let fold = Sink::<Usages>::new(0, LogId("log".to_owned()), 0, usize::MAX);
+            let mut folding = Folding::new("sink/usage", 0, fold, Marks::default(), out());
+            for record in &records {
+                black_box(folding.take(input, record).is_ok());
+            }
+            // what the client does before compression, which the network's end measures
+            let mut bytes = 0;
+            for row in folding.fold().batch().rows() {
+                bytes += black_box(serde_json::to_vec(&row).map_or(0, |row| row.len()));
+            }
+            black_box(bytes);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, billing);
+criterion_main!(benches);
