@@ -163,7 +163,7 @@ pub(super) fn enter_if_said(usage: Option<&RawValue>, vendor: &Vendor, tally: &m
 
 /// A failure told inside an answer of status 200. Something was answered already, so asking the
 /// same target again is not the first thing to try.
-pub(crate) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
+pub(super) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
     let said = ErrorBody::read(body);
     let status = said.code.parse().ok().filter(|code| (400..=599).contains(code));
     let error = match (status, said.kind.as_str(), said.code.as_str()) {
@@ -178,6 +178,14 @@ pub(crate) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
     match failure.next {
         Next::Same => Failure { next: Next::Target, ..failure },
         Next::Nothing | Next::Target => failure,
+    }
+}
+
+/// What a document means that came instead of a stream: an error, whatever its status (xAI).
+pub(crate) fn instead_of_stream(vendor: &Vendor, body: &[u8]) -> Failure {
+    match serde_json::from_slice::<Answer<'_>>(body) {
+        Ok(answer) if answer.error.is_some() || answer.choices.failed => failure_inside(vendor, body),
+        _ => Failure::of(AttemptError::Malformed),
     }
 }
 

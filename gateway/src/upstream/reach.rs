@@ -179,7 +179,7 @@ impl Reach<'_> {
     /// A request for a stream that was answered with a document: an error, whatever its status.
     async fn no_stream(&self, head: &http::response::Parts, mut body: Body) -> Failed {
         let failure = match self.collect(&mut body, MAX_ERROR).await {
-            Ok(body) => openai::failure_inside(&self.target.endpoint.vendor, &body),
+            Ok(body) => openai::instead_of_stream(&self.target.endpoint.vendor, &body),
             Err(failure) => failure,
         };
         Failed { status: head.status.as_u16(), ..self.failed_as(failure) }

@@ -1,0 +1,10 @@
+//! The way out and back: attempt loop and relay against a scripted provider on loopback, with a
+//! real outbox. Time is paused: it moves only when everything waits.
+
+mod accounting;
+mod deadlines;
+mod failover;
+mod flow;
+mod log;
+mod rig;
+mod scripted;
