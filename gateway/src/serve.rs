@@ -38,7 +38,13 @@ async fn straight_line(
     let mut call = dialect.parse(&head.headers, bytes)?;
     auth::authorize(&key, &call)?;
     let health = gateway.health.load();
-    let mut plan = routing::plan(&call.model, &snapshot, &health, gateway.clock.now(), id.seed())?;
+    let mut plan = routing::plan(
+        &call.model,
+        &snapshot,
+        &health,
+        gateway.clock.now(),
+        id.seed(),
+    )?;
     let ticket = admission::admit(gateway, id, &snapshot, &key, &mut call, &mut plan)?;
     let exchange = upstream::attempt(&gateway.upstream, call, plan, ticket).await?;
     Ok(streaming::relay(exchange))

@@ -14,7 +14,7 @@ use crate::routing::Plan;
 ///
 /// # Errors
 /// [`Kind::NoPrice`]: no target is left.
-pub fn bound(
+pub(super) fn bound(
     call: &Call,
     plan: &mut Plan,
     snapshot: &Snapshot,

@@ -46,10 +46,13 @@ impl Key {
     /// Whether the key may use the model.
     pub fn allows(&self, model: &ModelId) -> bool {
         self.models.is_empty()
-            || self.models.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => model.as_str().starts_with(start),
-                None => pattern == model.as_str(),
-            })
+            || self
+                .models
+                .iter()
+                .any(|pattern| match pattern.strip_suffix('*') {
+                    Some(start) => model.as_str().starts_with(start),
+                    None => pattern == model.as_str(),
+                })
     }
 }
 
@@ -82,13 +85,18 @@ impl RouteTarget {
     /// The same, asked for another model.
     #[must_use]
     pub fn with_model(&self, model: &ModelId) -> Self {
-        Self { target: Arc::new(self.target.with_model(model)), ..*self }
+        Self {
+            target: Arc::new(self.target.with_model(model)),
+            ..*self
+        }
     }
 }
 
 impl Snapshot {
     /// How the account pays.
     pub fn account_kind(&self, account: &AccountId) -> AccountKind {
-        self.accounts.get(account).map_or(AccountKind::Metered, |terms| terms.kind)
+        self.accounts
+            .get(account)
+            .map_or(AccountKind::Metered, |terms| terms.kind)
     }
 }

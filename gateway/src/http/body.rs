@@ -23,7 +23,9 @@ pub async fn read(
     time: Duration,
 ) -> Result<Bytes, Error> {
     require_json(headers)?;
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
     let length: Option<usize> = length.and_then(|text| text.parse().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
@@ -32,7 +34,10 @@ pub async fn read(
         Ok(read) => read,
         Err(_) => Err(Error::new(
             Kind::BodyTimeout,
-            format!("the request body took longer than {} s to arrive", time.as_secs_f32()),
+            format!(
+                "the request body took longer than {} s to arrive",
+                time.as_secs_f32()
+            ),
         )),
     }
 }
@@ -42,7 +47,9 @@ async fn collect(mut body: Body, limit: usize, length: Option<usize>) -> Result<
     let mut whole: Option<BytesMut> = None;
     let mut first: Option<Bytes> = None;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(broken)?.into_data() else {
+            continue;
+        };
         let so_far = whole.as_ref().map_or(0, BytesMut::len) + first.as_ref().map_or(0, Bytes::len);
         if data.len() > limit - so_far {
             return Err(too_large(limit));
@@ -63,19 +70,27 @@ async fn collect(mut body: Body, limit: usize, length: Option<usize>) -> Result<
 }
 
 fn too_large(limit: usize) -> Error {
-    Error::new(Kind::BodyTooLarge, format!("the request body is larger than {limit} bytes"))
+    Error::new(
+        Kind::BodyTooLarge,
+        format!("the request body is larger than {limit} bytes"),
+    )
 }
 
 /// A body without a content type is taken for JSON, as many small clients send none.
 fn require_json(headers: &HeaderMap) -> Result<(), Error> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
+    if let Some(encoding) = headers
+        .get(header::CONTENT_ENCODING)
+        .filter(|value| *value != "identity")
+    {
         let name: String = encoding.to_str().unwrap_or("?").chars().take(40).collect();
         return Err(Error::new(
             Kind::ContentType,
             format!("content-encoding {name:?} is not supported; send the body uncompressed"),
         ));
     }
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
     let text = value.to_str().unwrap_or("?");
     let essence = text.split(';').next().unwrap_or(text).trim();
     if essence.eq_ignore_ascii_case("application/json") {

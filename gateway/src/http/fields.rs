@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 
 /// The JSON type that a field must have; `null` counts as absent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
+pub(super) enum Shape {
     /// `true` or `false`.
     Flag,
     /// A whole number of at least this.
@@ -26,7 +26,7 @@ pub enum Shape {
 
 /// What happens to a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Rule {
+pub(super) enum Rule {
     /// It goes to the provider as it is (a vendor's row may rename or drop it by name).
     Pass(Shape),
     /// It is read here as well.
@@ -36,14 +36,14 @@ pub enum Rule {
 }
 
 /// The fields that a dialect documents.
-pub type Table = &'static [(&'static str, Rule)];
+pub(super) type Table = &'static [(&'static str, Rule)];
 
 /// Checks the shape of each documented field that is there; fields that are not documented pass,
 /// so that a vendor's new field works on the day it appears.
 ///
 /// # Errors
 /// The first field that is refused or of the wrong shape.
-pub fn check(call: &Call, table: Table) -> Result<(), Error> {
+pub(super) fn check(call: &Call, table: Table) -> Result<(), Error> {
     for field in &call.fields {
         let Some((name, rule)) = table.iter().find(|(name, _)| *name == &*field.name) else {
             continue;
@@ -59,7 +59,8 @@ pub fn check(call: &Call, table: Table) -> Result<(), Error> {
             Rule::Pass(shape) | Rule::Read(shape) => {
                 if let Some(wanted) = shape.mismatch(value) {
                     return Err(
-                        Error::new(Kind::InvalidField, format!("{name} must be {wanted}")).at(*name)
+                        Error::new(Kind::InvalidField, format!("{name} must be {wanted}"))
+                            .at(*name),
                     );
                 }
             }
@@ -76,14 +77,24 @@ impl Shape {
         let (fits, wanted) = match self {
             Self::Flag => (matches!(first, b't' | b'f'), "true or false".into()),
             Self::Whole(least) => {
-                let whole = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
-                (whole.is_some_and(|n| n >= least), format!("a whole number of at least {least}").into())
+                let whole = std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.parse::<i64>().ok());
+                (
+                    whole.is_some_and(|n| n >= least),
+                    format!("a whole number of at least {least}").into(),
+                )
             }
             Self::Number => (number, "a number".into()),
             Self::Text => (first == b'"', "a string".into()),
             Self::List => {
-                let inner = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
-                (first == b'[' && !inner.trim_ascii().is_empty(), "an array that is not empty".into())
+                let inner = value
+                    .get(1..value.len().saturating_sub(1))
+                    .unwrap_or_default();
+                (
+                    first == b'[' && !inner.trim_ascii().is_empty(),
+                    "an array that is not empty".into(),
+                )
             }
             Self::Object => (first == b'{', "an object".into()),
             Self::Any => (true, Cow::Borrowed("anything")),

@@ -58,11 +58,17 @@ async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
 
 async fn unknown(request: Request) -> Response<Body> {
     let path: String = request.uri().path().chars().take(100).collect();
-    let message = format!("there is no {path:?} here; try /v1/chat/completions, /v1/embeddings or /v1/models");
+    let message = format!(
+        "there is no {path:?} here; try /v1/chat/completions, /v1/embeddings or /v1/models"
+    );
     error::openai_response(&Error::new(Kind::UnknownRoute, message), None)
 }
 
 async fn method(request: Request) -> Response<Body> {
-    let message = format!("{} is not allowed on {:?}", request.method(), request.uri().path());
+    let message = format!(
+        "{} is not allowed on {:?}",
+        request.method(),
+        request.uri().path()
+    );
     error::openai_response(&Error::new(Kind::Method, message), None)
 }

@@ -12,12 +12,17 @@ use crate::Gateway;
 use crate::auth::authenticate;
 use crate::error::{Error, Kind};
 
-pub(super) async fn list(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response<Body> {
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+) -> Response<Body> {
     let snapshot = gateway.snapshot.load_full();
     match authenticate(&headers, &snapshot) {
         Ok(key) => {
             let served = snapshot.routes.iter().filter(|(name, _)| key.allows(name));
-            let data: Vec<Value> = served.map(|(name, route)| entry(name.as_str(), route)).collect();
+            let data: Vec<Value> = served
+                .map(|(name, route)| entry(name.as_str(), route))
+                .collect();
             answer(&json!({"object": "list", "data": data}))
         }
         Err(error) => openai_response(&error, None),
@@ -33,8 +38,13 @@ pub(super) async fn one(
     let found = authenticate(&headers, &snapshot).and_then(|key| {
         let name = model.as_str().into();
         let route = snapshot.routes.get(&name).filter(|_| key.allows(&name));
-        let message = format!("the model {:?} is not listed here", model.chars().take(100).collect::<String>());
-        route.map(|route| entry(&model, route)).ok_or_else(|| Error::new(Kind::UnknownModel, message).at("model"))
+        let message = format!(
+            "the model {:?} is not listed here",
+            model.chars().take(100).collect::<String>()
+        );
+        route
+            .map(|route| entry(&model, route))
+            .ok_or_else(|| Error::new(Kind::UnknownModel, message).at("model"))
     });
     match found {
         Ok(entry) => answer(&entry),
@@ -43,7 +53,10 @@ pub(super) async fn one(
 }
 
 fn entry(name: &str, route: &crate::control::Route) -> Value {
-    let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
+    let owner = route
+        .targets
+        .first()
+        .map_or("hub", |route| route.target.provider.as_str());
     json!({"id": name, "object": "model", "created": 0, "owned_by": owner})
 }
 

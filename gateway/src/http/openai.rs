@@ -61,7 +61,10 @@ const CHAT: Table = &[
     ("top_p", Pass(Number)),
     ("verbosity", Pass(Text)),
     ("web_search_options", Pass(Object)),
-    ("deferred", Refuse("an answer that comes later could not be accounted for; leave it out")),
+    (
+        "deferred",
+        Refuse("an answer that comes later could not be accounted for; leave it out"),
+    ),
 ];
 
 const EMBEDDINGS: Table = &[
@@ -94,7 +97,10 @@ pub fn chat(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
     let mut call = start(headers, body, Operation::Chat, Dialect::OpenAiChat, CHAT)?;
     require(&call, "messages", "an array of messages")?;
     call.stream = flag(&call, "stream");
-    if let Some(options) = call.field("stream_options").filter(|value| *value != b"null") {
+    if let Some(options) = call
+        .field("stream_options")
+        .filter(|value| *value != b"null")
+    {
         if !call.stream {
             let message = "stream_options goes with stream: true";
             return Err(Error::new(Kind::InvalidField, message).at("stream_options"));
@@ -112,9 +118,22 @@ pub fn chat(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
 /// # Errors
 /// Names the field and what would be right.
 pub fn embeddings(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
-    let call = start(headers, body, Operation::Embeddings, Dialect::OpenAiEmbeddings, EMBEDDINGS)?;
-    require(&call, "input", "a string, or an array of strings or token numbers")?;
-    let first = call.field("input").and_then(|value| value.first().copied()).unwrap_or_default();
+    let call = start(
+        headers,
+        body,
+        Operation::Embeddings,
+        Dialect::OpenAiEmbeddings,
+        EMBEDDINGS,
+    )?;
+    require(
+        &call,
+        "input",
+        "a string, or an array of strings or token numbers",
+    )?;
+    let first = call
+        .field("input")
+        .and_then(|value| value.first().copied())
+        .unwrap_or_default();
     if !matches!(first, b'"' | b'[') {
         let message = "input must be a string, or an array of strings or token numbers";
         return Err(Error::new(Kind::InvalidField, message).at("input"));
@@ -148,7 +167,9 @@ fn start(
     check(&call, table)?;
     require(&call, "model", "the name of a model")?;
     call.model = model(&call)?;
-    call.user = ["safety_identifier", "user"].iter().find_map(|name| text(&call, name));
+    call.user = ["safety_identifier", "user"]
+        .iter()
+        .find_map(|name| text(&call, name));
     Ok(call)
 }
 
@@ -200,8 +221,11 @@ fn include_usage(options: &[u8]) -> Result<bool, Error> {
         include_usage: Option<bool>,
     }
     let options: Options = serde_json::from_slice(options).map_err(|_| {
-        Error::new(Kind::InvalidField, "stream_options.include_usage must be true or false")
-            .at("stream_options.include_usage")
+        Error::new(
+            Kind::InvalidField,
+            "stream_options.include_usage must be true or false",
+        )
+        .at("stream_options.include_usage")
     })?;
     Ok(options.include_usage.unwrap_or(false))
 }
@@ -215,5 +239,7 @@ fn tags(call: &Call) -> Result<BTreeMap<String, String>, Error> {
         Error::new(Kind::InvalidField, "metadata must map names to strings").at("metadata")
     })?;
     let tags = tags.into_iter().take(MAX_TAGS);
-    Ok(tags.map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned())).collect())
+    Ok(tags
+        .map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned()))
+        .collect())
 }

@@ -29,6 +29,8 @@ pub(super) async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body
 pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
     let mut response = Response::new(Body::from(gateway.metrics_text()));
     let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(text));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(text));
     response
 }

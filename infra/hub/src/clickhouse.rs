@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::embedded::clickhouse::{Role as User, State, Supervisor, SupervisorOptions, find_library};
+use crate::embedded::clickhouse::{
+    Role as User, State, Supervisor, SupervisorOptions, find_library,
+};
 use crate::secrets::Secrets;
 use crate::serve::{Shared, tell};
 
@@ -35,19 +37,28 @@ impl Warehouse {
     pub async fn start(shared: &Shared, start: bool, tasks: &Tasks) -> anyhow::Result<Self> {
         let config = &shared.config;
         if let Some(url) = &config.clickhouse.url {
-            let secret = config.clickhouse.password.as_ref().map(|reference| {
-                reference.resolve(|name| shared.environment.get(name).cloned())
-            });
+            let secret =
+                config.clickhouse.password.as_ref().map(|reference| {
+                    reference.resolve(|name| shared.environment.get(name).cloned())
+                });
             let secret = secret.transpose().context("clickhouse.password")?;
             let password = secret.map_or_else(String::new, |secret| secret.expose().to_owned());
             let user = config.clickhouse.user.clone();
-            return Ok(Self { options: options(url.clone(), user, password), state: None, missing: None });
+            return Ok(Self {
+                options: options(url.clone(), user, password),
+                state: None,
+                missing: None,
+            });
         }
         let secrets = Secrets::new(&config.data);
         let password = secrets.clickhouse(User::Writer)?.expose().to_owned();
         let user = User::Writer.user().to_owned();
         let options = options(config.clickhouse_url(), user, password);
-        let mut warehouse = Self { options, state: None, missing: None };
+        let mut warehouse = Self {
+            options,
+            state: None,
+            missing: None,
+        };
         if start {
             match supervise(config, &secrets, tasks).await {
                 Ok(supervisor) => {
@@ -55,7 +66,9 @@ impl Warehouse {
                     warehouse.state = Some(supervisor.state());
                 }
                 Err(error) => {
-                    tracing::warn!("no ClickHouse: {error:#}; calls are served, and their events wait in the log");
+                    tracing::warn!(
+                        "no ClickHouse: {error:#}; calls are served, and their events wait in the log"
+                    );
                     warehouse.missing = Some(format!("{error:#}"));
                 }
             }
@@ -70,7 +83,10 @@ impl Warehouse {
 
     /// Its address as a setting has it, without `http://`.
     pub fn address(&self) -> &str {
-        self.options.url.strip_prefix("http://").unwrap_or(&self.options.url)
+        self.options
+            .url
+            .strip_prefix("http://")
+            .unwrap_or(&self.options.url)
     }
 
     /// A client as the read-write user.
@@ -98,7 +114,10 @@ impl Warehouse {
                 }
             }
             let client = analytics::client(&warehouse);
-            tell("sink", processors::sink::run(deps, client, batches, token).await);
+            tell(
+                "sink",
+                processors::sink::run(deps, client, batches, token).await,
+            );
         });
     }
 
@@ -107,7 +126,9 @@ impl Warehouse {
         let state = self.state.as_ref().map(|state| state.borrow().clone());
         let (well, detail) = match (&self.missing, state) {
             (Some(why), _) => (false, json!(why)),
-            (None, Some(State::Serving(pid))) => (true, json!({"url": self.options.url, "pid": pid})),
+            (None, Some(State::Serving(pid))) => {
+                (true, json!({"url": self.options.url, "pid": pid}))
+            }
             (None, Some(State::Restarting(why))) => (false, json!({"restarting": why})),
             (None, Some(State::Stopped)) => (false, json!("stopped")),
             (None, None) => (true, json!({"url": self.options.url})),
@@ -117,14 +138,29 @@ impl Warehouse {
 }
 
 fn options(url: String, user: String, password: String) -> analytics::Options {
-    analytics::Options { url, user, password, database: analytics::DATABASE.to_owned() }
+    analytics::Options {
+        url,
+        user,
+        password,
+        database: analytics::DATABASE.to_owned(),
+    }
 }
 
-async fn supervise(config: &Config, secrets: &Secrets, tasks: &Tasks) -> anyhow::Result<Supervisor> {
+async fn supervise(
+    config: &Config,
+    secrets: &Secrets,
+    tasks: &Tasks,
+) -> anyhow::Result<Supervisor> {
     let listen: SocketAddr = config.clickhouse.listen.parse().with_context(|| {
-        format!("clickhouse.listen is {:?}: an address such as 127.0.0.1:8123", config.clickhouse.listen)
+        format!(
+            "clickhouse.listen is {:?}: an address such as 127.0.0.1:8123",
+            config.clickhouse.listen
+        )
     })?;
-    let folders = [config.data.join("clickhouse-library"), PathBuf::from("target/cache")];
+    let folders = [
+        config.data.join("clickhouse-library"),
+        PathBuf::from("target/cache"),
+    ];
     let options = SupervisorOptions {
         program: std::env::current_exe().context("where this program is")?,
         arguments: vec!["clickhouse".to_owned()],
@@ -143,8 +179,15 @@ pub fn reporter(warehouse: &Warehouse, shared: &Shared) -> gateway::gateway::Rep
         let mut reports = vec![warehouse.report()];
         for progress in board.read() {
             let name = format!("{}/{}", progress.processor, progress.partition);
-            let well = matches!(progress.phase, processors::Phase::Running | processors::Phase::Starting);
-            reports.push((name, well, serde_json::to_value(&progress).unwrap_or_default()));
+            let well = matches!(
+                progress.phase,
+                processors::Phase::Running | processors::Phase::Starting
+            );
+            reports.push((
+                name,
+                well,
+                serde_json::to_value(&progress).unwrap_or_default(),
+            ));
         }
         reports
     })

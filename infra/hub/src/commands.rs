@@ -37,12 +37,23 @@ fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
 }
 
 async fn warehouse(shared: &Shared) -> anyhow::Result<clickhouse::Client> {
-    Ok(Warehouse::start(shared, false, &Tasks::new()).await?.client())
+    Ok(Warehouse::start(shared, false, &Tasks::new())
+        .await?
+        .client())
 }
 
 /// Moves money of an account.
-pub(crate) async fn credits(config: Config, environment: Environment, command: Credits) -> anyhow::Result<()> {
-    let Credits::Grant { account, amount, command, reason } = command;
+pub(crate) async fn credits(
+    config: Config,
+    environment: Environment,
+    command: Credits,
+) -> anyhow::Result<()> {
+    let Credits::Grant {
+        account,
+        amount,
+        command,
+        reason,
+    } = command;
     let shared = shared(config, environment)?;
     let credit = Credit {
         command: command.clone(),
@@ -53,7 +64,11 @@ pub(crate) async fn credits(config: Config, environment: Environment, command: C
         reason,
     };
     append(&shared, Topic::Credits, &account, &credit).await?;
-    writeln!(std::io::stdout(), "sent: {} USD to {account} as command {command}", credit.amount)?;
+    writeln!(
+        std::io::stdout(),
+        "sent: {} USD to {account} as command {command}",
+        credit.amount
+    )?;
     Ok(())
 }
 
@@ -90,11 +105,19 @@ pub(crate) async fn replay(
             report.processor, report.partition, report.records, report.different
         )
     })?;
-    if reports.iter().all(Report::is_same) { Ok(()) } else { bail!("the replay differs from what is live") }
+    if reports.iter().all(Report::is_same) {
+        Ok(())
+    } else {
+        bail!("the replay differs from what is live")
+    }
 }
 
 /// Counts every event in every place where it must be.
-pub(crate) async fn verify(config: Config, environment: Environment, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn verify(
+    config: Config,
+    environment: Environment,
+    json: bool,
+) -> anyhow::Result<()> {
     let shared = shared(config, environment)?;
     let client = warehouse(&shared).await?;
     let mut verdicts = Vec::new();
@@ -102,13 +125,26 @@ pub(crate) async fn verify(config: Config, environment: Environment, json: bool)
         verdicts.push(replay::verify(&shared.deps(), &client, partition).await?);
     }
     tell(&verdicts, json, |verdict: &Verdict| {
-        let wrong = if verdict.is_sound() { "all is well".to_owned() } else { verdict.wrong.join("; ") };
+        let wrong = if verdict.is_sound() {
+            "all is well".to_owned()
+        } else {
+            verdict.wrong.join("; ")
+        };
         format!(
             "partition {}: {} events, {} charged, {} in suspense, {} dead, {} rows: {wrong}",
-            verdict.partition, verdict.events, verdict.charged, verdict.suspended, verdict.dead, verdict.rows
+            verdict.partition,
+            verdict.events,
+            verdict.charged,
+            verdict.suspended,
+            verdict.dead,
+            verdict.rows
         )
     })?;
-    if verdicts.iter().all(Verdict::is_sound) { Ok(()) } else { bail!("something does not add up") }
+    if verdicts.iter().all(Verdict::is_sound) {
+        Ok(())
+    } else {
+        bail!("something does not add up")
+    }
 }
 
 fn tell<T: Serialize>(items: &[T], json: bool, line: impl Fn(&T) -> String) -> anyhow::Result<()> {
@@ -122,7 +158,11 @@ fn tell<T: Serialize>(items: &[T], json: bool, line: impl Fn(&T) -> String) -> a
 }
 
 /// Ships what a gateway that is gone has left.
-pub(crate) async fn outbox(config: Config, environment: Environment, command: OutboxCommand) -> anyhow::Result<()> {
+pub(crate) async fn outbox(
+    config: Config,
+    environment: Environment,
+    command: OutboxCommand,
+) -> anyhow::Result<()> {
     let OutboxCommand::Ship { folder } = command;
     if !folder.is_dir() {
         bail!("{} is not a folder", folder.display());
@@ -136,8 +176,16 @@ pub(crate) async fn outbox(config: Config, environment: Environment, command: Ou
     tasks.stop();
     tasks.drained(Duration::from_secs(10)).await;
     if !done {
-        bail!("{} records could not be shipped: {}", stats.unshipped, stats.failing.unwrap_or_default());
+        bail!(
+            "{} records could not be shipped: {}",
+            stats.unshipped,
+            stats.failing.unwrap_or_default()
+        );
     }
-    writeln!(std::io::stdout(), "shipped {} records; the folder can be removed", stats.shipped)?;
+    writeln!(
+        std::io::stdout(),
+        "shipped {} records; the folder can be removed",
+        stats.shipped
+    )?;
     Ok(())
 }

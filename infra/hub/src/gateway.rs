@@ -41,7 +41,11 @@ impl GatewayRole {
     ///
     /// # Errors
     /// A port or the outbox can't be had, or the seed is wrong.
-    pub async fn start(shared: &Shared, warehouse: &Warehouse, tasks: &Tasks) -> anyhow::Result<Self> {
+    pub async fn start(
+        shared: &Shared,
+        warehouse: &Warehouse,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Self> {
         let config = &shared.config;
         // bound before anything is written, so that a hub that can't serve changes nothing
         let callers = bind("listen", &config.listen).await?;
@@ -51,7 +55,9 @@ impl GatewayRole {
         let outbox = open_outbox(shared, &config.data.join("outbox"))?;
         let demo = demo::start(tasks).await.context("the demo provider")?;
         let snapshot = seed::snapshot(shared, demo)?;
-        seed::publish(shared, &snapshot).await.context("the log refused the seed")?;
+        seed::publish(shared, &snapshot)
+            .await
+            .context("the log refused the seed")?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
 
         let accounts = Arc::new(Accounts::new());
@@ -88,8 +94,19 @@ impl GatewayRole {
         });
         let front = Tasks::new();
         serve(callers, routes(Arc::clone(&gateway)), &front, "callers");
-        serve(operators, operator_routes(Arc::clone(&gateway)), &front, "operators");
-        Ok(Self { address, admin_address, gateway, front, drain: config.limits.drain_time.into() })
+        serve(
+            operators,
+            operator_routes(Arc::clone(&gateway)),
+            &front,
+            "operators",
+        );
+        Ok(Self {
+            address,
+            admin_address,
+            gateway,
+            front,
+            drain: config.limits.drain_time.into(),
+        })
     }
 
     /// Takes no new calls, lets open ones finish, and ships what they left.
@@ -97,10 +114,15 @@ impl GatewayRole {
         self.gateway.draining.store(true, Ordering::Relaxed);
         self.front.stop();
         if !self.front.drained(self.drain).await {
-            tracing::warn!("calls were still open after {:?}; they are settled as abandoned", self.drain);
+            tracing::warn!(
+                "calls were still open after {:?}; they are settled as abandoned",
+                self.drain
+            );
         }
         if !self.gateway.outbox.drain(self.drain).await {
-            tracing::warn!("the outbox could not be shipped whole; it is shipped at the next start");
+            tracing::warn!(
+                "the outbox could not be shipped whole; it is shipped at the next start"
+            );
         }
     }
 

@@ -30,8 +30,14 @@ use crate::serve::Environment;
 /// # Errors
 /// In words for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Some(Command::Clickhouse { options: Some(options) }) = &cli.command {
-        return Ok(embedded::clickhouse::run(options, CancellationToken::new())?);
+    if let Some(Command::Clickhouse {
+        options: Some(options),
+    }) = &cli.command
+    {
+        return Ok(embedded::clickhouse::run(
+            options,
+            CancellationToken::new(),
+        )?);
     }
     let environment: Environment = runtime::config::environment().into_iter().collect();
     let config = config::load(cli.config.as_deref(), &environment)?;
@@ -39,10 +45,18 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
-    runtime.block_on(dispatch(cli.command.unwrap_or(Command::Serve), config, environment))
+    runtime.block_on(dispatch(
+        cli.command.unwrap_or(Command::Serve),
+        config,
+        environment,
+    ))
 }
 
-async fn dispatch(command: Command, config: Config, environment: Environment) -> anyhow::Result<()> {
+async fn dispatch(
+    command: Command,
+    config: Config,
+    environment: Environment,
+) -> anyhow::Result<()> {
     match command {
         Command::Serve => serve(config, environment, &Role::ALL, true).await,
         Command::Gateway => serve(config, environment, &[Role::Gateway], false).await,
@@ -56,7 +70,9 @@ async fn dispatch(command: Command, config: Config, environment: Environment) ->
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
         Command::Credits(command) => commands::credits(config, environment, command).await,
-        Command::Replay { processor, json } => commands::replay(config, environment, processor, json).await,
+        Command::Replay { processor, json } => {
+            commands::replay(config, environment, processor, json).await
+        }
         Command::Verify { json } => commands::verify(config, environment, json).await,
         Command::Outbox(command) => commands::outbox(config, environment, command).await,
     }

@@ -19,7 +19,7 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Not an address, or in use: the message names the setting.
-pub async fn bind(field: &str, address: &str) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(field: &str, address: &str) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == ErrorKind::AddrInUse => bail!(
@@ -27,17 +27,23 @@ pub async fn bind(field: &str, address: &str) -> anyhow::Result<TcpListener> {
             field.to_uppercase()
         ),
         Err(error) => Err(error).with_context(|| {
-            format!("can't listen on {field} = {address:?}; an address such as 127.0.0.1:8787 is wanted")
+            format!(
+                "can't listen on {field} = {address:?}; an address such as 127.0.0.1:8787 is wanted"
+            )
         }),
     }
 }
 
 /// Serves until the group stops; then open connections finish their request.
-pub fn serve(listener: TcpListener, routes: Router, tasks: &Tasks, name: &'static str) {
+pub(crate) fn serve(listener: TcpListener, routes: Router, tasks: &Tasks, name: &'static str) {
     let token = tasks.token();
     tasks.spawn(name, async move {
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).pipeline_flush(true);
+        server
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .pipeline_flush(true);
         server.http2().timer(TokioTimer::new());
         let open = GracefulShutdown::new();
         loop {

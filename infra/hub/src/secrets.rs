@@ -16,7 +16,9 @@ pub struct Secrets {
 impl Secrets {
     /// Those of this folder.
     pub fn new(data: &Path) -> Self {
-        Self { data: data.to_owned() }
+        Self {
+            data: data.to_owned(),
+        }
     }
 
     /// Where the client key is.
@@ -31,7 +33,8 @@ impl Secrets {
     pub fn client_key(&self) -> anyhow::Result<Secret> {
         let path = self.client_key_path();
         let folder = path.parent().unwrap_or(&self.data);
-        std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("can't make {}", folder.display()))?;
         let (secret, _) = read_or_make(&path, 32)?;
         Ok(secret)
     }

@@ -26,7 +26,7 @@ const PRICE_BOOK: &str = "price_book";
 ///
 /// # Errors
 /// Names the field and what would be right.
-pub fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snapshot> {
+pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snapshot> {
     let config = &shared.config;
     let vendors = vendors(shared)?;
     let mut providers = config.providers.clone();
@@ -41,7 +41,9 @@ pub fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snapshot> {
     Secrets::new(&config.data).client_key()?;
     keys.push(KeySeed {
         id: "client".into(),
-        secret: Some(SecretRef::File(Secrets::new(&config.data).client_key_path())),
+        secret: Some(SecretRef::File(
+            Secrets::new(&config.data).client_key_path(),
+        )),
         sha256: None,
         account: "default".into(),
         project: "default".into(),
@@ -56,20 +58,31 @@ pub fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snapshot> {
         accounts: config.accounts.clone(),
     };
     let lookup = |name: &str| shared.environment.get(name).cloned();
-    Ok(seed::snapshot(&seed, &vendors, prices, config.limits.call_time.into(), &lookup)?)
+    Ok(seed::snapshot(
+        &seed,
+        &vendors,
+        prices,
+        config.limits.call_time.into(),
+        &lookup,
+    )?)
 }
 
 fn vendors(shared: &Shared) -> anyhow::Result<Vendors> {
     let mut vendors = compat::shipped()?;
     if let Some(path) = &shared.config.vendors_file {
-        let text = std::fs::read_to_string(path).with_context(|| format!("vendors_file {}", path.display()))?;
-        vendors.extend(compat::parse(&text).with_context(|| format!("vendors_file {}", path.display()))?);
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("vendors_file {}", path.display()))?;
+        vendors.extend(
+            compat::parse(&text).with_context(|| format!("vendors_file {}", path.display()))?,
+        );
     }
     Ok(vendors)
 }
 
 fn own_prices(shared: &Shared) -> anyhow::Result<Option<PriceBook>> {
-    let Some(path) = &shared.config.prices_file else { return Ok(None) };
+    let Some(path) = &shared.config.prices_file else {
+        return Ok(None);
+    };
     let named = || format!("prices_file {}", path.display());
     let text = std::fs::read_to_string(path).with_context(named)?;
     Ok(Some(parse_catalogue(&text).with_context(named)?))
@@ -93,25 +106,34 @@ fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
         let (name, value) = shared.environment.get_key_value(name.as_deref()?)?;
         (!value.is_empty()).then_some((name, value))
     };
-    let configured = |id: &str| shared.config.providers.iter().any(|provider| provider.id == id);
-    let found = vendors.values().filter(|vendor| !configured(&vendor.id)).filter_map(|vendor| {
-        let key = set(&vendor.key_env);
-        let address = set(&vendor.base_url_env).map(|(_, address)| address.clone());
-        if key.is_none() && (vendor.key_env.is_some() || address.is_none()) {
-            return None;
-        }
-        let credentials = key.map(|(name, _)| CredentialSeed {
-            id: "env".into(),
-            secret: SecretRef::Variable(name.clone()),
-            version: 1,
-            weight: 1,
+    let configured = |id: &str| {
+        shared
+            .config
+            .providers
+            .iter()
+            .any(|provider| provider.id == id)
+    };
+    let found = vendors
+        .values()
+        .filter(|vendor| !configured(&vendor.id))
+        .filter_map(|vendor| {
+            let key = set(&vendor.key_env);
+            let address = set(&vendor.base_url_env).map(|(_, address)| address.clone());
+            if key.is_none() && (vendor.key_env.is_some() || address.is_none()) {
+                return None;
+            }
+            let credentials = key.map(|(name, _)| CredentialSeed {
+                id: "env".into(),
+                secret: SecretRef::Variable(name.clone()),
+                version: 1,
+                weight: 1,
+            });
+            Some(ProviderSeed {
+                base_url: address,
+                credentials: credentials.into_iter().collect(),
+                ..blank(&vendor.id)
+            })
         });
-        Some(ProviderSeed {
-            base_url: address,
-            credentials: credentials.into_iter().collect(),
-            ..blank(&vendor.id)
-        })
-    });
     found.collect()
 }
 
@@ -119,11 +141,19 @@ fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
 ///
 /// # Errors
 /// A proxy or certificate file is not good.
-pub fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
+pub(crate) fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
     let mut config = shared.config.upstream.clone();
-    let variable = |names: [&str; 2]| names.iter().find_map(|name| shared.environment.get(*name).cloned());
-    config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
-    config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
+    let variable = |names: [&str; 2]| {
+        names
+            .iter()
+            .find_map(|name| shared.environment.get(*name).cloned())
+    };
+    config.https_proxy = config
+        .https_proxy
+        .or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
+    config.no_proxy = config
+        .no_proxy
+        .or_else(|| variable(["NO_PROXY", "no_proxy"]));
     let options = upstream::Options {
         answer: shared.config.limits.answer.as_usize(),
         clock: shared.clock.clone(),
@@ -136,7 +166,7 @@ pub fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
 ///
 /// # Errors
 /// The log can't be read or written.
-pub async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Result<()> {
+pub(crate) async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Result<()> {
     let version = snapshot.price_version.as_str();
     if !knows_book(shared, version).await? {
         let book = Control {
@@ -149,11 +179,21 @@ pub async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Result<()>
             actor: "hub".into(),
             reason: Some("prices at start".into()),
         };
-        append(shared, Topic::Control, &format!("{PRICE_BOOK}/{version}"), &book).await?;
+        append(
+            shared,
+            Topic::Control,
+            &format!("{PRICE_BOOK}/{version}"),
+            &book,
+        )
+        .await?;
     }
     for account in &shared.config.accounts {
-        let Some(grant) = &account.grant else { continue };
-        let amount = grant.parse().with_context(|| format!("accounts[{}].grant", account.id))?;
+        let Some(grant) = &account.grant else {
+            continue;
+        };
+        let amount = grant
+            .parse()
+            .with_context(|| format!("accounts[{}].grant", account.id))?;
         if has_balance(shared, &account.id).await? {
             continue;
         }
@@ -176,13 +216,23 @@ async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
     let ends = shared.log.ends(partition).await?;
     let mut reader = shared.log.reader(partition, ends.start).await?;
     let mut next = ends.start;
-    let limit = Limit { records: 500, bytes: 8 << 20, wait: std::time::Duration::ZERO };
+    let limit = Limit {
+        records: 500,
+        bytes: 8 << 20,
+        wait: std::time::Duration::ZERO,
+    };
     while next < ends.end {
         let page = reader.next(limit).await?;
-        let found = page.records.iter().filter_map(|record| record.value.as_deref()).any(|value| {
-            let control = shared.codec.decode::<Control>(value);
-            control.is_ok_and(|control| control.kind == PRICE_BOOK && control.id == version && !control.deleted)
-        });
+        let found = page
+            .records
+            .iter()
+            .filter_map(|record| record.value.as_deref())
+            .any(|value| {
+                let control = shared.codec.decode::<Control>(value);
+                control.is_ok_and(|control| {
+                    control.kind == PRICE_BOOK && control.id == version && !control.deleted
+                })
+            });
         if found {
             return Ok(true);
         }
@@ -197,20 +247,34 @@ async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
 async fn has_balance(shared: &Shared, account: &str) -> anyhow::Result<bool> {
     let partition = partition_of(account.as_bytes(), shared.log.partitions(Topic::Balances));
     let latest = shared.log.latest(Topic::Balances.at(partition)).await?;
-    Ok(latest.records.iter().any(|record| record.key == account.as_bytes()))
+    Ok(latest
+        .records
+        .iter()
+        .any(|record| record.key == account.as_bytes()))
 }
 
 /// Appends one event under its key.
 ///
 /// # Errors
 /// The log can't be written.
-pub async fn append<E: Event>(shared: &Shared, topic: Topic, key: &str, event: &E) -> anyhow::Result<()> {
+pub(crate) async fn append<E: Event>(
+    shared: &Shared,
+    topic: Topic,
+    key: &str,
+    event: &E,
+) -> anyhow::Result<()> {
     let partition = partition_of(key.as_bytes(), shared.log.partitions(topic));
     let record = NewRecord {
         key: Bytes::copy_from_slice(key.as_bytes()),
         value: Some(shared.codec.to_vec(event)?.into()),
         headers: Vec::new(),
     };
-    shared.log.append(vec![Outgoing { to: topic.at(partition), record }]).await?;
+    shared
+        .log
+        .append(vec![Outgoing {
+            to: topic.at(partition),
+            record,
+        }])
+        .await?;
     Ok(())
 }

@@ -18,12 +18,19 @@ use crate::secrets::Secrets;
 ///
 /// # Errors
 /// No ClickHouse answers, or it refuses the query.
-pub async fn run(config: &Config, query: &str, format: Option<&str>) -> anyhow::Result<()> {
+pub(crate) async fn run(config: &Config, query: &str, format: Option<&str>) -> anyhow::Result<()> {
     let url = config.clickhouse_url();
-    let default = if std::io::stdout().is_terminal() { "PrettyCompact" } else { "PrettyCompactNoEscapes" };
+    let default = if std::io::stdout().is_terminal() {
+        "PrettyCompact"
+    } else {
+        "PrettyCompactNoEscapes"
+    };
     let secrets = Secrets::new(&config.data);
     if config.clickhouse.url.is_none() && !secrets.clickhouse_folder().is_dir() {
-        bail!("no hub has been started with the data folder {} (HUB_DATA)", config.data.display());
+        bail!(
+            "no hub has been started with the data folder {} (HUB_DATA)",
+            config.data.display()
+        );
     }
     let password = secrets.clickhouse(User::Reader)?;
     let request = Request::post(format!(
@@ -42,7 +49,9 @@ pub async fn run(config: &Config, query: &str, format: Option<&str>) -> anyhow::
     let mut body = response.into_body();
     let mut complaint = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         if refused {
             complaint.extend_from_slice(&data);
         } else {

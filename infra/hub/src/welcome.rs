@@ -11,15 +11,26 @@ use crate::serve::Running;
 ///
 /// # Errors
 /// Standard output is gone.
-pub fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::Result<()> {
+pub(crate) fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::Result<()> {
     let mut text = String::new();
     match &running.gateway {
         Some(gateway) => {
             let key = shown(data).join("secrets").join("client-key");
             let url = format!("http://{}", gateway.address);
-            writeln!(text, "\nhub serves on {url}  (operators: http://{})\n", gateway.admin_address)?;
-            writeln!(text, "  curl {url}/v1/chat/completions -H \"Authorization: Bearer $(cat {})\" \\", quote(&key))?;
-            writeln!(text, "    -H 'Content-Type: application/json' -d '{{\"model\": \"demo\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}}'\n")?;
+            writeln!(
+                text,
+                "\nhub serves on {url}  (operators: http://{})\n",
+                gateway.admin_address
+            )?;
+            writeln!(
+                text,
+                "  curl {url}/v1/chat/completions -H \"Authorization: Bearer $(cat {})\" \\",
+                quote(&key)
+            )?;
+            writeln!(
+                text,
+                "    -H 'Content-Type: application/json' -d '{{\"model\": \"demo\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}}'\n"
+            )?;
             match running.warehouse.missing() {
                 None => writeln!(
                     text,
@@ -33,7 +44,11 @@ pub fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::Result<(
         }
         None => {
             let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
-            let names = if names.is_empty() { "clickhouse".to_owned() } else { names.join(", ") };
+            let names = if names.is_empty() {
+                "clickhouse".to_owned()
+            } else {
+                names.join(", ")
+            };
             writeln!(text, "hub {names} runs on {}", data.display())?;
         }
     }
@@ -48,11 +63,16 @@ fn program() -> PathBuf {
 /// The path from here, where that is shorter.
 fn shown(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).map_or_else(|_| path.to_owned(), Path::to_owned)
+    path.strip_prefix(here)
+        .map_or_else(|_| path.to_owned(), Path::to_owned)
 }
 
 fn quote(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

@@ -29,7 +29,10 @@ fn a_hold_takes_or_refuses() {
     let account = accounts.account(&"a".into());
     assert_eq!(
         account.try_hold(Nano(1)).unwrap_err(),
-        Short { wanted: Nano(1), available: Nano(0) }
+        Short {
+            wanted: Nano(1),
+            available: Nano(0)
+        }
     );
     accounts.apply_balance(&balance(10, 1, &[]));
     let hold = account.try_hold(Nano(7)).unwrap();
@@ -38,7 +41,11 @@ fn a_hold_takes_or_refuses() {
     assert_eq!(account.available(), Nano(0));
     drop((hold, rest));
     assert_eq!(account.available(), Nano(10));
-    assert!(account.try_hold(Nano(-5)).is_ok_and(|hold| hold.nano() == Nano(0)));
+    assert!(
+        account
+            .try_hold(Nano(-5))
+            .is_ok_and(|hold| hold.nano() == Nano(0))
+    );
 }
 
 #[test]
@@ -83,7 +90,9 @@ fn money_admission_is_exact_under_threads() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..2_000 {
-                    let Ok(hold) = account.try_hold(Nano(100)) else { continue };
+                    let Ok(hold) = account.try_hold(Nano(100)) else {
+                        continue;
+                    };
                     let mut seq = seqs.lock().unwrap();
                     *seq += 1;
                     hold.settle(ORIGINS[0], *seq, Nano(70));
@@ -108,11 +117,22 @@ fn money_admission_is_exact_under_threads() {
 enum Step {
     Hold(i64),
     Drop(usize),
-    Settle { hold: usize, origin: usize, cost: i64 },
+    Settle {
+        hold: usize,
+        origin: usize,
+        cost: i64,
+    },
     /// Read back at start-up, perhaps again.
-    Pending { origin: usize, cost: i64, again: bool },
+    Pending {
+        origin: usize,
+        cost: i64,
+        again: bool,
+    },
     /// Billing takes the next events of an origin.
-    Bill { origin: usize, events: usize },
+    Bill {
+        origin: usize,
+        events: usize,
+    },
     Credit(i64),
     Publish,
     Stale,
@@ -148,16 +168,22 @@ struct Reference {
 
 impl Reference {
     fn publish(&mut self) -> Balance {
-        let billed: i64 = (0..2).map(|at| self.events[at][..self.billed[at]].iter().sum::<i64>()).sum();
+        let billed: i64 = (0..2)
+            .map(|at| self.events[at][..self.billed[at]].iter().sum::<i64>())
+            .sum();
         self.account_seq += 1;
         self.published = (self.credits - billed, self.billed);
-        let included: Vec<_> = (0..2).map(|at| (ORIGINS[at], self.billed[at] as u64)).collect();
+        let included: Vec<_> = (0..2)
+            .map(|at| (ORIGINS[at], self.billed[at] as u64))
+            .collect();
         balance(self.published.0, self.account_seq, &included)
     }
 
     fn available(&self, holds: &[Hold]) -> i64 {
         let (base, included) = self.published;
-        let unseen: i64 = (0..2).map(|at| self.events[at][included[at]..].iter().sum::<i64>()).sum();
+        let unseen: i64 = (0..2)
+            .map(|at| self.events[at][included[at]..].iter().sum::<i64>())
+            .sum();
         base - unseen - holds.iter().map(|hold| hold.nano().0).sum::<i64>()
     }
 }
