@@ -24,6 +24,10 @@ function request(raw) {
   return { method: raw.method, path: raw.path, headers, body, bytes: raw.body };
 }
 
+/** Whether the other text is the direct one after the edit that the rule names: [from, to], `}$` for the closing brace. */
+const edited = ([from, to], { left, right }) =>
+  typeof left === "string" && right === (from === "}$" ? left.replace(/}$/, to) : left.replace(from, to));
+
 /** The paths at which two values differ. */
 function* differences(left, right, path) {
   if (left !== null && right !== null && typeof left === "object" && typeof right === "object" && Array.isArray(left) === Array.isArray(right)) {
@@ -41,6 +45,7 @@ const allows = (sdk, item) => (difference) =>
   allowed.some((rule) => {
     const fits =
       matches(rule.field, difference.path) &&
+      (!rule.edit || edited(rule.edit, difference)) &&
       (!rule.upstream || rule.upstream === item.upstream) &&
       (!rule.sdk || rule.sdk === sdk) &&
       (!rule.cases || rule.cases.includes(item.name));
