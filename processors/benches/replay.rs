@@ -92,7 +92,9 @@ fn billing(bench: &mut Criterion) {
         books.add(book);
     }
     let mut group = bench.benchmark_group("replay");
-    group.throughput(Throughput::Elements(EVENTS)).sample_size(20);
+    group
+        .throughput(Throughput::Elements(EVENTS))
+        .sample_size(20);
     group.bench_function("billing", |timer| {
         timer.iter(|| {
             let fold = Billing::new(0, 1, books.clone());

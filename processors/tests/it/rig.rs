@@ -12,9 +12,9 @@ use runtime::log::local::{LocalLog, Options};
 use runtime::log::{Header, Limit, Log, NewRecord, Outgoing, Record};
 use runtime::task::CancellationToken;
 use schemas::event::{
-    Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, State, Usage,
+    Attempt, Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, State, Usage,
 };
-use schemas::ids::{CallId, Origin, PriceVersion};
+use schemas::ids::{CallId, Origin, PriceVersion, credential_subject};
 use schemas::partition::partition_of;
 use schemas::price::{self, PriceBook};
 use schemas::topics::{Topic, TopicPartition};
@@ -28,7 +28,7 @@ pub(crate) struct Rig {
     pub(crate) codec: Codec,
     pub(crate) clock: Clock,
     pub(crate) log: Arc<dyn Log>,
-    pub(crate) folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -53,7 +53,7 @@ impl Rig {
             codec: Codec::fixed(),
             clock,
             log,
-            folder,
+            _folder: folder,
         }
     }
 
@@ -83,6 +83,27 @@ impl Rig {
                 headers,
             },
         }
+    }
+
+    pub(crate) fn attempt_record(&self, attempt: &Attempt) -> Outgoing {
+        let version = u32::try_from(attempt.credential_version).unwrap();
+        let subject = credential_subject(&attempt.provider, &attempt.credential, version);
+        let key = subject.as_str();
+        let partition = partition_of(key.as_bytes(), self.log.partitions(Topic::Attempts));
+        let mut record = self.record(Topic::Attempts.at(partition), key, attempt);
+        record.record.headers = headers(attempt.origin, attempt.seq, "", attempt.call);
+        record
+    }
+
+    /// The offset of the last record that is not sent again and no tick.
+    pub(crate) async fn last_event(&self, at: TopicPartition) -> Option<u64> {
+        let mut seen = std::collections::BTreeSet::new();
+        let records = self.read(at).await.into_iter();
+        let events = records.filter(|record| {
+            record.key != b"tick"[..]
+                && (record.headers.is_empty() || seen.insert(format!("{:?}", record.headers)))
+        });
+        events.last().map(|record| record.offset)
     }
 
     pub(crate) fn credit_record(&self, credit: &Credit) -> Outgoing {
@@ -228,6 +249,13 @@ impl Running {
 
     pub(crate) fn billing(deps: &Deps) -> Self {
         Self::start(processors::billing::run, deps)
+    }
+
+    pub(crate) fn health(deps: &Deps) -> Self {
+        Self::start(
+            |deps, token| processors::health::run(deps, Default::default(), token),
+            deps,
+        )
     }
 
     /// How each partition ended.

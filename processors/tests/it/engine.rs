@@ -1,0 +1,260 @@
+//! Against a real ClickHouse: `HUB_TEST_CLICKHOUSE=http://user:password@127.0.0.1:8123` names one,
+//! where each test makes a database of its own. Without it these tests say so and pass.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use analytics::migrate::{Layout, migrate};
+use analytics::query::QUERIES;
+use analytics::table::Table;
+use clickhouse::Client;
+use processors::sink::{self, Attempts, Balances, Entries, Healths, Options, Usages};
+use processors::{Deps, replay};
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use runtime::task::CancellationToken;
+use schemas::event::AttemptError;
+use schemas::topics::Topic;
+
+use crate::flaky::Flaky;
+use crate::health::attempt;
+use crate::rig::{Rig, Running, book, grant, usage};
+
+/// A fresh database of this name; `None` when no ClickHouse is named.
+async fn database(name: &str) -> Option<(analytics::Options, Client)> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told where ClickHouse is"
+    )]
+    let Ok(given) = std::env::var("HUB_TEST_CLICKHOUSE") else {
+        println!("HUB_TEST_CLICKHOUSE is not set: not tried against a real ClickHouse");
+        return None;
+    };
+    let (scheme, rest) = given.split_once("://").expect("a URL");
+    let (login, address) = rest.rsplit_once('@').expect("user:password@");
+    let (user, password) = login.split_once(':').expect("user:password");
+    let options = analytics::Options {
+        url: format!("{scheme}://{address}"),
+        user: user.to_owned(),
+        password: password.to_owned(),
+        database: format!("hub_test_{name}"),
+    };
+    let client = analytics::client(&options);
+    let bare = client.clone().with_database("default");
+    bare.query_raw(&format!("DROP DATABASE IF EXISTS {}", options.database))
+        .execute()
+        .await
+        .unwrap();
+    let layout = Layout::default();
+    let (one, other) = tokio::join!(migrate(&options, &layout), migrate(&options, &layout));
+    assert_eq!(one.unwrap(), other.unwrap(), "two may migrate at once");
+    Some((options, client))
+}
+
+#[tokio::test]
+async fn columns_are_the_row_types() {
+    let Some((options, client)) = database("columns").await else {
+        return;
+    };
+    migrate(&options, &Layout::default()).await.unwrap();
+    for table in Table::ALL {
+        let query = "SELECT name FROM system.columns WHERE database = {database:String} \
+                     AND table = {table:String} ORDER BY position";
+        let query = client.query_raw(query).param("database", &options.database);
+        let columns: Vec<String> = query
+            .param("table", table.name())
+            .fetch_all()
+            .await
+            .unwrap();
+        assert_eq!(columns, table.columns(), "{}", table.name());
+    }
+    let parameters = BTreeMap::from([
+        ("account", "acme"),
+        ("from", "2026-01-01 00:00:00"),
+        ("to", "2027-01-01 00:00:00"),
+    ]);
+    for query in QUERIES {
+        let wanted = query.parameters();
+        let given = parameters.iter().filter(|(name, _)| wanted.contains(name));
+        let given = given
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        query.run(&client, &given, "JSONEachRow").await.unwrap();
+    }
+}
+
+fn run_sink(client: &Client, deps: &Deps) -> Running {
+    let client = client.clone();
+    let age = Duration::from_millis(20);
+    let options = Options {
+        rows: 500,
+        age,
+        derived_age: age,
+        ..Options::default()
+    };
+    Running::start(
+        move |deps: Deps, token: CancellationToken| sink::run(deps, client, options, token),
+        deps,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_once_in_clickhouse() {
+    let Some((_, client)) = database("row_once").await else {
+        return;
+    };
+    let rig = Rig::new(2);
+    let mut random = SmallRng::seed_from_u64(1);
+    rig.log.append(vec![rig.book_record(book())]).await.unwrap();
+    rig.log
+        .append(vec![rig.credit_record(&grant("acme", "g1", "5"))])
+        .await
+        .unwrap();
+    let _billing = Running::billing(&rig.deps);
+    let _health = Running::health(&rig.deps);
+    let flaky = rig.deps_on(Flaky::new(Arc::clone(&rig.log), 1, 5));
+    let mut running = run_sink(&client, &flaky);
+    let mut seqs = [0; 2];
+    for round in 0..16 {
+        if round == 8 {
+            rig.clock.advance(Duration::from_secs(20 * 24 * 60 * 60)); // another month
+        }
+        let mut records = Vec::new();
+        for _ in 0..100 {
+            let account = ["acme", "bolt", "coil", "dyne"][random.random_range(0..4)];
+            let partition = rig.partition(account);
+            let seq = &mut seqs[partition as usize];
+            *seq += 1;
+            let event = usage(1, *seq, account, random.random_range(1..999));
+            records.push(rig.usage_record(&event));
+            if random.random_ratio(1, 10) {
+                records.push(rig.usage_record(&event)); // sent again
+            }
+        }
+        rig.log.append(records).await.unwrap();
+        rig.log
+            .append(vec![rig.attempt_record(&attempt(
+                1,
+                round + 1,
+                AttemptError::None,
+            ))])
+            .await
+            .unwrap();
+        if round % 3 == 0 {
+            for _ in 0..random.random_range(0..3000) {
+                tokio::task::yield_now().await;
+            }
+            drop(running);
+            running = run_sink(&client, &flaky);
+        }
+    }
+    rig.until_done("billing", &[Topic::Usage, Topic::Credits])
+        .await;
+    rig.until_done("health", &[Topic::Attempts]).await;
+    for table in Table::ALL
+        .into_iter()
+        .filter(|table| *table != Table::Audit)
+    {
+        until_in_table(&rig, &client, table).await;
+    }
+    for partition in 0..2 {
+        let verdict = replay::verify(&rig.deps, &client, partition).await.unwrap();
+        assert!(verdict.is_sound(), "{verdict:#?}");
+        assert_eq!(
+            verdict.rows,
+            u64::try_from(seqs[partition as usize]).unwrap()
+        );
+        assert!(verdict.rows > 0 && verdict.records > verdict.events);
+        for report in [
+            replay::sink::<Usages>(&rig.deps, &client, partition).await,
+            replay::sink::<Attempts>(&rig.deps, &client, partition).await,
+            replay::sink::<Entries>(&rig.deps, &client, partition).await,
+            replay::sink::<Balances>(&rig.deps, &client, partition).await,
+            replay::sink::<Healths>(&rig.deps, &client, partition).await,
+        ] {
+            let report = report.unwrap();
+            assert!(report.is_same(), "{report:#?}");
+            assert_eq!(report.live_hash, report.replayed_hash);
+        }
+    }
+    drop(running);
+    let ask = async |query: &str| client.query_raw(query).fetch_one::<String>().await.unwrap();
+    let spent = "SELECT toString(sum(cost)) FROM calls";
+    let booked = "SELECT toString(sum(spent)) FROM balances_now";
+    assert_eq!(ask(spent).await, ask(booked).await);
+    assert_eq!(
+        ask("SELECT toString(countIf(billed != 'usage')) FROM calls").await,
+        "0"
+    );
+    assert_eq!(
+        ask("SELECT toString(sum(cost)) FROM spend").await,
+        ask(booked).await
+    );
+}
+
+/// Waits until the row of the last event is there.
+async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
+    let topic = match table {
+        Table::Usage => Topic::Usage,
+        Table::Attempts => Topic::Attempts,
+        Table::Ledger => Topic::Ledger,
+        Table::Balances => Topic::Balances,
+        Table::Health => Topic::Health,
+        Table::Audit => Topic::Audit,
+    };
+    let look = async {
+        for partition in 0..rig.log.partitions(topic) {
+            let Some(last) = rig.last_event(topic.at(partition)).await else {
+                continue;
+            };
+            let query = format!(
+                "SELECT count() FROM {} WHERE log_partition = {partition} AND log_offset = {last}",
+                table.name()
+            );
+            while client.query_raw(&query).fetch_one::<u64>().await.unwrap() == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(60), look)
+        .await
+        .is_err()
+    {
+        panic!("{} is not filled", table.name());
+    }
+}
+
+/// One insert is one part, however large, and the same token is taken once.
+#[tokio::test]
+async fn an_insert_is_one_block() {
+    let Some((options, client)) = database("one_block").await else {
+        return;
+    };
+    let rig = Rig::new(1);
+    let mut seq = 0;
+    for _ in 0..12 {
+        let records = (0..5000).map(|_| {
+            seq += 1;
+            rig.usage_record(&usage(1, seq, "acme", seq))
+        });
+        rig.log.append(records.collect()).await.unwrap();
+    }
+    let large = Options {
+        rows: 50_000,
+        age: Duration::from_secs(5),
+        ..Options::default()
+    };
+    let store = Arc::new(client.clone());
+    let _running = Running::start(
+        move |deps: Deps, token: CancellationToken| async move {
+            sink::run_one::<Usages, _>(&deps, &store, large, &token).await
+        },
+        &rig.deps,
+    );
+    until_in_table(&rig, &client, Table::Usage).await;
+    let parts = "SELECT rows FROM system.parts WHERE database = {database:String} \
+                 AND table = 'usage' AND level = 0 ORDER BY min_block_number";
+    let parts = client.query_raw(parts).param("database", &options.database);
+    assert_eq!(parts.fetch_all::<u64>().await.unwrap(), [50_000, 10_000]);
+}
