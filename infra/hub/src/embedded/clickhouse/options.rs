@@ -11,10 +11,10 @@ pub struct ServerOptions {
     #[arg(long, default_value = "127.0.0.1:8123")]
     pub listen: SocketAddr,
     /// The folder of data, passwords and configuration; one process at a time.
-    #[arg(long)]
+    #[arg(long, required = false)]
     pub data_dir: PathBuf,
     /// The file `libchdb.so` (npm package `@chdb/lib-linux-x64-gnu`).
-    #[arg(long)]
+    #[arg(long, required = false)]
     pub library: PathBuf,
     /// Memory of the engine, in MiB; 0 takes a quarter of the machine's, between 512 and 4096.
     #[arg(long, default_value_t = 0)]
