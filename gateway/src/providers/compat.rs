@@ -171,7 +171,19 @@ mod tests {
     fn shipped_vendors_are_read() {
         let vendors = shipped().unwrap();
         let ids: Vec<_> = vendors.keys().map(String::as_str).collect();
-        assert_eq!(ids, ["deepseek", "demo", "doubao", "ollama", "openai", "openrouter", "poe", "xai"]);
+        assert_eq!(
+            ids,
+            [
+                "deepseek",
+                "demo",
+                "doubao",
+                "ollama",
+                "openai",
+                "openrouter",
+                "poe",
+                "xai"
+            ]
+        );
         assert!(vendors["openai"].model("gpt-5-mini").is_some());
         assert!(vendors["openai"].model("gpt-4o-mini").is_none());
     }
@@ -179,9 +191,15 @@ mod tests {
     #[test]
     fn bad_rows_are_refused() {
         for (text, wanted) in [
-            ("[[vendors]]\nid = 'a'\nbase_url = 'x'\ncolour = 1", "colour"),
+            (
+                "[[vendors]]\nid = 'a'\nbase_url = 'x'\ncolour = 1",
+                "colour",
+            ),
             ("[[vendors]]\nid = 'a/b'\nbase_url = 'x'", "a/b"),
-            ("[[vendors]]\nid = 'a'\nbase_url = 'x'\n[[vendors]]\nid = 'a'\nbase_url = 'x'", "once"),
+            (
+                "[[vendors]]\nid = 'a'\nbase_url = 'x'\n[[vendors]]\nid = 'a'\nbase_url = 'x'",
+                "once",
+            ),
             ("[[vendors]]\nid = 'a'", "base_url"),
         ] {
             let error = parse(text).unwrap_err().to_string();

@@ -23,7 +23,8 @@ pub(super) enum Change {
 /// of a field the first counts.
 pub(super) fn edit(body: &Bytes, fields: &[Field], changes: &[(&str, Change)]) -> Bytes {
     let is_new = |name: &str| !fields.iter().any(|field| &*field.name == name);
-    let touches = |(name, change): &(&str, Change)| !is_new(name) || matches!(change, Change::Set(_));
+    let touches =
+        |(name, change): &(&str, Change)| !is_new(name) || matches!(change, Change::Set(_));
     if !changes.iter().any(touches) {
         return body.clone();
     }
@@ -35,7 +36,10 @@ pub(super) fn edit(body: &Bytes, fields: &[Field], changes: &[(&str, Change)]) -
     }
     let mut kept: Option<usize> = None;
     for (index, field) in fields.iter().enumerate() {
-        let change = changes.iter().find(|(of, _)| *of == &*field.name).map(|(_, change)| change);
+        let change = changes
+            .iter()
+            .find(|(of, _)| *of == &*field.name)
+            .map(|(_, change)| change);
         if change == Some(&Change::Drop) {
             continue;
         }
@@ -106,23 +110,51 @@ mod tests {
 
     #[test]
     fn only_what_must_change_changes() {
-        let body = Bytes::from_static(br#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#);
+        let body =
+            Bytes::from_static(br#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#);
         let patch = |range: Range<usize>, text: &str| Change::Patch(vec![(range, text.into())]);
         for (changes, wanted) in [
-            (vec![], r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#),
-            (vec![("absent", Change::Drop)], r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#),
-            (vec![("model", set("\"m\""))], r#" { "model": "m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#),
-            (vec![("n", Change::Drop), ("new", set("{}"))], r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ],"new":{} } "#),
-            (vec![("model", Change::Drop), ("n", Change::Rename("count".into()))], r#" { "messages": [ {"x" : 1.0e3} ] , "count":1 } "#),
-            (vec![("messages", Change::Drop)], r#" { "model": "a/m","n":1 } "#),
-            (vec![("messages", patch(36..37, "y"))], r#" { "model": "a/m",  "messages": [ {"y" : 1.0e3} ] , "n":1 } "#),
+            (
+                vec![],
+                r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#,
+            ),
+            (
+                vec![("absent", Change::Drop)],
+                r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#,
+            ),
+            (
+                vec![("model", set("\"m\""))],
+                r#" { "model": "m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#,
+            ),
+            (
+                vec![("n", Change::Drop), ("new", set("{}"))],
+                r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ],"new":{} } "#,
+            ),
+            (
+                vec![
+                    ("model", Change::Drop),
+                    ("n", Change::Rename("count".into())),
+                ],
+                r#" { "messages": [ {"x" : 1.0e3} ] , "count":1 } "#,
+            ),
+            (
+                vec![("messages", Change::Drop)],
+                r#" { "model": "a/m","n":1 } "#,
+            ),
+            (
+                vec![("messages", patch(36..37, "y"))],
+                r#" { "model": "a/m",  "messages": [ {"y" : 1.0e3} ] , "n":1 } "#,
+            ),
         ] {
             let edited = edit(&body, &scan(&body).unwrap(), &changes);
             assert_eq!(std::str::from_utf8(&edited).unwrap(), wanted, "{changes:?}");
             scan(&edited).unwrap();
         }
         let empty = Bytes::from_static(b" { } ");
-        assert_eq!(edit(&empty, &[], &[("a", set("1")), ("b", set("2"))]), &b"{\"a\":1,\"b\":2}"[..]);
+        assert_eq!(
+            edit(&empty, &[], &[("a", set("1")), ("b", set("2"))]),
+            &b"{\"a\":1,\"b\":2}"[..]
+        );
     }
 
     proptest! {

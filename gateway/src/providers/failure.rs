@@ -35,11 +35,17 @@ impl Failure {
     /// A failure after which another target may do better.
     pub const fn of(error: AttemptError) -> Self {
         let next = match error {
-            AttemptError::Caller | AttemptError::ContentPolicy | AttemptError::Cancelled => Next::Nothing,
+            AttemptError::Caller | AttemptError::ContentPolicy | AttemptError::Cancelled => {
+                Next::Nothing
+            }
             AttemptError::RateLimit | AttemptError::Overload | AttemptError::Server => Next::Same,
             _ => Next::Target,
         };
-        Self { error, next, retry_after: None }
+        Self {
+            error,
+            next,
+            retry_after: None,
+        }
     }
 }
 
@@ -47,13 +53,25 @@ impl Failure {
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The meaning of an answer that is no success, by status, then by what the body says.
-pub fn classify(vendor: &Vendor, status: u16, headers: &HeaderMap, body: &[u8], now: Micros) -> Failure {
+pub fn classify(
+    vendor: &Vendor,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Micros,
+) -> Failure {
     let mut error = meaning(vendor, status, &ErrorBody::read(body));
     if status == 402 && headers.contains_key(http::header::RETRY_AFTER) {
         error = AttemptError::RateLimit; // OpenRouter: too much money in flight, for the moment
     }
-    let mut failure = Failure { retry_after: retry_after(headers, now), ..Failure::of(error) };
-    match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {
+    let mut failure = Failure {
+        retry_after: retry_after(headers, now),
+        ..Failure::of(error)
+    };
+    match headers
+        .get("x-should-retry")
+        .map(http::HeaderValue::as_bytes)
+    {
         Some(b"true") if failure.next == Next::Target => failure.next = Next::Same,
         Some(b"false") if failure.next == Next::Same => failure.next = Next::Target,
         _ => {}
@@ -64,12 +82,28 @@ pub fn classify(vendor: &Vendor, status: u16, headers: &HeaderMap, body: &[u8], 
 /// What an error with this status says.
 pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> AttemptError {
     let says = |words: &[&str]| {
-        words.iter().any(|word| [&said.code, &said.kind, &said.metadata].iter().any(|text| text.contains(word)))
+        words.iter().any(|word| {
+            [&said.code, &said.kind, &said.metadata]
+                .iter()
+                .any(|text| text.contains(word))
+        })
     };
-    let tells = |texts: &[String]| texts.iter().any(|text| said.message.contains(text.as_str()));
+    let tells = |texts: &[String]| {
+        texts
+            .iter()
+            .any(|text| said.message.contains(text.as_str()))
+    };
     let poor = || says(&POOR) || tells(&vendor.credit_texts);
-    let wrong_key = || says(&["invalid_api_key", "AuthenticationError"]) || tells(&vendor.auth_texts);
-    let policy = || says(&["content_filter", "content_policy", "moderation", "SensitiveContent"]);
+    let wrong_key =
+        || says(&["invalid_api_key", "AuthenticationError"]) || tells(&vendor.auth_texts);
+    let policy = || {
+        says(&[
+            "content_filter",
+            "content_policy",
+            "moderation",
+            "SensitiveContent",
+        ])
+    };
     match status {
         401 => AttemptError::Auth,
         402 => AttemptError::Credit,
@@ -113,7 +147,9 @@ pub fn retry_after(headers: &HeaderMap, now: Micros) -> Option<Duration> {
         let number = text.parse::<f64>().ok()?;
         Duration::try_from_secs_f64(number).ok()
     };
-    let millis = text("retry-after-ms").and_then(seconds).map(|wait| wait / 1000);
+    let millis = text("retry-after-ms")
+        .and_then(seconds)
+        .map(|wait| wait / 1000);
     let after = || {
         let text = text("retry-after")?;
         seconds(text).or_else(|| {
@@ -125,8 +161,12 @@ pub fn retry_after(headers: &HeaderMap, now: Micros) -> Option<Duration> {
     };
     let reset = || {
         let spent = |kind: &str| text(&format!("x-ratelimit-remaining-{kind}")) == Some("0");
-        let kinds = ["requests", "tokens"].into_iter().filter(|kind| spent(kind));
-        kinds.filter_map(|kind| span(text(&format!("x-ratelimit-reset-{kind}"))?)).max()
+        let kinds = ["requests", "tokens"]
+            .into_iter()
+            .filter(|kind| spent(kind));
+        kinds
+            .filter_map(|kind| span(text(&format!("x-ratelimit-reset-{kind}"))?))
+            .max()
     };
     let wait = millis.or_else(after).or_else(reset)?;
     Some(wait.min(LONGEST_WAIT))
@@ -139,7 +179,9 @@ fn span(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(digits);
-        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit);
         let scale = match unit {
             "ms" => 0.001,
@@ -160,31 +202,110 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
     fn statuses_and_bodies() {
         let vendors = shipped().unwrap();
         for (vendor, status, body, error, next) in [
-            ("openai", 400, r#"{"error":{"message":"x","type":"invalid_request_error","code":"context_length_exceeded"}}"#, AttemptError::Caller, Next::Nothing),
-            ("openai", 401, r#"{"error":{"code":"invalid_api_key"}}"#, AttemptError::Auth, Next::Target),
-            ("openai", 404, r#"{"error":{"code":"model_not_found"}}"#, AttemptError::NotFound, Next::Target),
-            ("openai", 429, r#"{"error":{"type":"tokens","code":"rate_limit_exceeded"}}"#, AttemptError::RateLimit, Next::Same),
-            ("openai", 429, r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#, AttemptError::Credit, Next::Target),
+            (
+                "openai",
+                400,
+                r#"{"error":{"message":"x","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+                AttemptError::Caller,
+                Next::Nothing,
+            ),
+            (
+                "openai",
+                401,
+                r#"{"error":{"code":"invalid_api_key"}}"#,
+                AttemptError::Auth,
+                Next::Target,
+            ),
+            (
+                "openai",
+                404,
+                r#"{"error":{"code":"model_not_found"}}"#,
+                AttemptError::NotFound,
+                Next::Target,
+            ),
+            (
+                "openai",
+                429,
+                r#"{"error":{"type":"tokens","code":"rate_limit_exceeded"}}"#,
+                AttemptError::RateLimit,
+                Next::Same,
+            ),
+            (
+                "openai",
+                429,
+                r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#,
+                AttemptError::Credit,
+                Next::Target,
+            ),
             ("openai", 500, "<html>", AttemptError::Server, Next::Same),
             ("openai", 503, "", AttemptError::Overload, Next::Same),
-            ("xai", 400, r#"{"code":"invalid-argument","error":"Incorrect API key provided"}"#, AttemptError::Auth, Next::Target),
-            ("xai", 400, r#"{"code":"invalid-argument","error":"bad"}"#, AttemptError::Caller, Next::Nothing),
-            ("openrouter", 402, r#"{"error":{"code":402,"message":"no credits"}}"#, AttemptError::Credit, Next::Target),
-            ("doubao", 429, r#"{"error":{"code":"ServerOverloaded","type":"TooManyRequests"}}"#, AttemptError::Overload, Next::Same),
-            ("doubao", 400, r#"{"error":{"code":"InputTextSensitiveContentDetected"}}"#, AttemptError::ContentPolicy, Next::Nothing),
+            (
+                "xai",
+                400,
+                r#"{"code":"invalid-argument","error":"Incorrect API key provided"}"#,
+                AttemptError::Auth,
+                Next::Target,
+            ),
+            (
+                "xai",
+                400,
+                r#"{"code":"invalid-argument","error":"bad"}"#,
+                AttemptError::Caller,
+                Next::Nothing,
+            ),
+            (
+                "openrouter",
+                402,
+                r#"{"error":{"code":402,"message":"no credits"}}"#,
+                AttemptError::Credit,
+                Next::Target,
+            ),
+            (
+                "doubao",
+                429,
+                r#"{"error":{"code":"ServerOverloaded","type":"TooManyRequests"}}"#,
+                AttemptError::Overload,
+                Next::Same,
+            ),
+            (
+                "doubao",
+                400,
+                r#"{"error":{"code":"InputTextSensitiveContentDetected"}}"#,
+                AttemptError::ContentPolicy,
+                Next::Nothing,
+            ),
             ("deepseek", 402, "", AttemptError::Credit, Next::Target),
-            ("ollama", 404, r#"{"error":{"message":"model 'x' not found"}}"#, AttemptError::NotFound, Next::Target),
+            (
+                "ollama",
+                404,
+                r#"{"error":{"message":"model 'x' not found"}}"#,
+                AttemptError::NotFound,
+                Next::Target,
+            ),
             ("openai", 302, "", AttemptError::Malformed, Next::Target),
         ] {
-            let failure = classify(&vendors[vendor], status, &HeaderMap::new(), body.as_bytes(), Micros(0));
-            assert_eq!((failure.error, failure.next), (error, next), "{vendor} {status} {body}");
+            let failure = classify(
+                &vendors[vendor],
+                status,
+                &HeaderMap::new(),
+                body.as_bytes(),
+                Micros(0),
+            );
+            assert_eq!(
+                (failure.error, failure.next),
+                (error, next),
+                "{vendor} {status} {body}"
+            );
         }
     }
 
@@ -194,14 +315,38 @@ mod tests {
         for (pairs, wanted) in [
             (&[("retry-after-ms", "1500")][..], Some(1_500)),
             (&[("retry-after", "2")], Some(2_000)),
-            (&[("retry-after", "0.5"), ("retry-after-ms", "100")], Some(100)),
-            (&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(30_000)),
+            (
+                &[("retry-after", "0.5"), ("retry-after-ms", "100")],
+                Some(100),
+            ),
+            (
+                &[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")],
+                Some(30_000),
+            ),
             (&[("retry-after", "100000")], Some(120_000)),
             (&[("retry-after", "-1")], None),
             (&[("retry-after", "soon")], None),
-            (&[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "1m2s")], Some(62_000)),
-            (&[("x-ratelimit-remaining-tokens", "5"), ("x-ratelimit-reset-tokens", "6m0s")], None),
-            (&[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "12ms")], Some(12)),
+            (
+                &[
+                    ("x-ratelimit-remaining-tokens", "0"),
+                    ("x-ratelimit-reset-tokens", "1m2s"),
+                ],
+                Some(62_000),
+            ),
+            (
+                &[
+                    ("x-ratelimit-remaining-tokens", "5"),
+                    ("x-ratelimit-reset-tokens", "6m0s"),
+                ],
+                None,
+            ),
+            (
+                &[
+                    ("x-ratelimit-remaining-requests", "0"),
+                    ("x-ratelimit-reset-requests", "12ms"),
+                ],
+                Some(12),
+            ),
         ] {
             let wait = retry_after(&headers(pairs), now);
             assert_eq!(wait, wanted.map(Duration::from_millis), "{pairs:?}");

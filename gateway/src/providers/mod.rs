@@ -8,9 +8,9 @@ pub mod compat;
 mod edit;
 mod failure;
 pub mod openai;
+mod openai_stream;
 mod openai_usage;
 mod openai_wire;
-mod openai_stream;
 mod weight;
 
 use std::time::Duration;
@@ -64,7 +64,9 @@ pub struct Outbound {
 
 impl std::fmt::Debug for Outbound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbound").field("uri", &self.uri).finish_non_exhaustive()
+        f.debug_struct("Outbound")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
     }
 }
 

@@ -20,8 +20,12 @@ impl Event {
         let mut found: Option<Bytes> = None;
         let mut joined: Option<BytesMut> = None;
         for (start, end) in lines(&self.bytes) {
-            let Some(line) = self.bytes.get(start..end) else { continue };
-            let Some(value) = line.strip_prefix(b"data") else { continue };
+            let Some(line) = self.bytes.get(start..end) else {
+                continue;
+            };
+            let Some(value) = line.strip_prefix(b"data") else {
+                continue;
+            };
             let value = match value {
                 [] => value,
                 [b':', b' ', rest @ ..] | [b':', rest @ ..] => rest,
@@ -85,7 +89,9 @@ impl Splitter {
         if self.held.is_empty() {
             let mut from = 0;
             while let Some(end) = event_end(&bytes, from) {
-                each(Event { bytes: bytes.split_to(end) });
+                each(Event {
+                    bytes: bytes.split_to(end),
+                });
                 from = 0;
             }
             from = bytes.len().saturating_sub(3);
@@ -94,19 +100,27 @@ impl Splitter {
         } else {
             self.held.extend_from_slice(&bytes);
             while let Some(end) = event_end(&self.held, self.searched) {
-                each(Event { bytes: self.held.split_to(end).freeze() });
+                each(Event {
+                    bytes: self.held.split_to(end).freeze(),
+                });
                 self.searched = 0;
             }
             self.searched = self.held.len().saturating_sub(3);
         }
-        if self.held.len() > MAX_EVENT { Err(TooLarge) } else { Ok(()) }
+        if self.held.len() > MAX_EVENT {
+            Err(TooLarge)
+        } else {
+            Ok(())
+        }
     }
 
     /// What is left when the stream ends: an event without its empty line.
     pub fn rest(&mut self) -> Option<Event> {
         let held = std::mem::take(&mut self.held);
         let blank = held.chunk().iter().all(u8::is_ascii_whitespace);
-        (!blank).then(|| Event { bytes: held.freeze() })
+        (!blank).then(|| Event {
+            bytes: held.freeze(),
+        })
     }
 }
 
@@ -146,7 +160,11 @@ mod tests {
             let each = |event: Event| seen.push((event.bytes.to_vec(), event.data().to_vec()));
             splitter.push(Bytes::copy_from_slice(part), each).unwrap();
         }
-        seen.extend(splitter.rest().map(|event| (event.bytes.to_vec(), event.data().to_vec())));
+        seen.extend(
+            splitter
+                .rest()
+                .map(|event| (event.bytes.to_vec(), event.data().to_vec())),
+        );
         seen
     }
 
@@ -161,7 +179,10 @@ mod tests {
             ("data\n\ndatax: no\n\n", &["", ""]),
             ("data:  two spaces\n\n", &[" two spaces"]),
         ] {
-            let seen: Vec<_> = events(&[stream.as_bytes()]).into_iter().map(|(_, data)| data).collect();
+            let seen: Vec<_> = events(&[stream.as_bytes()])
+                .into_iter()
+                .map(|(_, data)| data)
+                .collect();
             let wanted: Vec<_> = wanted.iter().map(|data| data.as_bytes().to_vec()).collect();
             assert_eq!(seen, wanted, "{stream:?}");
         }

@@ -45,7 +45,10 @@ pub async fn attempt(
             let end = End {
                 outcome: Outcome::Failed,
                 error: Some(error.kind.code()),
-                status: error.passed.as_ref().map_or_else(|| status(error.kind), |passed| passed.status),
+                status: error
+                    .passed
+                    .as_ref()
+                    .map_or_else(|| status(error.kind), |passed| passed.status),
                 attempt: AttemptError::Other,
             };
             if let Some(settled) = running.settle(end, &Tally::default()) {
@@ -68,7 +71,12 @@ async fn run(
     for (index, target) in plan.targets.iter().enumerate() {
         let last = index + 1 == plan.targets.len();
         let deadline = start + target.endpoint.deadlines.total;
-        let reach = Reach { client, call, target, deadline };
+        let reach = Reach {
+            client,
+            call,
+            target,
+            deadline,
+        };
         // where a target can't do what is asked, another one may
         let outbound = match openai::encode(call, target) {
             Ok(outbound) => outbound,

@@ -67,7 +67,11 @@ impl Client {
     /// What is wrong with the configuration.
     pub fn new(config: &UpstreamConfig, options: Options) -> Result<Self, Error> {
         let pool = pool::Pool::new(connect::Connector::new(config)?);
-        Ok(Self(Arc::new(Shared { pool, options, counts: RwLock::default() })))
+        Ok(Self(Arc::new(Shared {
+            pool,
+            options,
+            counts: RwLock::default(),
+        })))
     }
 
     fn counts(&self, provider: &ProviderId) -> Provider {
@@ -76,7 +80,11 @@ impl Client {
             return known.clone();
         }
         drop(counts);
-        let mut counts = self.0.counts.write().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self
+            .0
+            .counts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let made = || self.0.options.metrics.provider(provider.as_str());
         counts.entry(provider.clone()).or_insert_with(made).clone()
     }

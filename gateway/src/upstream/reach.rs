@@ -50,7 +50,11 @@ enum Silence {
 
 impl Reach<'_> {
     /// Asks the target.
-    pub(super) async fn run(&self, outbound: Outbound, running: &mut Running) -> Result<Reached, Failed> {
+    pub(super) async fn run(
+        &self,
+        outbound: Outbound,
+        running: &mut Running,
+    ) -> Result<Reached, Failed> {
         running.begin(self.target);
         let request = request(outbound, self.target, running, self.call.stream)
             .map_err(|_| self.failed(AttemptError::Malformed))?;
@@ -78,12 +82,20 @@ impl Reach<'_> {
         };
         match answer {
             Ok(answer) => Ok(Reached { head, answer }),
-            Err(failure) => Err(Failed { status: head.status.as_u16(), ..self.failed_as(failure) }),
+            Err(failure) => Err(Failed {
+                status: head.status.as_u16(),
+                ..self.failed_as(failure)
+            }),
         }
     }
 
     /// Reads until the first content.
-    async fn stream(&self, mut body: Body, first: Instant, running: &mut Running) -> Result<Answer, Failure> {
+    async fn stream(
+        &self,
+        mut body: Body,
+        first: Instant,
+        running: &mut Running,
+    ) -> Result<Answer, Failure> {
         let mut decoder = openai::decoder(self.call, self.target, true);
         let (mut outgoing, mut pieces) = (Outgoing::default(), Vec::new());
         let failed = loop {
@@ -173,7 +185,11 @@ impl Reach<'_> {
             content_type: head.headers.get(header::CONTENT_TYPE).cloned(),
             body,
         });
-        Failed { status, refusal, ..self.failed_as(failure) }
+        Failed {
+            status,
+            refusal,
+            ..self.failed_as(failure)
+        }
     }
 
     /// A request for a stream that was answered with a document: an error, whatever its status.
@@ -182,7 +198,10 @@ impl Reach<'_> {
             Ok(body) => openai::instead_of_stream(&self.target.endpoint.vendor, &body),
             Err(failure) => failure,
         };
-        Failed { status: head.status.as_u16(), ..self.failed_as(failure) }
+        Failed {
+            status: head.status.as_u16(),
+            ..self.failed_as(failure)
+        }
     }
 
     fn unsent(&self, error: &pool::Error) -> Failed {
@@ -195,7 +214,10 @@ impl Reach<'_> {
             pool::Error::ConnectTimeout => self.failed(AttemptError::Connect),
             pool::Error::Broken { reused, source } => {
                 tracing::debug!(%provider, %source, reused, "connection broke before an answer");
-                Failed { stale: *reused, ..self.failed(AttemptError::Broken) }
+                Failed {
+                    stale: *reused,
+                    ..self.failed(AttemptError::Broken)
+                }
             }
         }
     }
@@ -213,7 +235,13 @@ impl Reach<'_> {
 
     fn failed_as(&self, failure: Failure) -> Failed {
         let provider = self.target.provider.clone();
-        Failed { provider, failure, status: 0, refusal: None, stale: false }
+        Failed {
+            provider,
+            failure,
+            status: 0,
+            refusal: None,
+            stale: false,
+        }
     }
 }
 
@@ -223,16 +251,26 @@ fn request(
     running: &Running,
     stream: bool,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
     let mut request = Request::post(outbound.uri).body(Full::new(outbound.body))?;
     let headers = request.headers_mut();
     headers.reserve(8);
     if let Some(secret) = &target.authorization {
         headers.insert(header::AUTHORIZATION, secret.clone());
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
     headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
     let id = HeaderValue::from_str(&running.call().to_string())?;
     headers.insert("x-client-request-id", id);
@@ -240,8 +278,12 @@ fn request(
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    kind.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/json"))
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    kind.get(..16)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"application/json"))
 }
 
 /// The next bytes; `None` at the end.

@@ -99,15 +99,21 @@ impl Running {
     /// The running attempt gave its first content.
     pub(super) fn content(&mut self) {
         if let Some(current) = &mut self.current {
-            current.ttft.get_or_insert_with(|| current.started.elapsed());
+            current
+                .ttft
+                .get_or_insert_with(|| current.started.elapsed());
         }
     }
 
     /// The running attempt ended.
     pub(super) fn end_attempt(&mut self, error: AttemptError, retry_after: Option<Duration>) {
-        let (Some(current), Some(target)) = (self.current.take(), &self.target) else { return };
+        let (Some(current), Some(target)) = (self.current.take(), &self.target) else {
+            return;
+        };
         let duration = current.started.elapsed();
-        self.client.counts(&target.provider).attempted(error, duration);
+        self.client
+            .counts(&target.provider)
+            .attempted(error, duration);
         let report = AttemptReport {
             target: Arc::clone(target),
             status: current.status,
@@ -126,7 +132,14 @@ impl Running {
     pub(crate) fn delivered(&mut self, tally: &Tally) {
         if let Some(ticket) = &self.ticket {
             if self.ttft.is_none() {
-                self.ttft = Some(self.client.0.options.clock.now().since(ticket.admitted_at()));
+                self.ttft = Some(
+                    self.client
+                        .0
+                        .options
+                        .clock
+                        .now()
+                        .since(ticket.admitted_at()),
+                );
             }
             ticket.progress(tally.estimated_output());
         }
@@ -141,25 +154,49 @@ impl Running {
             _ => tally.reported || self.ttft.is_some(),
         };
         let target = self.target.as_ref();
-        let charges = target.filter(|_| owed).map(|target| self.charge(target, tally));
+        let charges = target
+            .filter(|_| owed)
+            .map(|target| self.charge(target, tally));
         let charges: Vec<Charge> = charges.into_iter().collect();
         if let Some(target) = target {
             let counts = self.client.counts(&target.provider);
-            let duration = self.client.0.options.clock.now().since(ticket.admitted_at());
+            let duration = self
+                .client
+                .0
+                .options
+                .clock
+                .now()
+                .since(ticket.admitted_at());
             counts.settled(self.operation, end.outcome, duration, self.ttft);
             for quantity in charges.iter().flat_map(|charge| &charge.quantities) {
                 counts.used(quantity.meter, quantity.units);
             }
         }
         let Self { ttft, .. } = *self;
-        let End { outcome, error, status, .. } = end;
-        Some(ticket.settle(Settlement { outcome, error, status, charges, ttft }))
+        let End {
+            outcome,
+            error,
+            status,
+            ..
+        } = end;
+        Some(ticket.settle(Settlement {
+            outcome,
+            error,
+            status,
+            charges,
+            ttft,
+        }))
     }
 
     /// What is owed to the target: as it said, or else estimated.
     fn charge(&self, target: &Target, tally: &Tally) -> Charge {
         let mut quantities = tally.quantities.clone();
-        let read = [Meter::Input, Meter::InputCached, Meter::CacheWrite, Meter::InputAudio];
+        let read = [
+            Meter::Input,
+            Meter::InputCached,
+            Meter::CacheWrite,
+            Meter::InputAudio,
+        ];
         // a provider that says nothing, or that nothing was read, which can't be
         let estimated = !tally.reported || !read.iter().any(|meter| tally.units(*meter) > 0);
         let mut add = |meter, units| {

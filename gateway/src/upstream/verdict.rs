@@ -58,8 +58,15 @@ pub(super) fn step(failed: &Failed, last: bool, again: bool, left: Duration) -> 
 /// The error for the caller when no attempt answered. `refused`: why a target was not even asked.
 pub(super) fn verdict(mut failed: Vec<Failed>, refused: Option<Error>) -> Error {
     use AttemptError as A;
-    let all = |kinds: &[A]| failed.iter().all(|failed| kinds.contains(&failed.failure.error));
-    let waits = failed.iter().filter_map(|failed| failed.failure.retry_after).min();
+    let all = |kinds: &[A]| {
+        failed
+            .iter()
+            .all(|failed| kinds.contains(&failed.failure.error))
+    };
+    let waits = failed
+        .iter()
+        .filter_map(|failed| failed.failure.retry_after)
+        .min();
     let attempts = failed.len();
     let busy = all(&[A::RateLimit, A::Overload]);
     let unknown = all(&[A::NotFound]);
@@ -121,11 +128,16 @@ mod tests {
         let retry_after = wait_ms.map(Duration::from_millis);
         Failed {
             provider: "p".into(),
-            failure: Failure { retry_after, ..Failure::of(error) },
+            failure: Failure {
+                retry_after,
+                ..Failure::of(error)
+            },
             status,
-            refusal: (400..500)
-                .contains(&status)
-                .then(|| Passed { status, content_type: None, body: "{}".into() }),
+            refusal: (400..500).contains(&status).then(|| Passed {
+                status,
+                content_type: None,
+                body: "{}".into(),
+            }),
             stale: false,
         }
     }
@@ -138,10 +150,24 @@ mod tests {
         for (error, wait, last, again, left, wanted) in [
             (Caller, None, false, true, minute, Step::Stop),
             (Caller, Some(10), true, true, minute, Step::Stop),
-            (RateLimit, Some(900), false, true, minute, Step::Again(ms(900))),
+            (
+                RateLimit,
+                Some(900),
+                false,
+                true,
+                minute,
+                Step::Again(ms(900)),
+            ),
             (RateLimit, Some(900), false, false, minute, Step::Next),
             (RateLimit, Some(1_100), false, true, minute, Step::Next),
-            (RateLimit, Some(1_100), true, true, minute, Step::Again(ms(1_100))),
+            (
+                RateLimit,
+                Some(1_100),
+                true,
+                true,
+                minute,
+                Step::Again(ms(1_100)),
+            ),
             (RateLimit, Some(11_000), true, true, minute, Step::Next),
             (RateLimit, Some(900), false, true, ms(900), Step::Next),
             (RateLimit, None, true, true, minute, Step::Next),
@@ -150,10 +176,20 @@ mod tests {
             (Broken, None, true, true, minute, Step::Next),
         ] {
             let failed = failed(error, 0, wait);
-            assert_eq!(step(&failed, last, again, left), wanted, "{error:?} {wait:?} {last} {again}");
+            assert_eq!(
+                step(&failed, last, again, left),
+                wanted,
+                "{error:?} {wait:?} {last} {again}"
+            );
         }
-        let stale = Failed { stale: true, ..failed(Broken, 0, None) };
-        assert_eq!(step(&stale, false, true, minute), Step::Again(Duration::ZERO));
+        let stale = Failed {
+            stale: true,
+            ..failed(Broken, 0, None)
+        };
+        assert_eq!(
+            step(&stale, false, true, minute),
+            Step::Again(Duration::ZERO)
+        );
         assert_eq!(step(&stale, false, false, minute), Step::Next);
     }
 
@@ -161,21 +197,55 @@ mod tests {
     fn verdicts() {
         use AttemptError::{Auth, Caller, FirstByteTimeout, NotFound, Overload, RateLimit, Server};
         for (attempts, kind, wait, passed) in [
-            (vec![(RateLimit, 429, Some(7_000)), (Overload, 503, Some(3_000))], Kind::ProviderBusy, Some(3_000), false),
-            (vec![(Server, 500, None), (RateLimit, 429, Some(3_000))], Kind::ProviderFailed, None, false),
-            (vec![(RateLimit, 429, None), (FirstByteTimeout, 0, None)], Kind::ProviderTimeout, None, false),
-            (vec![(Server, 500, None), (Caller, 422, None)], Kind::ProviderRefused, None, true),
+            (
+                vec![(RateLimit, 429, Some(7_000)), (Overload, 503, Some(3_000))],
+                Kind::ProviderBusy,
+                Some(3_000),
+                false,
+            ),
+            (
+                vec![(Server, 500, None), (RateLimit, 429, Some(3_000))],
+                Kind::ProviderFailed,
+                None,
+                false,
+            ),
+            (
+                vec![(RateLimit, 429, None), (FirstByteTimeout, 0, None)],
+                Kind::ProviderTimeout,
+                None,
+                false,
+            ),
+            (
+                vec![(Server, 500, None), (Caller, 422, None)],
+                Kind::ProviderRefused,
+                None,
+                true,
+            ),
             (vec![(NotFound, 404, None)], Kind::UnknownModel, None, true),
-            (vec![(NotFound, 404, None), (Auth, 401, None)], Kind::ProviderFailed, None, false),
+            (
+                vec![(NotFound, 404, None), (Auth, 401, None)],
+                Kind::ProviderFailed,
+                None,
+                false,
+            ),
             (vec![(Auth, 401, None)], Kind::ProviderFailed, None, false),
         ] {
-            let list = attempts.iter().map(|(error, status, wait)| failed(*error, *status, *wait));
+            let list = attempts
+                .iter()
+                .map(|(error, status, wait)| failed(*error, *status, *wait));
             let error = verdict(list.collect(), None);
             assert_eq!(error.kind, kind, "{attempts:?}");
-            assert_eq!(error.retry_after, wait.map(Duration::from_millis), "{attempts:?}");
+            assert_eq!(
+                error.retry_after,
+                wait.map(Duration::from_millis),
+                "{attempts:?}"
+            );
             assert_eq!(error.passed.is_some(), passed, "{attempts:?}");
         }
         let refused = Error::new(Kind::UnsupportedField, "no").at("seed");
-        assert_eq!(verdict(Vec::new(), Some(refused)).kind, Kind::UnsupportedField);
+        assert_eq!(
+            verdict(Vec::new(), Some(refused)).kind,
+            Kind::UnsupportedField
+        );
     }
 }
