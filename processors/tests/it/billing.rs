@@ -102,7 +102,7 @@ async fn replay_is_exact() {
         let mut random = SmallRng::seed_from_u64(seed);
         rig.log.append(vec![rig.book_record(book())]).await.unwrap();
         let (records, expected) = history(&rig, &mut random);
-        let flaky = rig.deps_on(Flaky::new(rig.log.clone(), seed, 15));
+        let flaky = rig.deps_on(Flaky::over(rig.log.clone(), seed, 15));
         let mut running = Running::billing(&flaky);
         for chunk in records.chunks(40) {
             rig.log.append(chunk.to_vec()).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use analytics::migrate::{Layout, migrate};
 use analytics::query::QUERIES;
-use analytics::table::Table;
+use analytics::table::{HealthRow, Table};
 use clickhouse::Client;
 use processors::sink::{self, Attempts, Balances, Entries, Healths, Options, Usages};
 use processors::{Deps, replay};
@@ -113,7 +113,7 @@ async fn a_row_once_in_clickhouse() {
         .unwrap();
     let _billing = Running::billing(&rig.deps);
     let _health = Running::health(&rig.deps);
-    let flaky = rig.deps_on(Flaky::new(Arc::clone(&rig.log), 1, 5));
+    let flaky = rig.deps_on(Flaky::over(Arc::clone(&rig.log), 1, 5));
     let mut running = run_sink(&client, &flaky);
     let mut seqs = [0; 2];
     for round in 0..16 {
@@ -257,4 +257,48 @@ async fn an_insert_is_one_block() {
                  AND table = 'usage' AND level = 0 ORDER BY min_block_number";
     let parts = client.query_raw(parts).param("database", &options.database);
     assert_eq!(parts.fetch_all::<u64>().await.unwrap(), [50_000, 10_000]);
+}
+
+/// What makes a batch safe to send again: ClickHouse drops a token that it has taken.
+#[tokio::test]
+async fn the_same_token_is_taken_once() {
+    let Some((_, client)) = database("token").await else {
+        return;
+    };
+    for (token, rows) in [("a", 1), ("a", 1), ("b", 2), ("a", 2)] {
+        let mut insert = client
+            .insert::<HealthRow<'_>>("health")
+            .await
+            .unwrap()
+            .with_setting("insert_deduplication_token", token);
+        insert.write(&row()).await.unwrap();
+        insert.end().await.unwrap();
+        let count = client
+            .query_raw("SELECT count() FROM health")
+            .fetch_one::<u64>()
+            .await;
+        assert_eq!(count.unwrap(), rows, "after {token}");
+    }
+}
+
+fn row() -> HealthRow<'static> {
+    HealthRow {
+        log_id: "log",
+        log_partition: 0,
+        log_offset: 1,
+        logged_at: crate::rig::START.0,
+        subject: "openai/main@1",
+        kind: "credential",
+        score: 100,
+        state: "healthy",
+        reason: "",
+        until: None,
+        since: 0,
+        folded_at: 0,
+        consecutive: 0,
+        ejections: 0,
+        latency_us: 0,
+        good: 1,
+        bad: 0,
+    }
 }

@@ -38,7 +38,7 @@ impl Chance {
 }
 
 impl Flaky {
-    pub(crate) fn new(log: Arc<dyn Log>, seed: u64, percent: u32) -> Arc<dyn Log> {
+    pub(crate) fn over(log: Arc<dyn Log>, seed: u64, percent: u32) -> Arc<dyn Log> {
         let random = Mutex::new(SmallRng::seed_from_u64(seed));
         Arc::new(Self {
             log,

@@ -38,7 +38,7 @@ async fn health_replays_exactly() {
     for seed in 0..3 {
         let rig = Rig::new(2);
         let mut random = SmallRng::seed_from_u64(seed);
-        let flaky = rig.deps_on(Flaky::new(rig.log.clone(), seed, 15));
+        let flaky = rig.deps_on(Flaky::over(rig.log.clone(), seed, 15));
         let mut running = Running::health(&flaky);
         let mut seq = 0;
         for _ in 0..20 {

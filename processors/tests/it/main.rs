@@ -1,4 +1,5 @@
-//! Processors on a real local log.
+//! Processors on a real local log, and on a real ClickHouse where one is named.
+#![cfg(test)]
 
 mod billing;
 mod engine;

@@ -39,7 +39,7 @@ async fn a_row_once() {
         let rig = Rig::new(2);
         let mut random = SmallRng::seed_from_u64(seed);
         let table = Recorder::new(rig.log.id(Topic::Usage).0, seed, 15);
-        let flaky = rig.deps_on(Flaky::new(rig.log.clone(), seed, 5));
+        let flaky = rig.deps_on(Flaky::over(rig.log.clone(), seed, 5));
         let mut running = run(&table, QUICK, &flaky);
         let mut events: Vec<Usage> = Vec::new();
         for round in 0..12 {
