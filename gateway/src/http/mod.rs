@@ -44,7 +44,8 @@ pub fn operator_routes(gateway: Arc<Gateway>) -> Router {
         .route("/healthz", get(operator::healthz))
         .route("/readyz",  get(operator::readyz))
         .route("/metrics", get(operator::metrics))
-        .fallback(unknown)
+        .fallback(unknown_to_operators)
+        .method_not_allowed_fallback(method)
         .with_state(gateway)
 }
 
@@ -57,10 +58,23 @@ async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
 }
 
 async fn unknown(request: Request) -> Response<Body> {
+    nothing_at(
+        &request,
+        "/v1/chat/completions, /v1/embeddings or /v1/models",
+    )
+}
+
+async fn unknown_to_operators(request: Request) -> Response<Body> {
+    nothing_at(
+        &request,
+        "/healthz, /readyz or /metrics; calls go to the other listener",
+    )
+}
+
+/// Names what there is, as the path is most often a slip.
+fn nothing_at(request: &Request, routes: &str) -> Response<Body> {
     let path: String = request.uri().path().chars().take(100).collect();
-    let message = format!(
-        "there is no {path:?} here; try /v1/chat/completions, /v1/embeddings or /v1/models"
-    );
+    let message = format!("there is no {path:?} here; try {routes}");
     error::openai_response(&Error::new(Kind::UnknownRoute, message), None)
 }
 
