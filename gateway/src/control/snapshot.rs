@@ -100,3 +100,48 @@ impl Snapshot {
             .map_or(AccountKind::Metered, |terms| terms.kind)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+
+    use super::*;
+    use crate::config::{AccountSeed, Seed};
+    use crate::control::seed::snapshot;
+    use crate::providers::compat::shipped;
+
+    fn of(account: &str, kind: AccountKind) -> Snapshot {
+        let mut prices = PriceBook::default();
+        prices.lists.insert(account.into(), account.into());
+        let accounts = vec![AccountSeed { id: account.into(), kind, grant: None }];
+        let seed = Seed { accounts, ..Seed::default() };
+        let time = std::time::Duration::from_secs(1);
+        snapshot(&seed, &shipped().unwrap(), prices, time, &|_| None).unwrap()
+    }
+
+    /// A reader sees the prices and the accounts of the same snapshot, however often it is swapped.
+    #[test]
+    fn config_swaps_whole() {
+        let versions = ["a", "b"].map(|id| Arc::new(of(id, AccountKind::Prepaid)));
+        assert_ne!(versions[0].price_version, versions[1].price_version);
+        let current = ArcSwap::new(Arc::clone(&versions[0]));
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for turn in 0..20_000 {
+                    current.store(Arc::clone(&versions[turn % 2]));
+                }
+            });
+            let mut seen = [0_u32; 2];
+            while !writer.is_finished() || seen.iter().sum::<u32>() < 100 {
+                let snapshot = current.load_full();
+                let own = versions.iter().position(|one| one.price_version == snapshot.price_version);
+                let own = own.unwrap();
+                seen[own] += 1;
+                for (at, id) in ["a", "b"].into_iter().enumerate() {
+                    let kind = snapshot.account_kind(&id.into());
+                    assert_eq!(kind == AccountKind::Prepaid, at == own, "accounts of another snapshot");
+                }
+            }
+        });
+    }
+}

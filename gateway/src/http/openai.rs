@@ -243,3 +243,61 @@ fn tags(call: &Call) -> Result<BTreeMap<String, String>, Error> {
         .map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned()))
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every documented field is passed, read or refused by name, and a refusal names the field.
+    #[test]
+    fn strict_input() {
+        const OK: &str = r#""model":"m","messages":[{"role":"user","content":"x"}]"#;
+        for (more, kind, field) in [
+            (r#","temperature":"hot""#, Kind::InvalidField, "temperature"),
+            (r#","n":0"#, Kind::InvalidField, "n"),
+            (r#","n":1.5"#, Kind::InvalidField, "n"),
+            (r#","max_tokens":-1"#, Kind::InvalidField, "max_tokens"),
+            (r#","max_completion_tokens":0"#, Kind::InvalidField, "max_completion_tokens"),
+            (r#","stream":"yes""#, Kind::InvalidField, "stream"),
+            (r#","stream_options":{}"#, Kind::InvalidField, "stream_options"),
+            (
+                r#","stream":true,"stream_options":{"include_usage":1}"#,
+                Kind::InvalidField,
+                "stream_options.include_usage",
+            ),
+            (r#","tools":[]"#, Kind::InvalidField, "tools"),
+            (r#","tools":{}"#, Kind::InvalidField, "tools"),
+            (r#","logit_bias":[]"#, Kind::InvalidField, "logit_bias"),
+            (r#","metadata":{"a":1}"#, Kind::InvalidField, "metadata"),
+            (r#","user":5"#, Kind::InvalidField, "user"),
+            (r#","deferred":true"#, Kind::UnsupportedField, "deferred"),
+        ] {
+            let body = format!("{{{OK}{more}}}");
+            let Err(error) = chat(&HeaderMap::new(), body.into()) else {
+                panic!("{more} was taken");
+            };
+            assert_eq!((error.kind, error.field.as_deref()), (kind, Some(field)), "{more}");
+            assert!(error.message.contains(field.split('.').next().unwrap()), "{}", error.message);
+        }
+        for (body, field) in [
+            (r#"{"messages":[{}]}"#, "model"),
+            (r#"{"model":"m"}"#, "messages"),
+            (r#"{"model":null,"messages":[{}]}"#, "model"),
+        ] {
+            let error = chat(&HeaderMap::new(), body.into()).err().unwrap();
+            assert_eq!((error.kind, error.field.as_deref()), (Kind::MissingField, Some(field)));
+        }
+        // null is absent, and what is not documented passes
+        let body = format!(r#"{{{OK},"n":null,"stream_options":null,"brand_new":[1]}}"#);
+        let call = chat(&HeaderMap::new(), body.into()).ok().unwrap();
+        assert_eq!((call.choices, call.field("brand_new")), (1, Some(&b"[1]"[..])));
+    }
+
+    #[test]
+    fn texts_of_callers_are_cut_between_characters() {
+        let user = "é".repeat(100);
+        let body = format!(r#"{{"model":"m","input":"x","user":"{user}"}}"#);
+        let call = embeddings(&HeaderMap::new(), body.into()).ok().unwrap();
+        assert_eq!(call.user.as_deref().map(str::len), Some(128));
+    }
+}
