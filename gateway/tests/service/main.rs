@@ -8,3 +8,4 @@ mod flow;
 mod log;
 mod rig;
 mod scripted;
+mod wire;
