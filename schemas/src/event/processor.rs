@@ -138,7 +138,7 @@ pub struct State {
     /// mark: the greatest seq seen.
     #[serde(default)]
     pub seq: i64,
-    /// mark: seqs below it that were not seen.
+    /// mark: seqs below it that were not seen, as first and last of each gap in turn.
     #[serde(default)]
     pub missing: Vec<i64>,
     /// command: its id.
