@@ -81,7 +81,7 @@ case $# in
     port=$(node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})')
     admin=$(node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})')
     hub_url=http://127.0.0.1:$port/v1
-    printf '%s' "$hub_key" >"$work/key"
+    (umask 077; printf "%s" "$hub_key" >"$work/key")
     cat >"$work/hub.toml" <<TOML
 [[providers]]
 id = "aimock"

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -56,7 +57,13 @@ impl Hub {
             key: "key-of-a-test-hub".to_owned(),
         };
         std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("key"), &hub.key)?;
+        let mut key = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(folder.join("key"))?;
+        key.write_all(hub.key.as_bytes())?;
         std::fs::write(folder.join("hub.toml"), hub.settings(providers, more)?)?;
         Ok(hub)
     }
@@ -83,14 +90,14 @@ impl Hub {
         self.folder.join("data")
     }
 
-    /// Where all its processes log to.
-    pub fn log(&self) -> PathBuf {
-        self.folder.join("hub.log")
+    /// What a role prints is appended here.
+    pub fn log(&self, role: &str) -> PathBuf {
+        self.folder.join(format!("{role}.log"))
     }
 
-    /// The end of what its processes logged.
-    pub fn tail(&self) -> String {
-        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+    /// The end of what a role printed.
+    pub fn tail(&self, role: &str) -> String {
+        let text = std::fs::read_to_string(self.log(role)).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
@@ -114,7 +121,7 @@ impl Hub {
     /// # Errors
     /// The binary can't be started.
     pub fn start(&self, role: &str) -> anyhow::Result<Process> {
-        Process::start(role, &mut self.command(&[role]), &self.log())
+        Process::start(role, &mut self.command(&[role]), &self.log(role))
     }
 
     /// Whether the gateway says that it is ready.

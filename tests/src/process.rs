@@ -62,6 +62,27 @@ impl Process {
             .with_context(|| format!("wait for {}", self.name))
     }
 
+    /// Kills it and all that it started with SIGKILL, and waits until they are gone.
+    ///
+    /// # Errors
+    /// One of them lives on.
+    pub fn kill_tree(&mut self) -> anyhow::Result<()> {
+        let started = crate::load::proc::tree(self.child.id());
+        self.kill()?;
+        for id in started.into_iter().skip(1) {
+            if let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+                // it may have died with its parent
+                drop(kill_process(pid, Signal::KILL).map_err(std::io::Error::from));
+            }
+            let deadline = Instant::now() + PATIENCE;
+            while Path::new(&format!("/proc/{id}")).exists() {
+                anyhow::ensure!(Instant::now() < deadline, "{id} of {} lives on", self.name);
+                std::thread::sleep(STEP);
+            }
+        }
+        Ok(())
+    }
+
     /// Asks it to stop and waits for its end.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ fn prompts_answers_and_secrets_stay_out() {
     let hub = Hub::new(rig::binary(), folder.path(), &[], more).unwrap();
     let mut command = rig::command(&hub, &["serve"]);
     command.env("OPENAI_API_KEY", "sk-marker-of-a-provider-key");
-    let mut process = Process::start("serve", &mut command, &hub.log()).unwrap();
+    let mut process = Process::start("serve", &mut command, &hub.log("serve")).unwrap();
     rig::ready(&mut process, &hub);
 
     let say = |stream: bool| {
@@ -68,9 +68,9 @@ fn prompts_answers_and_secrets_stay_out() {
     files(&hub.data(), &mut written);
     let secrets = hub.data().join("secrets");
     written.retain(|path| !path.starts_with(&secrets));
-    written.push(hub.log());
+    written.push(hub.log("serve"));
     assert!(written.len() > 5, "{written:?}");
-    let log = std::fs::read_to_string(hub.log()).unwrap();
+    let log = std::fs::read_to_string(hub.log("serve")).unwrap();
     assert!(
         log.lines().count() > 20,
         "the log at trace says more:\n{log}"

@@ -152,7 +152,7 @@ fn start(
     let mut process = hub.start(role)?;
     process
         .until("got ready", || hub.is_ready())
-        .with_context(|| std::fs::read_to_string(hub.log()).unwrap_or_default())?;
+        .with_context(|| hub.tail(role))?;
     proc::idle(&proc::tree(process.id()), Duration::from_secs(20));
     Ok((hub, process))
 }

@@ -101,22 +101,47 @@ fn pick(rng: &mut StdRng) -> &'static Kind {
     &KINDS[0]
 }
 
-fn one(mut stream: TcpStream, key: &str, kind: &Kind, rng: &mut StdRng) -> (Ended, Option<String>) {
+/// A whole request.
+fn request(key: &str, directives: &str, stream: bool, rng: &mut StdRng) -> Vec<u8> {
     let mut body = json!({
         "model": "chaos",
         "messages": [{"role": "user", "content": "x".repeat(rng.random_range(1..2000))}],
-        "metadata": {"fake": kind.directives},
+        "metadata": {"fake": directives},
     });
-    if kind.stream {
+    if stream {
         body["stream"] = true.into();
     }
     let body = body.to_string();
-    let request = format!(
+    let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    if stream.write_all(request.as_bytes()).is_err() {
+    (head + &body).into_bytes()
+}
+
+/// Sends many calls at once and does not wait for them: they are all at the beginning of their
+/// way when the gateway dies. The connections are open for as long as the streams are held.
+pub(super) fn burst(
+    address: SocketAddr,
+    key: &str,
+    count: usize,
+    rng: &mut StdRng,
+) -> Vec<TcpStream> {
+    let open = || TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok();
+    let mut streams: Vec<TcpStream> = std::iter::repeat_with(open).take(count).flatten().collect();
+    for stream in &mut streams {
+        // one that can't be sent is as good as one that was not
+        drop(stream.write_all(&request(key, "latency_ms=50", false, rng)));
+    }
+    streams
+}
+
+fn one(mut stream: TcpStream, key: &str, kind: &Kind, rng: &mut StdRng) -> (Ended, Option<String>) {
+    if stream
+        .write_all(&request(key, kind.directives, kind.stream, rng))
+        .is_err()
+    {
         return (Ended::Broken, None);
     }
     let patience = if kind.leaves {

@@ -10,10 +10,13 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 
 use super::outbox::Outbox;
-use super::{Copy, IN_FLIGHT, Report, oracle, power};
+use super::{Copy, IN_FLIGHT, Report, callers, oracle, power};
 use crate::fake_provider::{Ended, FakeProvider};
 use crate::hub::Hub;
 use crate::process::Process;
+
+/// Calls that are sent at once before a kill.
+const BURST: usize = 24;
 
 /// The roles beside the gateway, in the order in which they are started.
 pub const ROLES: [&str; 4] = ["clickhouse", "billing", "health", "sink"];
@@ -87,7 +90,7 @@ impl Rig {
         let mut process = self.hub.start("gateway")?;
         process
             .until("got ready", || self.hub.is_ready())
-            .with_context(|| self.hub.tail())?;
+            .with_context(|| self.hub.tail("gateway"))?;
         self.gateway = Some(process);
         Ok(())
     }
@@ -122,14 +125,18 @@ impl Rig {
             std::thread::sleep(Duration::from_millis(rng.random_range(5..60)));
         }
         self.loaded()?;
-        std::thread::sleep(Duration::from_micros(rng.random_range(0..3000)));
+        // half of the kills meet calls at the beginning of their way, the others at any place
+        let burst = if rng.random() { BURST } else { 0 };
+        let held = callers::burst(self.hub.listen, &self.hub.key, burst, rng);
+        std::thread::sleep(Duration::from_micros(rng.random_range(0..2500)));
         let mut gateway = self.gateway.take().context("the gateway")?;
         anyhow::ensure!(
             gateway.runs(),
             "the gateway died by itself: {}",
-            self.hub.tail()
+            self.hub.tail("gateway")
         );
         gateway.kill()?;
+        drop(held);
         report.gateway_kills += 1;
         let outbox = self.inspect(&mut report.stages)?;
         if let (Some(folder), Some(before)) = (copy, &before) {
@@ -156,7 +163,7 @@ impl Rig {
             anyhow::ensure!(
                 Instant::now() < deadline,
                 "no {IN_FLIGHT} calls got in flight: {}",
-                self.hub.tail()
+                self.hub.tail("gateway")
             );
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -172,15 +179,19 @@ impl Rig {
         }
         let outbox = Outbox::read(&self.hub.data().join("outbox"))?;
         let served = oracle::served(&self.fake.record().entries());
-        let ends: BTreeSet<Option<Ended>> = outbox
+        let ends: BTreeSet<Option<(Ended, u16)>> = outbox
             .open()
             .iter()
-            .map(|call| served.get(*call).and_then(|seen| seen.ended))
+            .map(|call| {
+                served
+                    .get(*call)
+                    .and_then(|seen| Some((seen.ended?, seen.status)))
+            })
             .collect();
-        let was = |ended| u32::from(ends.contains(&ended));
-        stages.before_upstream += was(None);
-        stages.in_flight += was(Some(Ended::ClientClosed));
-        stages.settling += was(Some(Ended::Answered)).max(was(Some(Ended::BrokenOff)));
+        let met = |test: fn(&Option<(Ended, u16)>) -> bool| u32::from(ends.iter().any(test));
+        stages.before_upstream += met(Option::is_none);
+        stages.in_flight += met(|end| matches!(end, Some((Ended::ClientClosed, _))));
+        stages.settling += met(|end| *end == Some((Ended::Answered, 200)));
         stages.shipping += u32::from(outbox.unshipped() > 0);
         Ok(outbox)
     }
@@ -192,7 +203,7 @@ impl Rig {
         rng: &mut StdRng,
     ) -> anyhow::Result<Copy> {
         for process in &mut self.roles {
-            process.kill()?;
+            process.kill_tree()?;
         }
         power::copy(&self.hub.data(), &folder.join("data"))?;
         let (pages, lost) = power::roll_back(&folder.join("data/outbox"), before, rng)?;
@@ -222,8 +233,12 @@ impl Rig {
             return Ok(());
         };
         std::thread::sleep(Duration::from_millis(rng.random_range(0..150)));
-        anyhow::ensure!(process.runs(), "{role} died by itself: {}", self.hub.tail());
-        process.kill()?;
+        anyhow::ensure!(
+            process.runs(),
+            "{role} died by itself: {}",
+            self.hub.tail(role)
+        );
+        process.kill_tree()?;
         *report.role_kills.entry(role).or_default() += 1;
         *process = self.hub.start(role)?;
         Ok(())

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 const HEADER: usize = 4096;
 const MAGIC: u16 = 0x4842;
-const PAGE: usize = 4096;
+/// How far the two slots of the watermark are apart.
+const APART: usize = 4096;
 
 /// A place: generation of the segment, byte in it.
 pub type Position = (u64, u64);
@@ -99,17 +100,15 @@ impl Outbox {
         self.calls.values().flatten().filter(waits).count()
     }
 
-    /// The pages of the file of `generation` from the shipped place on: what may not be on disk.
+    /// The bytes of the segment of `generation` that may not be on disk: those from the shipped
+    /// place on. What lies before was synced before it was shipped.
     pub fn doubtful(&self, generation: u64, length: usize) -> std::ops::Range<usize> {
         let from = match generation.cmp(&self.shipped.0) {
-            std::cmp::Ordering::Less => return 0..0,
-            // the page that holds the shipped place was synced with it
-            std::cmp::Ordering::Equal => usize::try_from(self.shipped.1)
-                .unwrap_or(usize::MAX)
-                .next_multiple_of(PAGE),
+            std::cmp::Ordering::Less => length,
+            std::cmp::Ordering::Equal => usize::try_from(self.shipped.1).unwrap_or(length),
             std::cmp::Ordering::Greater => HEADER,
         };
-        from / PAGE..length / PAGE
+        from.min(length)..length
     }
 }
 
@@ -141,7 +140,7 @@ fn watermark(path: &Path) -> Position {
         let offset = u32::from_le_bytes(*slot.get(32..)?.first_chunk()?);
         Some((long(8)?, (long(24)?, u64::from(offset))))
     };
-    let newest = [slot(0), slot(PAGE)].into_iter().flatten().max();
+    let newest = [slot(0), slot(APART)].into_iter().flatten().max();
     newest.map_or((0, 0), |(_, position)| position)
 }
 

@@ -53,10 +53,15 @@ pub(super) fn roll_back(
         let mut bytes = fs::read(path)?;
         let name = path.file_name().unwrap_or_default();
         let old = fs::read(before.join(name)).unwrap_or_default();
-        for page in outbox.doubtful(*generation, bytes.len()) {
-            let range = page * PAGE..(page + 1) * PAGE;
+        let doubtful = outbox.doubtful(*generation, bytes.len());
+        for page in doubtful.start / PAGE..bytes.len() / PAGE {
+            // the page that holds the shipped place was synced up to there
+            let range = doubtful.start.max(page * PAGE)..(page + 1) * PAGE;
             let zeros = [0; PAGE];
-            let then = old.get(range.clone()).unwrap_or(&zeros);
+            let then = old
+                .get(range.clone())
+                .or(zeros.get(..range.len()))
+                .unwrap_or_default();
             let Some(now) = bytes.get_mut(range) else {
                 continue;
             };
