@@ -30,6 +30,9 @@ pub struct Vendor {
     /// Fields that it knows under another name.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
+    /// By field: texts that it knows under another name.
+    #[serde(default)]
+    pub values: BTreeMap<String, BTreeMap<String, String>>,
     /// Fields that it would choke on and that can go.
     #[serde(default)]
     pub drop: Vec<String>,

@@ -51,7 +51,10 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
     let mut changes: Vec<(&str, Change)> = Vec::new();
     // of several changes of a field the first counts
     if let (true, Some(most)) = (call.capped, call.max_output) {
-        changes.push((vendor.max_output_field.as_str(), Change::Set(most.to_string().into_bytes())));
+        changes.push((
+            vendor.max_output_field.as_str(),
+            Change::Set(most.to_string().into_bytes()),
+        ));
     }
     if call.model != target.model {
         changes.push(("model", Change::Set(quoted(target.model.as_str()))));
@@ -74,6 +77,13 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
             changes.push((to.as_str(), Change::Drop));
             changes.push((from.as_str(), Change::Rename(to.clone())));
         }
+    }
+    for (name, values) in &vendor.values {
+        let said = call
+            .field(name)
+            .and_then(|value| serde_json::from_slice::<Cow<'_, str>>(value).ok());
+        let known = said.and_then(|said| values.get(&*said));
+        changes.extend(known.map(|known| (name.as_str(), Change::Set(quoted(known)))));
     }
     if call.stream && vendor.include_usage && !call.usage_wanted {
         changes.push(("stream_options", with_usage(call)));

@@ -23,6 +23,7 @@ impl Event {
             let Some(line) = self.bytes.get(start..end) else {
                 continue;
             };
+            let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
             let Some(value) = line.strip_prefix(b"data") else {
                 continue;
             };
@@ -178,6 +179,7 @@ mod tests {
             ("event: x\ndata: a\nid: 1\ndata: b\n\n", &["a\nb"]),
             ("data\n\ndatax: no\n\n", &["", ""]),
             ("data:  two spaces\n\n", &[" two spaces"]),
+            ("\u{feff}data: a\n\n", &["a"]),
         ] {
             let seen: Vec<_> = events(&[stream.as_bytes()])
                 .into_iter()

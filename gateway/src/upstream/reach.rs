@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, header};
@@ -24,6 +25,8 @@ use crate::streaming::Outgoing;
 const MAX_ERROR: usize = 64 << 10;
 /// The most that is kept of a stream before its content.
 const MAX_PREAMBLE: usize = 1 << 20;
+/// The longest time for it: the next target waits.
+const ERROR_TIME: Duration = Duration::from_secs(5);
 /// What the hub calls itself.
 const AGENT: &str = concat!("hub/", env!("CARGO_PKG_VERSION"));
 
@@ -132,7 +135,8 @@ impl Reach<'_> {
     /// Reads to the end.
     async fn whole(&self, mut body: Body, running: &mut Running) -> Result<Answer, Failure> {
         let limit = self.client.0.options.answer;
-        let bytes = self.collect(&mut body, limit).await?;
+        let idle = self.target.endpoint.deadlines.idle;
+        let bytes = self.collect(&mut body, limit, idle).await?;
         let mut decoder = openai::decoder(self.call, self.target, false);
         let (mut outgoing, mut pieces) = (Outgoing::default(), Vec::new());
         decoder.push(bytes, &mut pieces)?;
@@ -142,8 +146,12 @@ impl Reach<'_> {
         Ok(Answer::Whole(outgoing, decoder.tally().clone()))
     }
 
-    async fn collect(&self, body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
-        let idle = self.target.endpoint.deadlines.idle;
+    async fn collect(
+        &self,
+        body: &mut Body,
+        limit: usize,
+        idle: Duration,
+    ) -> Result<Bytes, Failure> {
         let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
         loop {
             let by = self.deadline.min(Instant::now() + idle);
@@ -175,7 +183,10 @@ impl Reach<'_> {
     /// An answer that is no success.
     async fn refused(&self, head: &http::response::Parts, mut body: Body) -> Failed {
         // what could not be read in full is still classified by its status
-        let body = self.collect(&mut body, MAX_ERROR).await.unwrap_or_default();
+        let body = self
+            .collect(&mut body, MAX_ERROR, ERROR_TIME)
+            .await
+            .unwrap_or_default();
         let now = self.client.0.options.clock.now();
         let status = head.status.as_u16();
         let vendor = &self.target.endpoint.vendor;
@@ -194,7 +205,7 @@ impl Reach<'_> {
 
     /// A request for a stream that was answered with a document: an error, whatever its status.
     async fn no_stream(&self, head: &http::response::Parts, mut body: Body) -> Failed {
-        let failure = match self.collect(&mut body, MAX_ERROR).await {
+        let failure = match self.collect(&mut body, MAX_ERROR, ERROR_TIME).await {
             Ok(body) => openai::instead_of_stream(&self.target.endpoint.vendor, &body),
             Err(failure) => failure,
         };

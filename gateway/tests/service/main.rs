@@ -1,5 +1,6 @@
 //! The way out and back: attempt loop and relay against a scripted provider on loopback, with a
 //! real outbox. Time is paused: it moves only when everything waits.
+#![cfg(test)]
 
 mod accounting;
 mod deadlines;

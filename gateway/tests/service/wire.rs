@@ -54,7 +54,10 @@ async fn secure(protocols: &[&str]) -> Secure {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
-    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -66,15 +69,27 @@ async fn secure(protocols: &[&str]) -> Secure {
             let (tcp, _) = listener.accept().await.unwrap();
             let (acceptor, sender, count) = (acceptor.clone(), sender.clone(), Arc::clone(&count));
             task::spawn("secure connection", async move {
-                let Ok(tls) = acceptor.accept(tcp).await else { return };
+                let Ok(tls) = acceptor.accept(tcp).await else {
+                    return;
+                };
                 count.fetch_add(1, Ordering::SeqCst);
-                let service = hyper::service::service_fn(move |request| answer(request, sender.clone()));
+                let service =
+                    hyper::service::service_fn(move |request| answer(request, sender.clone()));
                 let builder = auto::Builder::new(TokioExecutor::new());
-                builder.serve_connection(TokioIo::new(tls), service).await.ok();
+                builder
+                    .serve_connection(TokioIo::new(tls), service)
+                    .await
+                    .ok();
             });
         }
     });
-    Secure { address, ca, connections, dropped, _folder: folder }
+    Secure {
+        address,
+        ca,
+        connections,
+        dropped,
+        _folder: folder,
+    }
 }
 
 /// Tells when it is dropped.
@@ -86,7 +101,10 @@ impl Drop for Bell {
     }
 }
 
-async fn answer(request: Request<Incoming>, sender: mpsc::UnboundedSender<()>) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    sender: mpsc::UnboundedSender<()>,
+) -> Result<Response<Body>, Infallible> {
     let version = format!("{:?}", request.version());
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let mut response = Response::builder().header("x-request-id", version);
@@ -105,11 +123,20 @@ async fn answer(request: Request<Incoming>, sender: mpsc::UnboundedSender<()>) -
 }
 
 fn plan(address: SocketAddr) -> Plan {
-    Plan { targets: vec![target_at("openai", &format!("https://{address}/v1"), deadlines())] }
+    Plan {
+        targets: vec![target_at(
+            "openai",
+            &format!("https://{address}/v1"),
+            deadlines(),
+        )],
+    }
 }
 
 fn trusting(provider: &Secure) -> UpstreamConfig {
-    UpstreamConfig { ca_file: Some(provider.ca.clone()), ..UpstreamConfig::default() }
+    UpstreamConfig {
+        ca_file: Some(provider.ca.clone()),
+        ..UpstreamConfig::default()
+    }
 }
 
 #[tokio::test]
@@ -126,7 +153,11 @@ async fn tls_with_the_protocol_that_both_speak() {
             assert_eq!(response.headers()["x-hub-upstream-request-id"], version);
             assert_eq!(rest(response.into_body()).await, ANSWER);
         }
-        assert_eq!(provider.connections.load(Ordering::SeqCst), connections, "{version}");
+        assert_eq!(
+            provider.connections.load(Ordering::SeqCst),
+            connections,
+            "{version}"
+        );
     }
 }
 
@@ -134,10 +165,16 @@ async fn tls_with_the_protocol_that_both_speak() {
 async fn an_unknown_authority_is_not_trusted() {
     let provider = secure(&["h2"]).await;
     let other = KeyPair::generate().unwrap();
-    let other = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&other).unwrap();
+    let other = CertificateParams::new(["127.0.0.1".to_owned()])
+        .unwrap()
+        .self_signed(&other)
+        .unwrap();
     let file = provider.ca.with_file_name("other.pem");
     std::fs::write(&file, other.pem()).unwrap();
-    let config = UpstreamConfig { ca_file: Some(file), ..UpstreamConfig::default() };
+    let config = UpstreamConfig {
+        ca_file: Some(file),
+        ..UpstreamConfig::default()
+    };
     let mut rig = Rig::with(Durability::Process, config);
     let error = rig.start(CHAT, plan(provider.address)).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderFailed);
@@ -151,19 +188,32 @@ async fn hang_up_cancels_one_stream_of_a_shared_connection() {
     let start = rig.start(STREAM, plan(provider.address)).await.unwrap();
     let mut first = start.into_body();
     assert!(next(&mut first).await.unwrap().contains("hello"));
-    let mut second = rig.start(STREAM, plan(provider.address)).await.unwrap().into_body();
+    let mut second = rig
+        .start(STREAM, plan(provider.address))
+        .await
+        .unwrap()
+        .into_body();
     assert!(next(&mut second).await.unwrap().contains("hello"));
     drop(first);
     provider.dropped.recv().await.unwrap();
     // the other goes on, and so does the connection
     assert!(provider.dropped.try_recv().is_err());
-    rest(rig.start(CHAT, plan(provider.address)).await.unwrap().into_body()).await;
+    rest(
+        rig.start(CHAT, plan(provider.address))
+            .await
+            .unwrap()
+            .into_body(),
+    )
+    .await;
     drop(second);
     provider.dropped.recv().await.unwrap();
     assert_eq!(provider.connections.load(Ordering::SeqCst), 1);
     let (usages, _) = rig.events().await;
     let outcomes: Vec<_> = usages.iter().map(|usage| usage.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Cancelled, Outcome::Completed, Outcome::Cancelled]);
+    assert_eq!(
+        outcomes,
+        [Outcome::Cancelled, Outcome::Completed, Outcome::Cancelled]
+    );
 }
 
 /// A proxy that opens tunnels; gives the heads of what it was asked.
@@ -196,7 +246,11 @@ async fn proxy() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
 async fn https_goes_through_the_proxy_but_for_exceptions() {
     let provider = secure(&["h2", "http/1.1"]).await;
     let (address, mut heads) = proxy().await;
-    for (no_proxy, through) in [(None, true), (Some("example.org,127.0.0.1"), false), (Some("example.org"), true)] {
+    for (no_proxy, through) in [
+        (None, true),
+        (Some("example.org,127.0.0.1"), false),
+        (Some("example.org"), true),
+    ] {
         let config = UpstreamConfig {
             https_proxy: Some(format!("http://someone:secret@{address}")),
             no_proxy: no_proxy.map(str::to_owned),
@@ -208,9 +262,15 @@ async fn https_goes_through_the_proxy_but_for_exceptions() {
         let head = heads.try_recv().ok();
         assert_eq!(head.is_some(), through, "{no_proxy:?}");
         if let Some(head) = head {
-            assert!(head.starts_with(&format!("CONNECT {} HTTP/1.1\r\n", provider.address)), "{head}");
+            assert!(
+                head.starts_with(&format!("CONNECT {} HTTP/1.1\r\n", provider.address)),
+                "{head}"
+            );
             let lower = head.to_ascii_lowercase();
-            assert!(lower.contains("proxy-authorization: basic c29tzw9uztpzzwnyzxq="), "{head}");
+            assert!(
+                lower.contains("proxy-authorization: basic c29tzw9uztpzzwnyzxq="),
+                "{head}"
+            );
             assert!(!lower.contains("bearer"), "{head}");
         }
     }
