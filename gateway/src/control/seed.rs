@@ -84,6 +84,22 @@ pub enum Error {
     /// A key has no secret, or two.
     #[error("keys[{0}] must have either secret or sha256 (64 hex digits)")]
     Key(String),
+    /// Two keys would be one.
+    #[error("keys[{key}] has the same secret as keys[{other}]; give each key its own")]
+    SameSecret {
+        /// Which key.
+        key: String,
+        /// The one before it.
+        other: String,
+    },
+    /// A credential's id is used twice: the health of two would be one.
+    #[error("providers[{provider}].credentials: id {id:?} must be there once")]
+    Credential {
+        /// Which provider.
+        provider: String,
+        /// Which id.
+        id: String,
+    },
 }
 
 /// How references to secrets are resolved.
@@ -157,12 +173,16 @@ pub fn snapshot(
         }
         routes.insert(model.name.as_str().into(), Route { targets });
     }
-    let accounts = seed.accounts.iter().map(|account| {
-        (
-            account.id.as_str().into(),
-            AccountTerms { kind: account.kind },
-        )
-    });
+    let mut accounts = HashMap::new();
+    for account in &seed.accounts {
+        let terms = AccountTerms { kind: account.kind };
+        if accounts.insert(account.id.as_str().into(), terms).is_some() {
+            return Err(Error::Id {
+                field: "accounts",
+                id: account.id.clone(),
+            });
+        }
+    }
     Ok(Snapshot {
         keys: keys(&seed.keys, lookup)?,
         routes: routes
@@ -170,7 +190,7 @@ pub fn snapshot(
             .map(|(name, route)| (name, Arc::new(route)))
             .collect(),
         providers,
-        accounts: accounts.collect(),
+        accounts,
         price_version: prices.version(),
         prices: Arc::new(prices),
         unpriced: seed.unpriced,
@@ -232,7 +252,14 @@ fn targets(
             priority: 0,
         }]);
     }
+    let mut ids = std::collections::BTreeSet::new();
     let targets = provider.credentials.iter().map(|credential| {
+        if !ids.insert(&credential.id) {
+            return Err(Error::Credential {
+                provider: provider.id.clone(),
+                id: credential.id.clone(),
+            });
+        }
         let field = || {
             format!(
                 "providers[{}].credentials[{}].secret",
@@ -264,6 +291,16 @@ fn targets(
     targets.collect()
 }
 
+/// The address as it may be told: a user, a password or a query may be a secret.
+fn without_secrets(address: &str) -> String {
+    let told = address.split_once('?').map_or(address, |(told, _)| told);
+    match (told.split_once("://"), told.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
+        (None, Some((_, host))) => format!("...@{host}"),
+        (_, None) => told.to_owned(),
+    }
+}
+
 fn endpoint(
     provider: &ProviderSeed,
     vendor: &Vendor,
@@ -276,7 +313,7 @@ fn endpoint(
         .trim_end_matches('/');
     let refuse = |why: &str| Error::Address {
         provider: provider.id.clone(),
-        value: text.to_owned(),
+        value: without_secrets(text),
         why: why.to_owned(),
     };
     let base_url = url::Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
@@ -381,10 +418,16 @@ fn keys(seeds: &[KeySeed], lookup: Lookup<'_>) -> Result<HashMap<[u8; 32], Arc<K
             project: seed.project.as_str().into(),
             models: seed.models.clone(),
         };
-        if !ids.insert(&seed.id) || keys.insert(hash, Arc::new(key)).is_some() {
+        if !ids.insert(&seed.id) {
             return Err(Error::Id {
                 field: "keys",
                 id: seed.id.clone(),
+            });
+        }
+        if let Some(other) = keys.insert(hash, Arc::new(key)) {
+            return Err(Error::SameSecret {
+                key: seed.id.clone(),
+                other: other.id.to_string(),
             });
         }
     }
