@@ -139,7 +139,7 @@ impl<'a> Layers<'a> {
             self.errors.push(Error::WrongType {
                 place: self.place_of(&field),
                 field,
-                found: found(value),
+                found: found(value, &node.shape),
                 wanted: node.wanted(),
             });
             return;

@@ -129,11 +129,15 @@ pub(super) fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// What a value is, in words; a number with its digits, a text without its content.
-pub(super) fn found(value: &Value) -> String {
+/// What a value is, in words, without its content: it may be a secret that lacks its quotes. Only
+/// where an integer is wanted its digits are told.
+pub(super) fn found(value: &Value, wanted: &Shape) -> String {
     match value {
         Value::String(_) => "text".into(),
-        Value::Integer(number) => format!("the integer {number}"),
+        Value::Integer(number) if matches!(wanted, Shape::Integer { .. }) => {
+            format!("the integer {number}")
+        }
+        Value::Integer(_) => "an integer".into(),
         Value::Float(_) => "a number with decimals".into(),
         Value::Boolean(value) => value.to_string(),
         Value::Datetime(_) => "a date".into(),

@@ -274,7 +274,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_would_be_right() {
         (
             "drain = 30",
             None,
-            "hub.toml:1:1: drain: found the integer 30, expected a time such as 500ms, 30s, 5m, 2h or 7d",
+            "hub.toml:1:1: drain: found an integer, expected a time such as 500ms, 30s, 5m, 2h or 7d",
         ),
         (
             "drain = \"30\"",
