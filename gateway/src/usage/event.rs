@@ -41,8 +41,7 @@ const CHARGE: usize = 2 * (NAME + LENGTH)
 /// What a settled event may have more than the one that was written at admission.
 pub(super) const SETTLED_MORE: usize = MAX_ATTEMPTS * CHARGE + CODE + LENGTH + 8 * LONG;
 /// The largest framed attempt event.
-pub(super) const ATTEMPT: usize =
-    5 + 2 * 16 + 2 * (NAME + LENGTH) + (MODEL + LENGTH) + 10 * LONG;
+pub(super) const ATTEMPT: usize = 5 + 2 * 16 + 2 * (NAME + LENGTH) + (MODEL + LENGTH) + 10 * LONG;
 
 /// The text up to `most` bytes, cut between characters.
 pub(super) fn cut(text: &Arc<str>, most: usize) -> Arc<str> {
@@ -60,14 +59,18 @@ fn cut_string(text: String, most: usize) -> String {
 }
 
 fn floor(text: &str, most: usize) -> usize {
-    (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=most.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 /// The usage event as far as it is known at admission: as a call that was lost at once.
 pub(super) fn admitted(admission: Admission, origin: Origin, at: Micros) -> Usage {
     let tags = admission.tags.into_iter().take(TAGS.0);
-    let tags: BTreeMap<_, _> =
-        tags.map(|(name, value)| (cut_string(name, TAGS.1), cut_string(value, TAGS.2))).collect();
+    let tags: BTreeMap<_, _> = tags
+        .map(|(name, value)| (cut_string(name, TAGS.1), cut_string(value, TAGS.2)))
+        .collect();
     Usage {
         call: admission.call,
         origin,
@@ -110,16 +113,24 @@ pub(super) fn charges(charges: Vec<Charge>) -> Vec<Charge> {
         charge.model = ModelId(cut(&charge.model.0, MODEL));
         if has_twins(&charge.quantities) {
             let quantities = std::mem::take(&mut charge.quantities);
-            quantities.into_iter().for_each(|quantity| add(&mut charge.quantities, quantity));
+            quantities
+                .into_iter()
+                .for_each(|quantity| add(&mut charge.quantities, quantity));
         }
-        let twin = bounded.iter_mut().filter(|_| many).find(|known| same_target(known, &charge));
+        let twin = bounded
+            .iter_mut()
+            .filter(|_| many)
+            .find(|known| same_target(known, &charge));
         match twin {
             Some(twin) => merge(twin, charge),
             None => bounded.push(charge),
         }
     }
     if bounded.len() > 2 * MAX_ATTEMPTS {
-        tracing::error!(charges = bounded.len(), "more charges than a usage event holds; the last are dropped");
+        tracing::error!(
+            charges = bounded.len(),
+            "more charges than a usage event holds; the last are dropped"
+        );
         bounded.truncate(2 * MAX_ATTEMPTS);
     }
     bounded
@@ -132,7 +143,10 @@ fn same_target(one: &Charge, other: &Charge) -> bool {
 }
 
 fn merge(into: &mut Charge, charge: Charge) {
-    charge.quantities.into_iter().for_each(|quantity| add(&mut into.quantities, quantity));
+    charge
+        .quantities
+        .into_iter()
+        .for_each(|quantity| add(&mut into.quantities, quantity));
     into.estimated |= charge.estimated;
     let sum = into.reported_nano.zip(charge.reported_nano);
     into.reported_nano = sum.map(|(one, other)| one.saturating_add(other));
@@ -170,7 +184,10 @@ pub(super) fn estimate(target: Option<&Flight>, input: i64, output: i64) -> Vec<
         provider: ProviderId(Arc::clone(&target.provider)),
         credential: CredentialId(Arc::clone(&target.credential)),
         model: ModelId(Arc::clone(&target.model)),
-        quantities: vec![quantity(Meter::Input, input.max(0)), quantity(Meter::Output, output)],
+        quantities: vec![
+            quantity(Meter::Input, input.max(0)),
+            quantity(Meter::Output, output),
+        ],
         estimated: true,
         reported_nano: None,
     }]
@@ -186,7 +203,11 @@ pub(super) struct Flight {
 
 impl Default for Flight {
     fn default() -> Self {
-        Self { provider: "".into(), credential: "".into(), model: "".into() }
+        Self {
+            provider: "".into(),
+            credential: "".into(),
+            model: "".into(),
+        }
     }
 }
 
@@ -219,13 +240,23 @@ impl Flight {
             rest = after;
             std::str::from_utf8(text).ok().map(Arc::from)
         };
-        Some(Self { provider: text()?, credential: text()?, model: text()? })
+        Some(Self {
+            provider: text()?,
+            credential: text()?,
+            model: text()?,
+        })
     }
 }
 
 /// The event of an attempt.
-pub(super) fn attempt(report: &AttemptReport, call: CallId, number: usize, origin: Origin) -> Attempt {
-    let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+pub(super) fn attempt(
+    report: &AttemptReport,
+    call: CallId,
+    number: usize,
+    origin: Origin,
+) -> Attempt {
+    let micros =
+        |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     let target = &report.target;
     Attempt {
         origin,

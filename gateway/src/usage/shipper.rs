@@ -13,7 +13,7 @@ use runtime::task::CancellationToken;
 use schemas::topics::Topic;
 use tokio::sync::Semaphore;
 
-use super::outbox::{Batch, Duty, Durability, Error, Outbox};
+use super::outbox::{Batch, Durability, Duty, Error, Outbox};
 
 /// One append to the log takes at most this many records and about this many bytes.
 const BATCH: (usize, usize) = (2_000, 1 << 20);
@@ -41,7 +41,10 @@ enum Stop {
 impl Shipper {
     /// The shipper of an outbox; there is one.
     pub fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox, busy: Arc::new(Semaphore::new(LOOPS as usize)) }
+        Self {
+            outbox,
+            busy: Arc::new(Semaphore::new(LOOPS as usize)),
+        }
     }
 
     /// Ships until cancelled; a last sync is then done, but nothing more is shipped. Call
@@ -139,7 +142,12 @@ impl Shipper {
         for ((topic, known), found) in topics.into_iter().zip(known).zip(&found) {
             if known != *found {
                 let found = found.clone();
-                return Err(Stop::Fatal(Error::OtherLog { topic, known, found, watermark }));
+                return Err(Stop::Fatal(Error::OtherLog {
+                    topic,
+                    known,
+                    found,
+                    watermark,
+                }));
             }
         }
         Ok(found)

@@ -23,7 +23,10 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder if it is not there, and locks it.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Folder { path: path.into(), source };
+        let failed = |source| Error::Folder {
+            path: path.into(),
+            source,
+        };
         fs::create_dir_all(path).map_err(failed)?;
         let folder = File::open(path).map_err(failed)?;
         let lock = File::options()
@@ -37,7 +40,12 @@ impl Folder {
             other => other.map_err(|errno| failed(errno.into()))?,
         }
         let access = Access::of(&folder).map_err(failed)?;
-        Ok(Self { path: path.into(), folder, _lock: lock, access })
+        Ok(Self {
+            path: path.into(),
+            folder,
+            _lock: lock,
+            access,
+        })
     }
 
     /// The path of a file in it.

@@ -3,16 +3,21 @@
 //! All access is by relaxed atomic loads and stores of whole words, so readers and writers of the
 //! same bytes can't race in the language's sense; who may read what when is ordered by the
 //! published ends of the segments.
-#![expect(unsafe_code, reason = "a mapped file is memory that the compiler does not own")]
+#![expect(
+    unsafe_code,
+    reason = "a mapped file is memory that the compiler does not own"
+)]
 
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
 
 /// Size of a word in bytes.
 pub(super) const WORD: usize = 8;
+/// A page; larger real pages only make the advice a no-op.
+const PAGE: usize = 4096;
 
 /// A mapped file of whole words.
 #[derive(Debug)]
@@ -26,10 +31,16 @@ impl Map {
     /// locked by this process, and nothing in it shortens a segment.
     pub(super) fn new(file: &File, len: usize) -> io::Result<Self> {
         if file.metadata()?.len() < len as u64 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "file is shorter than its map"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "file is shorter than its map",
+            ));
         }
         let raw = MmapOptions::new().len(len).map_raw(file)?;
-        Ok(Self { raw, words: len / WORD })
+        Ok(Self {
+            raw,
+            words: len / WORD,
+        })
     }
 
     fn words(&self) -> &[AtomicU64] {
@@ -77,10 +88,23 @@ impl Map {
         self.raw.flush_range(at, len)
     }
 
+    /// Lets go of the memory of whole pages in the range; the file keeps them.
+    pub(super) fn forget(&self, from: usize, to: usize) -> io::Result<()> {
+        let (from, to) = (from.next_multiple_of(PAGE), to - to % PAGE);
+        if from >= to {
+            return Ok(());
+        }
+        // SAFETY: the map is shared and of a file: dropped pages are read back from the page
+        // cache, with what was stored in them, at the next access.
+        unsafe {
+            self.raw
+                .unchecked_advise_range(UncheckedAdvice::DontNeed, from, to - from)
+        }
+    }
+
     /// Makes the pages of the range dirty again, so that the next sync writes them: after a failed
     /// sync the system may count pages as clean that never reached the disk.
     pub(super) fn redirty(&self, at: usize, len: usize) {
-        const PAGE: usize = 4096;
         let mut page = at - at % PAGE;
         while page < at + len {
             if let Some(word) = self.word(page) {

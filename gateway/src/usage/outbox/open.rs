@@ -40,7 +40,9 @@ impl Outbox {
             own_from = own_from.max(generation + 1);
             if generation < mark.first {
                 remove(&path)?; // trimmed, but the removal did not reach the disk
-            } else if let Some(segment) = read(path, generation, &folder, &mut recovery, mark.shipped)? {
+            } else if let Some(segment) =
+                read(path, generation, &folder, &mut recovery, mark.shipped)?
+            {
                 old.push_back(Arc::new(segment));
             }
         }
@@ -65,8 +67,13 @@ impl Outbox {
             recovered_to: Position::default(),
             moved_to: Position::default(),
         };
-        let recovered =
-            recovery.write(&mut state, &options.codec, origin, options.partitions, &options.folder)?;
+        let recovered = recovery.write(
+            &mut state,
+            &options.codec,
+            origin,
+            options.partitions,
+            &options.folder,
+        )?;
         state.space.publish();
         state.recovered_to = state.space.tail();
         state.counts.appended += recovered.unshipped;
@@ -119,7 +126,10 @@ fn read(
     match header {
         Header::Valid(_) => {}
         Header::Newer(version) => {
-            return Err(Error::Newer { path, found: format!("format {version}") });
+            return Err(Error::Newer {
+                path,
+                found: format!("format {version}"),
+            });
         }
         Header::Corrupt => {
             recovery.counts.quarantined += 1;
@@ -127,12 +137,19 @@ fn read(
         }
     }
     let any = recovery.read(&segment, shipped);
-    let any = any.map_err(|source| Error::File { path: path.clone(), source })?;
+    let any = any.map_err(|source| Error::File {
+        path: path.clone(),
+        source,
+    })?;
     if any {
         return Ok(Some(segment));
     }
     drop(segment);
-    if header == Header::Corrupt { set_aside(&path)? } else { remove(&path)? }
+    if header == Header::Corrupt {
+        set_aside(&path)?
+    } else {
+        remove(&path)?
+    }
     Ok(None)
 }
 
@@ -148,5 +165,8 @@ pub(super) fn set_aside(path: &Path) -> Result<(), Error> {
 }
 
 fn file_error(path: &Path, source: io::Error) -> Error {
-    Error::File { path: path.into(), source }
+    Error::File {
+        path: path.into(),
+        source,
+    }
 }

@@ -85,7 +85,10 @@ impl Space {
             ready: VecDeque::new(),
             tail: 0,
             next_generation: own_from,
-            last: Position { generation: own_from, offset: 0 },
+            last: Position {
+                generation: own_from,
+                offset: 0,
+            },
             allocated,
             reserved: 0,
             scratch: Vec::with_capacity(1024),
@@ -96,7 +99,10 @@ impl Space {
     fn room(&self) -> u64 {
         let active = self.active().map_or(0, |segment| segment.size - self.tail);
         let ready = self.ready.iter().map(|segment| segment.size - HEADER);
-        ready.chain([active]).map(|bytes| bytes.saturating_sub(UNCOUNTED) as u64).sum()
+        ready
+            .chain([active])
+            .map(|bytes| bytes.saturating_sub(UNCOUNTED) as u64)
+            .sum()
     }
 
     fn active(&self) -> Option<&Arc<Segment>> {
@@ -114,7 +120,10 @@ impl Space {
         while self.room() < self.reserved + bytes + self.headroom() {
             let held = self.allocated;
             if !self.may_grow() {
-                return Err(Full::Limit { held, limit: self.sizes.limit });
+                return Err(Full::Limit {
+                    held,
+                    limit: self.sizes.limit,
+                });
             }
             self.grow(self.sizes.segment).map_err(|error| match error {
                 Error::Allocate { source, .. } => Full::Disk(source.to_string()),
@@ -149,7 +158,10 @@ impl Space {
         let generation = self.new_generation();
         let segment = make(&self.folder, None, generation, self.origin, size)?;
         let overtaken = self.adopt(segment);
-        debug_assert!(overtaken.is_none(), "its generation was taken under the same lock");
+        debug_assert!(
+            overtaken.is_none(),
+            "its generation was taken under the same lock"
+        );
         Ok(())
     }
 
@@ -172,10 +184,18 @@ impl Space {
     }
 
     /// Appends a record, not yet visible to readers: see [`Space::publish`].
-    pub(super) fn append(&mut self, head: &Head, key: &[u8], payload: &[&[u8]]) -> Result<Place, Error> {
+    pub(super) fn append(
+        &mut self,
+        head: &Head,
+        key: &[u8],
+        payload: &[&[u8]],
+    ) -> Result<Place, Error> {
         let len = record::size(key.len(), payload.iter().map(|part| part.len()).sum());
         let segment = self.segment_for(len)?;
-        let place = Place { segment, offset: self.tail };
+        let place = Place {
+            segment,
+            offset: self.tail,
+        };
         record::compose(&mut self.scratch, place.position(), head, key, payload);
         self.write(place)
     }
@@ -183,7 +203,10 @@ impl Space {
     /// Appends a copy of a record from elsewhere.
     pub(super) fn append_copy(&mut self, kind: Kind, record: &[u8]) -> Result<Place, Error> {
         let segment = self.segment_for(record.len())?;
-        let place = Place { segment, offset: self.tail };
+        let place = Place {
+            segment,
+            offset: self.tail,
+        };
         self.scratch.clear();
         self.scratch.extend_from_slice(record);
         record::rebind(&mut self.scratch, kind, place.position());
@@ -192,7 +215,10 @@ impl Space {
 
     fn write(&mut self, place: Place) -> Result<Place, Error> {
         let written = place.segment.write(place.offset, &self.scratch);
-        written.map_err(|source| Error::File { path: place.segment.path.clone(), source })?;
+        written.map_err(|source| Error::File {
+            path: place.segment.path.clone(),
+            source,
+        })?;
         self.tail += self.scratch.len();
         Ok(place)
     }
@@ -222,13 +248,20 @@ impl Space {
             };
             record::compose(&mut self.scratch, active.at(tail), &head, &[], &[]);
             let written = active.write(tail, &self.scratch);
-            written.map_err(|source| Error::File { path: active.path.clone(), source })?;
+            written.map_err(|source| Error::File {
+                path: active.path.clone(),
+                source,
+            })?;
             active.publish(tail + END);
             self.last = active.at(tail + END);
             self.tail = 0;
         }
         if self.ready.is_empty() {
-            let size = if len + HEADER + END > self.sizes.first { self.sizes.segment } else { self.sizes.first };
+            let size = if len + HEADER + END > self.sizes.first {
+                self.sizes.segment
+            } else {
+                self.sizes.first
+            };
             self.grow(size)?;
         }
         let Some(next) = self.ready.pop_front() else {
@@ -284,7 +317,8 @@ pub(super) fn make(
         if let Some(used) = used {
             fs::rename(used, &unnamed)?;
         }
-        let mut segment = Segment::create(unnamed.clone(), generation, origin, size, folder.access)?;
+        let mut segment =
+            Segment::create(unnamed.clone(), generation, origin, size, folder.access)?;
         fs::rename(&unnamed, &path)?;
         folder.sync()?;
         segment.path.clone_from(&path);
@@ -297,9 +331,16 @@ pub(super) fn make(
         }
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
-            Error::Allocate { path: path.clone(), size: size as u64, source }
+            Error::Allocate {
+                path: path.clone(),
+                size: size as u64,
+                source,
+            }
         } else {
-            Error::File { path: path.clone(), source }
+            Error::File {
+                path: path.clone(),
+                source,
+            }
         }
     })
 }

@@ -26,9 +26,13 @@ impl Access {
     /// What suits the file system of an open file or folder.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let kind = rustix::fs::fstatfs(file)?.f_type;
-        #[expect(clippy::useless_conversion, clippy::allow_attributes, reason = "the type differs by platform")]
+        #[expect(clippy::useless_conversion, reason = "the type differs by platform")]
         let kind = i64::try_from(kind).unwrap_or(-1) & 0xffff_ffff;
-        Ok(if COPY_ON_WRITE.contains(&kind) { Self::Plain } else { Self::Mapped })
+        Ok(if COPY_ON_WRITE.contains(&kind) {
+            Self::Plain
+        } else {
+            Self::Mapped
+        })
     }
 }
 
@@ -107,6 +111,14 @@ impl Store {
         match self {
             Self::Mapped(map) => map.sync(at, len),
             Self::Plain(file) => file.sync_data(),
+        }
+    }
+
+    /// Lets go of the memory of a range that will hardly be read again.
+    pub(super) fn forget(&self, from: usize, to: usize) -> io::Result<()> {
+        match self {
+            Self::Mapped(map) => map.forget(from, to),
+            Self::Plain(_) => Ok(()),
         }
     }
 

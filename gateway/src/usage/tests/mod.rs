@@ -15,9 +15,7 @@ use runtime::clock::{Clock, Micros};
 use runtime::log::{
     Ends, Error as LogError, Latest, Log, LogId, Offset, Outgoing, Reader, Writer, WriterId,
 };
-use schemas::event::{
-    Attempt, AttemptError, Charge, Meter, Operation, Outcome, Quantity, Usage,
-};
+use schemas::event::{Attempt, AttemptError, Charge, Meter, Operation, Outcome, Quantity, Usage};
 use schemas::ids::{CallId, CredentialId, ModelId, ProviderId, credential_subject, target_subject};
 use schemas::price::PriceBook;
 use schemas::topics::{Topic, TopicPartition};
@@ -27,11 +25,16 @@ use super::{Admission, AttemptReport, Options, Outbox, Partitions, Settlement};
 use crate::providers::{Deadlines, Endpoint};
 use crate::routing::Target;
 
-const PARTITIONS: Partitions = Partitions { usage: 2, attempts: 3 };
+const PARTITIONS: Partitions = Partitions {
+    usage: 2,
+    attempts: 3,
+};
 
 /// A folder, in memory where the system has one for that: these tests sync a lot.
 fn temporary() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 /// Small files, so that a few calls fill them.
@@ -83,7 +86,12 @@ fn target(name: &str) -> Arc<Target> {
         chat: None,
         embeddings: None,
         vendor: crate::providers::compat::shipped().unwrap()["openai"].clone(),
-        deadlines: Deadlines { connect: second, first_byte: second, idle: second, total: second },
+        deadlines: Deadlines {
+            connect: second,
+            first_byte: second,
+            idle: second,
+            total: second,
+        },
     };
     Arc::new(Target {
         endpoint: Arc::new(endpoint),
@@ -138,7 +146,9 @@ fn ship(outbox: &Outbox, records: usize, remember: bool) -> Vec<Outgoing> {
     let batch = outbox.batch(records, 1 << 20).unwrap();
     if remember {
         let logs = ["usage".to_owned(), "attempts".to_owned()];
-        outbox.advance(batch.next, batch.records.len(), logs).unwrap();
+        outbox
+            .advance(batch.next, batch.records.len(), logs)
+            .unwrap();
     }
     batch.records
 }
@@ -157,20 +167,37 @@ fn ship_all(outbox: &Outbox) -> Vec<Outgoing> {
 }
 
 fn usages(records: &[Outgoing]) -> Vec<Usage> {
-    let usages = records.iter().filter(|record| record.to.topic == Topic::Usage);
-    usages.map(|record| Codec::fixed().decode(record.record.value.as_ref().unwrap()).unwrap()).collect()
+    let usages = records
+        .iter()
+        .filter(|record| record.to.topic == Topic::Usage);
+    usages
+        .map(|record| {
+            Codec::fixed()
+                .decode(record.record.value.as_ref().unwrap())
+                .unwrap()
+        })
+        .collect()
 }
 
 fn attempts(records: &[Outgoing]) -> Vec<Attempt> {
-    let attempts = records.iter().filter(|record| record.to.topic == Topic::Attempts);
+    let attempts = records
+        .iter()
+        .filter(|record| record.to.topic == Topic::Attempts);
     attempts
-        .map(|record| Codec::fixed().decode(record.record.value.as_ref().unwrap()).unwrap())
+        .map(|record| {
+            Codec::fixed()
+                .decode(record.record.value.as_ref().unwrap())
+                .unwrap()
+        })
         .collect()
 }
 
 fn output(usage: &Usage) -> i64 {
     let quantities = usage.charges.iter().flat_map(|charge| &charge.quantities);
-    quantities.filter(|quantity| quantity.meter == Meter::Output).map(|quantity| quantity.units).sum()
+    quantities
+        .filter(|quantity| quantity.meter == Meter::Output)
+        .map(|quantity| quantity.units)
+        .sum()
 }
 
 /// A log in memory that can be away.
@@ -191,7 +218,10 @@ enum Failure {
 
 impl MemoryLog {
     fn failing(failures: &[Failure]) -> Arc<Self> {
-        Arc::new(Self { failures: Mutex::new(failures.to_vec()), ..Self::default() })
+        Arc::new(Self {
+            failures: Mutex::new(failures.to_vec()),
+            ..Self::default()
+        })
     }
 
     fn taken(&self) -> Vec<Outgoing> {
@@ -202,7 +232,11 @@ impl MemoryLog {
 #[async_trait]
 impl Log for MemoryLog {
     fn partitions(&self, topic: Topic) -> u32 {
-        if topic == Topic::Usage { PARTITIONS.usage } else { PARTITIONS.attempts }
+        if topic == Topic::Usage {
+            PARTITIONS.usage
+        } else {
+            PARTITIONS.attempts
+        }
     }
 
     fn id(&self, topic: Topic) -> LogId {
@@ -216,7 +250,10 @@ impl Log for MemoryLog {
         match failure {
             Some(Failure::Refused) => return Err(away()),
             Some(Failure::TooLarge) if records.len() > 1 => {
-                return Err(LogError::TooLarge { size: records.len(), limit: 1 });
+                return Err(LogError::TooLarge {
+                    size: records.len(),
+                    limit: 1,
+                });
             }
             Some(Failure::TakenInPart) => {
                 let half = records.len().div_ceil(2);
@@ -234,7 +271,11 @@ impl Log for MemoryLog {
         Err(LogError::NoPartition(partition, 0))
     }
 
-    async fn reader(&self, partition: TopicPartition, _: Offset) -> Result<Box<dyn Reader>, LogError> {
+    async fn reader(
+        &self,
+        partition: TopicPartition,
+        _: Offset,
+    ) -> Result<Box<dyn Reader>, LogError> {
         Err(LogError::NoPartition(partition, 0))
     }
 
