@@ -202,3 +202,104 @@ fn fits(found: &mut Findings, id: &str, seen: &Served, event: &Usage) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::event::{Charge, Operation, Quantity};
+    use schemas::ids::{CallId, Origin};
+
+    use super::*;
+
+    fn event(call: u8, seq: i64) -> Usage {
+        let quantity = |meter, units| Quantity { meter, units };
+        Usage {
+            call: CallId([call; 16]),
+            origin: Origin([1; 16]),
+            seq,
+            account: "a".into(),
+            project: "p".into(),
+            key: "k".into(),
+            user: None,
+            client: None,
+            tags: BTreeMap::new(),
+            operation: Operation::Chat,
+            dialect: "openai.chat".into(),
+            streamed: false,
+            model: "m".into(),
+            outcome: Outcome::Completed,
+            error: None,
+            status: 200,
+            attempts: 1,
+            charges: vec![Charge {
+                provider: "one".into(),
+                credential: "main".into(),
+                model: "m".into(),
+                quantities: vec![quantity(Meter::Input, 7), quantity(Meter::Output, 3)],
+                estimated: false,
+                reported_nano: None,
+            }],
+            price_version: "v".into(),
+            admitted_at: 0,
+            ttft_us: None,
+            duration_us: 1,
+        }
+    }
+
+    fn id(call: u8) -> String {
+        CallId([call; 16]).to_string()
+    }
+
+    fn vendor(calls: &[u8]) -> BTreeMap<String, Served> {
+        let seen = Served {
+            requests: 1,
+            ended: Some(Ended::Answered),
+            status: 200,
+            prompt: 7,
+            completion: 3,
+        };
+        calls.iter().map(|call| (id(*call), seen.clone())).collect()
+    }
+
+    fn wrong(served: &[u8], events: &[(u32, Usage)], whole: &[String]) -> Vec<String> {
+        compare(&vendor(served), events, whole, &BTreeSet::new()).wrong
+    }
+
+    #[test]
+    fn what_fits_is_not_complained_of() {
+        let events = [(0, event(1, 1)), (0, event(2, 2)), (1, event(3, 1))];
+        assert!(wrong(&[1, 2, 3], &events, &[id(1)]).is_empty());
+        // shipped again after a crash, unchanged
+        let twice = [(0, event(1, 1)), (0, event(1, 1))];
+        let found = compare(&vendor(&[1]), &twice, &[], &BTreeSet::new());
+        assert_eq!((found.wrong.len(), found.distinct), (0, 1));
+    }
+
+    #[test]
+    fn each_breach_is_found() {
+        let breach = |wrong: Vec<String>, what: &str| {
+            assert_eq!(wrong.len(), 1, "{wrong:?}");
+            assert!(wrong[0].starts_with(what), "{wrong:?}");
+        };
+        breach(wrong(&[1, 2], &[(0, event(1, 1))], &[]), "never settled");
+        let again = [(0, event(1, 1)), (0, event(1, 2))];
+        breach(wrong(&[1], &again, &[]), "settled more than once");
+        let same = [(0, event(1, 1)), (0, event(2, 1))];
+        breach(wrong(&[1, 2], &same, &[]), "two calls have one origin");
+        breach(
+            wrong(&[], &[(0, event(1, 1))], &[]),
+            "charged, but the vendor never saw it",
+        );
+        let mut dear = event(1, 1);
+        dear.charges[0].quantities[1].units = 4;
+        breach(wrong(&[1], &[(0, dear)], &[]), "charged otherwise");
+        let mut lost = event(1, 1);
+        lost.outcome = Outcome::Lost;
+        breach(
+            wrong(&[1], &[(0, lost)], &[id(1)]),
+            "seen whole by its client",
+        );
+        let excused = BTreeSet::from([id(1)]);
+        let found = compare(&vendor(&[1]), &[], &[], &excused);
+        assert_eq!((found.wrong.len(), found.excused), (0, 1));
+    }
+}
