@@ -1,6 +1,5 @@
 //! What the pure parts of a call's way cost: reading the request, writing it anew, reading answers.
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
-#![expect(missing_docs, reason = "criterion's macros")]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::Request;
 use http::Response;
 use schemas::ids::CallId;
 
 use crate::call::Dialect;
 use crate::error::Error;
-use crate::http::{error::openai_response, read_body};
+use crate::http::{Body, Request, error::openai_response, read_body};
 use crate::{Gateway, admission, auth, routing, streaming, upstream};
 
 /// Serves one call. Whatever happens after `admit`, exactly one usage event is settled: by the

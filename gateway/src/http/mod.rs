@@ -10,8 +10,9 @@ mod operator;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
+pub use axum::body::Body;
+pub use axum::extract::Request;
+use axum::extract::State;
 use axum::routing::{get, post};
 use http::Response;
 

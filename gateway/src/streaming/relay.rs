@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{HeaderName, HeaderValue, Response, header};
@@ -14,6 +13,7 @@ use schemas::event::{AttemptError, Outcome};
 use tokio::time::{Instant, Sleep};
 
 use super::broken::frame_of;
+use crate::http::Body;
 use crate::http::error::CALL;
 use crate::providers::Failure;
 use crate::upstream::{Answer, End, Exchange, Flow, Running};
