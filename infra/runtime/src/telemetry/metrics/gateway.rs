@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use schemas::event::{AttemptError, Meter, Operation, Outcome};
 
-use super::{call_seconds, step_seconds};
+use super::call_seconds;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct CallLabels {
@@ -44,32 +44,20 @@ struct CodeLabels {
 }
 
 /// What is not of one provider.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Gateway {
     /// Calls admitted and not settled.
     pub in_flight: Gauge,
-    /// The hub's own share of a call's time: until the upstream request leaves.
-    pub overhead: Histogram,
     refused: Family<CodeLabels, Counter>,
 }
 
 impl Gateway {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let gateway = Self {
-            in_flight: Gauge::default(),
-            overhead: step_seconds(),
-            refused: Family::default(),
-        };
+        let gateway = Self::default();
         registry.register(
             "calls_in_flight",
             "Calls admitted and not settled",
             gateway.in_flight.clone(),
-        );
-        registry.register_with_unit(
-            "overhead",
-            "From the request's last byte to the upstream request",
-            Unit::Seconds,
-            gateway.overhead.clone(),
         );
         registry.register(
             "calls_refused",
@@ -82,53 +70,6 @@ impl Gateway {
     /// A call was refused before admission. `code` is of the closed list of error codes.
     pub fn refused(&self, code: &'static str) {
         self.refused.get_or_create(&CodeLabels { code }).inc();
-    }
-}
-
-/// The outbox between the request path and the log.
-#[derive(Clone, Debug, Default)]
-pub struct Outbox {
-    /// Bytes in use.
-    pub bytes: Gauge,
-    /// Past these new calls are refused.
-    pub limit_bytes: Gauge,
-    /// Records that the log does not have yet.
-    pub unshipped: Gauge,
-    /// Records written.
-    pub records: Counter,
-    /// Records that the log has taken.
-    pub shipped: Counter,
-    /// Failures of the shipper; each is followed by another try.
-    pub errors: Counter,
-}
-
-impl Outbox {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let outbox = Self::default();
-        let registry = registry.sub_registry_with_prefix("outbox");
-        registry.register("bytes", "Bytes in use", outbox.bytes.clone());
-        registry.register(
-            "limit_bytes",
-            "Past these new calls are refused",
-            outbox.limit_bytes.clone(),
-        );
-        registry.register(
-            "unshipped_records",
-            "Records that the log does not have yet",
-            outbox.unshipped.clone(),
-        );
-        registry.register("records", "Records written", outbox.records.clone());
-        registry.register(
-            "shipped_records",
-            "Records that the log has taken",
-            outbox.shipped.clone(),
-        );
-        registry.register(
-            "ship_errors",
-            "Failures of the shipper",
-            outbox.errors.clone(),
-        );
-        outbox
     }
 }
 

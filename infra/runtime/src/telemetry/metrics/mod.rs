@@ -1,24 +1,29 @@
 //! Prometheus metrics. Every name is declared here, once; labels come from closed sets and from
 //! what the operator configured, never from callers.
 //!
-//! A family is looked up once: whoever counts holds a handle ([`Provider`], [`Processor`] …) and
-//! counts with an atomic; a histogram takes a lock of its own, held for one addition.
+//! What calls count is looked up once: they hold a handle ([`Provider`]) and count with an atomic;
+//! a histogram takes a lock of its own, held for one addition. What others know anyway (the
+//! outbox, the processors) is asked of them and set when the text is asked for.
 
 mod gateway;
+mod outbox;
 mod pipeline;
 mod process;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use gateway::{Gateway, Outbox, Provider};
-pub use pipeline::{Clickhouse, Log, Processor, Sink, Traces};
+pub use gateway::{Gateway, Provider};
+pub use outbox::Outbox;
+pub use pipeline::{Clickhouse, Processor, Traces};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -31,12 +36,10 @@ pub struct Metrics(Arc<Families>);
 struct Families {
     registry: Registry,
     gateway: Gateway,
-    outbox: Outbox,
+    outbox: outbox::Families,
     providers: gateway::Providers,
     processors: pipeline::Processors,
-    sinks: pipeline::Sinks,
-    log: Log,
-    clickhouse: Clickhouse,
+    engines: pipeline::Engines,
     traces: Traces,
 }
 
@@ -48,12 +51,10 @@ impl Metrics {
         registry.register("build", "What runs here", build);
         let families = Families {
             gateway: Gateway::register(&mut registry),
-            outbox: Outbox::register(&mut registry),
+            outbox: outbox::Families::register(&mut registry),
             providers: gateway::Providers::register(&mut registry),
             processors: pipeline::Processors::register(&mut registry),
-            sinks: pipeline::Sinks::register(&mut registry),
-            log: Log::register(&mut registry),
-            clickhouse: Clickhouse::register(&mut registry),
+            engines: pipeline::Engines::register(&mut registry),
             traces: Traces::register(&mut registry),
             registry,
         };
@@ -65,9 +66,9 @@ impl Metrics {
         &self.0.gateway
     }
 
-    /// The outbox.
-    pub fn outbox(&self) -> &Outbox {
-        &self.0.outbox
+    /// How the outbox stands now.
+    pub fn set_outbox(&self, now: &Outbox) {
+        self.0.outbox.set(now);
     }
 
     /// A provider, as the operator named it. Keep the handle.
@@ -75,24 +76,14 @@ impl Metrics {
         self.0.providers.handle(id)
     }
 
-    /// One partition of a processor. Keep the handle.
-    pub fn processor(&self, name: &'static str, partition: u32) -> Processor {
-        self.0.processors.handle(name, partition)
+    /// How one partition of a processor stands now.
+    pub fn set_processor(&self, name: &str, partition: u32, now: &Processor) {
+        self.0.processors.set(name, partition, now);
     }
 
-    /// A table that the sink writes. Keep the handle.
-    pub fn sink(&self, table: &'static str) -> Sink {
-        self.0.sinks.handle(table)
-    }
-
-    /// The log.
-    pub fn log(&self) -> &Log {
-        &self.0.log
-    }
-
-    /// The embedded ClickHouse engine.
-    pub fn clickhouse(&self) -> &Clickhouse {
-        &self.0.clickhouse
+    /// The embedded ClickHouse engine, which is told of from now on. Keep the handle.
+    pub fn clickhouse(&self) -> Clickhouse {
+        self.0.engines.embedded()
     }
 
     /// The exporter of traces.
@@ -118,15 +109,15 @@ const CALL_SECONDS: [f64; 17] = [
     600.0,
 ];
 
-/// Steps on this machine last from ten microseconds to ten seconds.
-const STEP_SECONDS: [f64; 13] = [
-    0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0,
-];
-
 fn call_seconds() -> Histogram {
     Histogram::new(CALL_SECONDS)
 }
 
-fn step_seconds() -> Histogram {
-    Histogram::new(STEP_SECONDS)
+fn level(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Sets a counter to what someone else has counted.
+fn total(counter: &Counter, number: u64) {
+    counter.inner().store(number, Ordering::Relaxed);
 }

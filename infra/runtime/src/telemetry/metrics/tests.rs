@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use schemas::event::{AttemptError, Meter, Operation, Outcome};
-use schemas::topics::Topic;
 
 use super::*;
 
@@ -31,17 +30,26 @@ fn what_is_counted_is_written_under_its_name() {
     provider.used(Meter::Output, -5);
     metrics.gateway().refused("invalid_key");
     metrics.gateway().in_flight.inc();
-    metrics.outbox().unshipped.set(7);
-    metrics.outbox().errors.inc();
-    let billing = metrics.processor("billing", 3);
-    billing.lag.set(12);
-    billing.delay.set(0.5);
-    billing.dead.inc();
-    metrics.sink("usage").rows.inc_by(100);
-    metrics
-        .log()
-        .appended(Topic::Ledger, Duration::from_millis(2));
-    metrics.clickhouse().restarts.inc();
+    metrics.set_outbox(&Outbox {
+        unshipped: 7,
+        shipped: 40,
+        oldest: second / 2,
+        failing: true,
+        ..Outbox::default()
+    });
+    for records in [90, 100] {
+        let now = Processor {
+            runs: true,
+            lag: 12,
+            records,
+            dead: 1,
+            ..Processor::default()
+        };
+        metrics.set_processor("billing", 3, &now);
+    }
+    let clickhouse = metrics.clickhouse();
+    clickhouse.up.set(1);
+    clickhouse.restarts.inc();
     metrics.traces().dropped.inc();
 
     let text = metrics.encode();
@@ -84,32 +92,34 @@ fn what_is_counted_is_written_under_its_name() {
             "hub_outbox_unshipped_records 7",
         ),
         (
-            "hub_outbox_ship_errors_total",
-            "hub_outbox_ship_errors_total 1",
+            "hub_outbox_shipped_records_total",
+            "hub_outbox_shipped_records_total 40",
+        ),
+        ("hub_outbox_oldest_seconds", "hub_outbox_oldest_seconds 0.5"),
+        ("hub_outbox_failing", "hub_outbox_failing 1"),
+        (
+            "hub_processor_running",
+            r#"hub_processor_running{processor="billing",partition="3"} 1"#,
         ),
         (
             "hub_processor_lag_records",
             r#"hub_processor_lag_records{processor="billing",partition="3"} 12"#,
         ),
         (
-            "hub_processor_delay_seconds",
-            r#"hub_processor_delay_seconds{processor="billing",partition="3"} 0.5"#,
+            "hub_processor_records_total",
+            r#"hub_processor_records_total{processor="billing",partition="3"} 100"#,
         ),
         (
             "hub_processor_dead_records_total",
             r#"hub_processor_dead_records_total{processor="billing",partition="3"} 1"#,
         ),
         (
-            "hub_sink_rows_total",
-            r#"hub_sink_rows_total{table="usage"} 100"#,
-        ),
-        (
-            "hub_log_append_seconds_count{topic=\"hub.ledger.v1\"",
-            r#"hub_log_append_seconds_count{topic="hub.ledger.v1"} 1"#,
+            "hub_clickhouse_up",
+            r#"hub_clickhouse_up{engine="embedded"} 1"#,
         ),
         (
             "hub_clickhouse_restarts_total",
-            "hub_clickhouse_restarts_total 1",
+            r#"hub_clickhouse_restarts_total{engine="embedded"} 1"#,
         ),
         ("hub_traces_dropped_total", "hub_traces_dropped_total 1"),
     ] {

@@ -106,6 +106,11 @@ impl Context {
         self.sampled
     }
 
+    /// Whether a caller's span is above it.
+    pub const fn has_caller(&self) -> bool {
+        self.parent.is_some()
+    }
+
     /// The `traceparent` for the upstream request of an attempt, from 1.
     pub fn upstream(&self, attempt: u32) -> TraceParent {
         TraceParent {

@@ -42,8 +42,6 @@ pub struct Call {
     pub provider: Option<Arc<str>>,
     /// Model as the caller asked for it.
     pub request_model: Arc<str>,
-    /// Model as the provider says that it answered.
-    pub response_model: Option<Arc<str>>,
     /// Whether the answer was a stream.
     pub streamed: bool,
     /// What was used.
@@ -51,7 +49,7 @@ pub struct Call {
     /// How it ended.
     pub outcome: Outcome,
     /// Stable code of what went wrong.
-    pub error: Option<Arc<str>>,
+    pub error: Option<&'static str>,
     /// HTTP status given to the client; 0 when none was.
     pub status: u16,
     /// Admission.

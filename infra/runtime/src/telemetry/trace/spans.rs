@@ -35,9 +35,6 @@ fn call_span(context: &Context, call: &Call) -> Span {
         to.text("gen_ai.provider.name", provider_name(provider));
     }
     to.text("gen_ai.request.model", &call.request_model);
-    if let Some(model) = &call.response_model {
-        to.text("gen_ai.response.model", model);
-    }
     for (name, count) in [
         ("gen_ai.usage.input_tokens", call.tokens.input),
         ("gen_ai.usage.output_tokens", call.tokens.output),
@@ -59,7 +56,7 @@ fn call_span(context: &Context, call: &Call) -> Span {
     to.text("hub.call.id", &call.call.to_string());
     to.text("hub.outcome", call.outcome.as_str());
     to.0.push(attribute("hub.streamed", Value::BoolValue(call.streamed)));
-    if let Some(error) = &call.error {
+    if let Some(error) = call.error {
         to.text("error.type", error);
     }
     Span {
