@@ -11,8 +11,8 @@ use schemas::ids::{CallId, CredentialId, ModelId, Origin, ProviderId};
 use super::{Admission, AttemptReport};
 use crate::routing::Target;
 
-/// Attempts of one call that have a promised place in the outbox; more are recorded while there
-/// is room beside all promises.
+/// Attempts of one call that have a promised place in the outbox: the attempt loop makes no more.
+/// The events of more are written while there is room beside all promises, and then dropped.
 pub const MAX_ATTEMPTS: usize = 8;
 
 /// Longest name of a provider or credential in an event.
@@ -103,7 +103,7 @@ pub(super) fn code(code: &str) -> Arc<str> {
 }
 
 /// Charges within bounds: one quantity per meter, and, only where there are more than attempts
-/// have a promised place, one charge per target. Units are kept.
+/// may be made, one charge per target. Units are kept.
 pub(super) fn charges(charges: Vec<Charge>) -> Vec<Charge> {
     let many = charges.len() > MAX_ATTEMPTS;
     let mut bounded: Vec<Charge> = Vec::with_capacity(charges.len().min(MAX_ATTEMPTS));
@@ -126,12 +126,21 @@ pub(super) fn charges(charges: Vec<Charge>) -> Vec<Charge> {
             None => bounded.push(charge),
         }
     }
-    if bounded.len() > 2 * MAX_ATTEMPTS {
+    while bounded.len() > MAX_ATTEMPTS {
+        let units = |charge: &Charge| -> i128 {
+            let units = charge
+                .quantities
+                .iter()
+                .map(|quantity| i128::from(quantity.units));
+            units.sum()
+        };
+        let least = (0..bounded.len()).min_by_key(|at| bounded.get(*at).map(units));
+        let dropped = bounded.remove(least.unwrap_or(0));
         tracing::error!(
-            charges = bounded.len(),
-            "more charges than a usage event holds; the last are dropped"
+            ?dropped,
+            most = MAX_ATTEMPTS,
+            "a call has more charges than it may have attempts"
         );
-        bounded.truncate(2 * MAX_ATTEMPTS);
     }
     bounded
 }

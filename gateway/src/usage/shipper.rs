@@ -56,7 +56,10 @@ impl Shipper {
         let ended = tokio::select! {
             () = token.cancelled() => Ok(()),
             never = self.sync_loop() => match never {},
-            error = self.ship_loop(&*log) => Err(error),
+            error = self.ship_loop(&*log) => {
+                self.failed(Duty::Ship, &error);
+                Err(error)
+            }
         };
         if let Err(error) = self.blocking(|outbox| outbox.sync()).await {
             self.failed(Duty::Sync, &error);

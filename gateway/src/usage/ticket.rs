@@ -191,7 +191,8 @@ impl Settled {
     }
 
     /// Waits until the event survives what the policy says: under [`Durability::Process`] it does
-    /// already; under [`Durability::Host`] it is on disk when this returns.
+    /// already; under [`Durability::Host`] it is on disk when this returns, which is not before the
+    /// disk works.
     pub async fn durable(self) {
         if let Some((outbox, at)) = self.wait {
             outbox.synced(at).await;

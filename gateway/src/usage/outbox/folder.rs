@@ -22,7 +22,7 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Makes the folder if it is not there, and locks it.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path, mapped: Option<bool>) -> Result<Self, Error> {
         let failed = |source| Error::Folder {
             path: path.into(),
             source,
@@ -39,7 +39,11 @@ impl Folder {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::InUse { path: path.into() }),
             other => other.map_err(|errno| failed(errno.into()))?,
         }
-        let access = Access::of(&folder).map_err(failed)?;
+        let access = match mapped {
+            Some(true) => Access::Mapped,
+            Some(false) => Access::Plain,
+            None => Access::of(&folder).map_err(failed)?,
+        };
         Ok(Self {
             path: path.into(),
             folder,

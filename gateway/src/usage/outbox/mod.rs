@@ -71,6 +71,9 @@ pub struct Options {
     pub durability: Durability,
     /// How long the shipper lets records gather before it syncs and ships them.
     pub linger: Duration,
+    /// Whether files are mapped into memory, or written by calls; `None`: mapped, unless the file
+    /// system copies on write.
+    pub mapped: Option<bool>,
     /// Of the topics.
     pub partitions: Partitions,
     /// How events are framed.
@@ -88,6 +91,7 @@ impl Options {
             limit: 1 << 30,
             durability: Durability::Process,
             linger: Duration::from_millis(10),
+            mapped: None,
             partitions,
             codec: Codec::fixed(),
             clock: Clock::system(),

@@ -27,7 +27,7 @@ impl Outbox {
     /// [`Error`]: in use, not usable, no disk space, written by a newer version.
     pub fn open(options: Options) -> Result<Arc<Self>, Error> {
         let sizes = options.sizes()?;
-        let folder = Arc::new(Folder::open(&options.folder)?);
+        let folder = Arc::new(Folder::open(&options.folder, options.mapped)?);
         let watermark = Watermark::open(folder.file("watermark"))?;
         let mark = watermark.mark().clone();
 

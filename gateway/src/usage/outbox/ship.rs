@@ -196,6 +196,7 @@ impl Outbox {
     }
 
     /// Visits the usage events that the log may not have yet, so that their spend can be counted.
+    /// For the start: before the shipper runs, which lets go of what it shipped.
     ///
     /// # Errors
     /// [`Error::File`] when a segment can't be read.

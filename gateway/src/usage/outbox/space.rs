@@ -148,9 +148,10 @@ impl Space {
         self.allocated + self.sizes.segment as u64 <= self.sizes.limit
     }
 
-    /// Whether another segment should be made ready before it is needed.
-    pub(super) fn wants_ready(&self) -> bool {
-        self.ready.len() < 2 && self.may_grow()
+    /// Whether another segment should be made ready before it is needed: a new one when there is
+    /// none, a used one also as the second, so that in the long run files are only used again.
+    pub(super) fn wants_ready(&self, used: bool) -> bool {
+        self.ready.len() < 1 + usize::from(used) && self.may_grow()
     }
 
     /// Allocates a segment of `size` bytes, whatever the limit says.
@@ -191,6 +192,13 @@ impl Space {
         payload: &[&[u8]],
     ) -> Result<Place, Error> {
         let len = record::size(key.len(), payload.iter().map(|part| part.len()).sum());
+        if len > record::MOST {
+            let source = io::Error::new(io::ErrorKind::FileTooLarge, "the record is too large");
+            return Err(Error::Folder {
+                path: self.folder.file(""),
+                source,
+            });
+        }
         let segment = self.segment_for(len)?;
         let place = Place {
             segment,
@@ -348,6 +356,6 @@ pub(super) fn make(
 /// Tries to make a segment larger than the disk.
 #[cfg(test)]
 pub(in crate::usage) fn allocate_for_test(folder: &Path, size: usize) -> Result<(), Error> {
-    let folder = Folder::open(folder)?;
+    let folder = Folder::open(folder, None)?;
     make(&folder, None, 1, Origin::default(), size).map(drop)
 }

@@ -16,7 +16,7 @@ impl Outbox {
     pub(in crate::usage) fn prepare(&self) -> Result<(), Error> {
         loop {
             let mut state = self.state();
-            if !state.space.wants_ready() {
+            if !state.space.wants_ready(false) {
                 return Ok(());
             }
             let generation = state.space.new_generation();
@@ -74,7 +74,7 @@ impl Outbox {
             return Ok(());
         };
         let size = state.space.sizes.segment;
-        let again = oldest.size == size && state.space.wants_ready() && oldest.origin.is_some();
+        let again = oldest.size == size && state.space.wants_ready(true) && oldest.origin.is_some();
         let generation = again.then(|| state.space.new_generation());
         drop(state);
         let Some(generation) = generation else {

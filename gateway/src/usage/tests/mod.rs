@@ -7,7 +7,7 @@ mod settling;
 mod shipping;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use schemas::topics::{Topic, TopicPartition};
 use schemas::wire::Codec;
 
 use super::{Admission, AttemptReport, Options, Outbox, Partitions, Settlement};
+use crate::providers::compat::Vendor;
 use crate::providers::{Deadlines, Endpoint};
 use crate::routing::Target;
 
@@ -77,15 +78,18 @@ fn admission(number: u64) -> Admission {
 }
 
 fn target(name: &str) -> Arc<Target> {
+    static VENDOR: LazyLock<Vendor> =
+        LazyLock::new(|| crate::providers::compat::shipped().unwrap()["openai"].clone());
     let second = Duration::from_secs(1);
     let (provider, credential) = (ProviderId::from(name), CredentialId::from("main"));
     let model = ModelId::from("gpt-4o-mini");
     let endpoint = Endpoint {
+        counts: Default::default(),
         id: provider.clone(),
         base_url: url::Url::parse("http://127.0.0.1:1/v1").unwrap(),
         chat: None,
         embeddings: None,
-        vendor: crate::providers::compat::shipped().unwrap()["openai"].clone(),
+        vendor: VENDOR.clone(),
         deadlines: Deadlines {
             connect: second,
             first_byte: second,
@@ -137,7 +141,9 @@ fn settlement(units: i64) -> Settlement {
 }
 
 fn prices() -> Arc<PriceBook> {
-    Arc::new(schemas::price::shipped().unwrap())
+    static SHIPPED: LazyLock<Arc<PriceBook>> =
+        LazyLock::new(|| Arc::new(schemas::price::shipped().unwrap()));
+    Arc::clone(&SHIPPED)
 }
 
 /// One round of the shipper by hand: what the log took. `remember` moves the watermark.

@@ -68,6 +68,7 @@ struct Done {
 }
 
 struct World {
+    mapped: bool,
     folder: tempfile::TempDir,
     outbox: Arc<Outbox>,
     tickets: Vec<(u64, Ticket)>,
@@ -79,11 +80,12 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(mapped: bool) -> Self {
         let folder = temporary();
-        let outbox = open(folder.path());
+        let outbox = reopen(folder.path(), mapped);
         let (tickets, log, calls) = (Vec::new(), Vec::new(), BTreeMap::new());
         Self {
+            mapped,
             folder,
             outbox,
             tickets,
@@ -284,7 +286,7 @@ impl World {
         self.disk = disk;
         // the old tickets settle into the old folder, which nobody reads again
         self.tickets.clear();
-        self.outbox = open(folder.path());
+        self.outbox = reopen(folder.path(), self.mapped);
         self.folder = folder;
         names
     }
@@ -368,6 +370,15 @@ impl World {
     }
 }
 
+fn reopen(folder: &Path, mapped: bool) -> Arc<Outbox> {
+    let mapped = Some(mapped);
+    Outbox::open(Options {
+        mapped,
+        ..options(folder)
+    })
+    .unwrap()
+}
+
 /// Each page is as it was synced or as it was left, at random; a header is synced when it is made.
 fn roll_back(random: &mut Random, disk: Option<&Vec<u8>>, mut bytes: Vec<u8>) -> Vec<u8> {
     let empty = Vec::new();
@@ -402,8 +413,8 @@ proptest! {
 
     /// Invariants 1 to 4.
     #[test]
-    fn whatever_happens_each_call_has_one_settled_event(ops in prop::collection::vec(op(), 1..120)) {
-        let mut world = World::new();
+    fn whatever_happens_each_call_has_one_settled_event(mapped: bool, ops in prop::collection::vec(op(), 1..120)) {
+        let mut world = World::new(mapped);
         ops.into_iter().for_each(|op| world.step(op));
         world.finish();
     }
