@@ -57,7 +57,7 @@ impl Shipper {
             () = token.cancelled() => Ok(()),
             never = self.sync_loop() => match never {},
             error = self.ship_loop(&*log) => {
-                self.failed(Duty::Ship, &error);
+                self.failed(Duty::Ship, &error.to_string());
                 Err(error)
             }
         };

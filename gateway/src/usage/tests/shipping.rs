@@ -183,6 +183,7 @@ async fn another_log_stops_the_shipper_and_says_what_to_do() {
         "{message}"
     );
     assert!(log.taken().is_empty());
+    assert_eq!(outbox.stats().failing, Some(message));
     drop(outbox);
 
     std::fs::remove_file(folder.path().join("watermark")).unwrap();
