@@ -61,6 +61,7 @@ fn target() -> Arc<Target> {
     };
     Arc::new(Target {
         endpoint: Arc::new(Endpoint {
+            counts: Default::default(),
             id: "openai".into(),
             base_url,
             chat: None,

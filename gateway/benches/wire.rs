@@ -27,6 +27,7 @@ fn target() -> Target {
         subject: "t".into(),
         credential_subject: "c".into(),
         endpoint: Arc::new(Endpoint {
+            counts: Default::default(),
             id: "openai".into(),
             base_url: vendor.base_url.parse().unwrap(),
             chat: uri(&vendor.chat_path),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use runtime::clock::Clock;
+use runtime::telemetry::metrics::{self, Metrics};
+use runtime::telemetry::trace::Traces;
 use schemas::ids::CallId;
 use serde_json::{Value, json};
 
@@ -28,8 +30,25 @@ pub struct Limits {
     pub default_max_output: i64,
 }
 
-/// Reports of what runs beside the gateway in the same process: name, well, and in words.
-pub type Reports = Arc<dyn Fn() -> Vec<(String, bool, Value)> + Send + Sync>;
+/// How something beside the gateway stands.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its name.
+    pub name: String,
+    /// Whether it does what it is there for.
+    pub well: bool,
+    /// In words.
+    pub detail: Value,
+}
+
+/// What runs beside the gateway in the same process.
+pub trait Beside: Send + Sync {
+    /// For `/readyz`.
+    fn reports(&self) -> Vec<Report>;
+
+    /// Brings its metrics up to date: they are about to be written out.
+    fn scrape(&self);
+}
 
 /// The gateway: shared by all calls, made once.
 pub struct Gateway {
@@ -52,9 +71,11 @@ pub struct Gateway {
     /// Set when no new calls are taken.
     pub draining: AtomicBool,
     /// What runs beside it.
-    pub reports: Reports,
+    pub beside: Arc<dyn Beside>,
     /// The text of `/metrics`.
-    pub metrics: runtime::telemetry::metrics::Metrics,
+    pub metrics: Metrics,
+    /// Where traces of calls go.
+    pub traces: Traces,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -93,9 +114,14 @@ impl Gateway {
         let missing = self.ready.missing();
         let draining = self.draining.load(Ordering::Relaxed);
         let outbox = self.outbox.stats();
-        let parts: serde_json::Map<String, Value> = (self.reports)()
+        let parts: serde_json::Map<String, Value> = self
+            .beside
+            .reports()
             .into_iter()
-            .map(|(name, well, detail)| (name, json!({"ok": well, "detail": detail})))
+            .map(|report| {
+                let value = json!({"ok": report.well, "detail": report.detail});
+                (report.name, value)
+            })
             .collect();
         let ready = missing.is_empty() && !draining;
         let report = json!({
@@ -115,14 +141,21 @@ impl Gateway {
         (ready, report)
     }
 
-    /// The text of `/metrics`, with the outbox as it is now.
+    /// The text of `/metrics`, with everything as it is now.
     pub fn metrics_text(&self) -> String {
         let stats = self.outbox.stats();
-        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let outbox = self.metrics.outbox();
-        outbox.bytes.set(gauge(stats.held));
-        outbox.limit_bytes.set(gauge(stats.limit));
-        outbox.unshipped.set(gauge(stats.unshipped));
+        let live = i64::try_from(stats.live).unwrap_or(i64::MAX);
+        self.metrics.gateway().in_flight.set(live);
+        self.metrics.set_outbox(&metrics::Outbox {
+            bytes: stats.held,
+            limit: stats.limit,
+            promised: stats.promised,
+            unshipped: stats.unshipped,
+            oldest: stats.oldest,
+            shipped: stats.shipped,
+            failing: stats.failing.is_some(),
+        });
+        self.beside.scrape();
         self.metrics.encode()
     }
 }

@@ -22,6 +22,7 @@ pub mod reply;
 pub mod routing;
 mod serve;
 pub mod streaming;
+pub mod trace;
 pub mod upstream;
 pub mod usage;
 

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::extract::Request;
 use http::Response;
 use schemas::ids::CallId;
 
-use crate::call::Dialect;
+use crate::call::{Call, Dialect};
 use crate::error::Error;
-use crate::http::{Body, Request, error::openai_response, read_body};
+use crate::http::{error::openai_response, read_body};
+use crate::routing::Plan;
+use crate::trace::Trace;
+use crate::usage::Ticket;
 use crate::{Gateway, admission, auth, routing, streaming, upstream};
 
 /// Serves one call. Whatever happens after `admit`, exactly one usage event is settled: by the
@@ -26,6 +31,19 @@ async fn straight_line(
     dialect: Dialect,
     request: Request,
 ) -> Result<Response<Body>, Error> {
+    let admitted = admitted(gateway, id, dialect, request).await;
+    let refused = |error: &Error| gateway.metrics.gateway().refused(error.kind.code());
+    let (call, plan, ticket) = admitted.inspect_err(refused)?;
+    let exchange = upstream::attempt(&gateway.upstream, call, plan, ticket).await?;
+    Ok(streaming::relay(exchange))
+}
+
+async fn admitted(
+    gateway: &Arc<Gateway>,
+    id: CallId,
+    dialect: Dialect,
+    request: Request,
+) -> Result<(Call, Plan, Ticket), Error> {
     gateway.check_ready()?;
     let (head, body) = request.into_parts();
     let limits = &gateway.limits;
@@ -34,16 +52,11 @@ async fn straight_line(
     let key = auth::authenticate(&head.headers, &snapshot)?;
     let bytes = read_body(&head.headers, body, limits.body, limits.body_time).await?;
     let mut call = dialect.parse(&head.headers, bytes)?;
+    call.trace = Trace::begin(&gateway.traces, id, &call, &head.headers);
     auth::authorize(&key, &call)?;
     let health = gateway.health.load();
-    let mut plan = routing::plan(
-        &call.model,
-        &snapshot,
-        &health,
-        gateway.clock.now(),
-        id.seed(),
-    )?;
+    let now = gateway.clock.now();
+    let mut plan = routing::plan(&call.model, &snapshot, &health, now, id.seed())?;
     let ticket = admission::admit(gateway, id, &snapshot, &key, &mut call, &mut plan)?;
-    let exchange = upstream::attempt(&gateway.upstream, call, plan, ticket).await?;
-    Ok(streaming::relay(exchange))
+    Ok((call, plan, ticket))
 }

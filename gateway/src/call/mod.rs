@@ -13,6 +13,8 @@ use schemas::ids::ModelId;
 pub(crate) use fields::place;
 pub use fields::scan;
 
+use crate::trace::Trace;
+
 /// The dialect that a client speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Dialect {
@@ -64,6 +66,8 @@ pub struct Call {
     pub body: Bytes,
     /// Where the top-level fields of the body stand, in order.
     pub fields: Vec<Field>,
+    /// Its trace; `None` while traces are off.
+    pub trace: Option<Box<Trace>>,
 }
 
 /// Where a top-level field of the body stands.

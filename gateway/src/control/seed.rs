@@ -333,6 +333,7 @@ fn endpoint(
         uri.transpose().map_err(|error| refuse(&error.to_string()))
     };
     Ok(Endpoint {
+        counts: Default::default(),
         id: provider.id.as_str().into(),
         chat: uri(&vendor.chat_path)?,
         embeddings: uri(&vendor.embeddings_path)?,

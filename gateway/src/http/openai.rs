@@ -163,6 +163,7 @@ fn start(
         tags: BTreeMap::new(),
         body,
         fields,
+        trace: None,
     };
     check(&call, table)?;
     require(&call, "model", "the name of a model")?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderValue, Response, StatusCode, header};
+use runtime::telemetry::metrics::CONTENT_TYPE;
 
 use crate::Gateway;
 
@@ -28,9 +29,8 @@ pub(super) async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body
 /// Prometheus' text format.
 pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
     let mut response = Response::new(Body::from(gateway.metrics_text()));
-    let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response
         .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(text));
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     response
 }

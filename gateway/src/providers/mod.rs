@@ -13,9 +13,11 @@ mod openai_usage;
 mod openai_wire;
 mod weight;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
+use runtime::telemetry::metrics;
 use schemas::ids::ProviderId;
 
 pub use failure::{Failure, Next, classify, retry_after};
@@ -51,6 +53,8 @@ pub struct Endpoint {
     pub vendor: Vendor,
     /// How long each part of an attempt may take.
     pub deadlines: Deadlines,
+    /// Where its calls are counted: looked up by the first of them.
+    pub counts: OnceLock<metrics::Provider>,
 }
 
 /// A request to a provider, but for the headers that all have.

@@ -25,11 +25,11 @@ use crate::usage::Ticket;
 /// Dropped, it closes the connection to the provider and settles the call as cancelled.
 pub async fn attempt(
     client: &Client,
-    call: Call,
+    mut call: Call,
     plan: Plan,
     ticket: Ticket,
 ) -> Result<Exchange, Error> {
-    let mut running = Running::new(client, &call, ticket);
+    let mut running = Running::new(client, &mut call, ticket);
     match run(client, &call, &plan, &mut running).await {
         Ok((target, Reached { head, answer })) => Ok(Exchange {
             call: running.call(),

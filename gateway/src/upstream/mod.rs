@@ -17,13 +17,12 @@ mod reach;
 mod running;
 mod verdict;
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::clock::Clock;
 use runtime::telemetry::metrics::{Metrics, Provider};
-use schemas::ids::{CallId, ProviderId};
+use schemas::ids::CallId;
 use tokio::time::Instant;
 
 pub use attempt::attempt;
@@ -33,7 +32,7 @@ pub(crate) use running::{End, Running};
 
 use crate::call::Dialect;
 use crate::config::UpstreamConfig;
-use crate::providers::{Decoder, Failure};
+use crate::providers::{Decoder, Endpoint, Failure};
 use crate::reply::Tally;
 use crate::routing::Target;
 use crate::streaming::Outgoing;
@@ -57,7 +56,6 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     pool: pool::Pool,
     options: Options,
-    counts: RwLock<HashMap<ProviderId, Provider>>,
 }
 
 impl Client {
@@ -67,26 +65,14 @@ impl Client {
     /// What is wrong with the configuration.
     pub fn new(config: &UpstreamConfig, options: Options) -> Result<Self, Error> {
         let pool = pool::Pool::new(connect::Connector::new(config)?);
-        Ok(Self(Arc::new(Shared {
-            pool,
-            options,
-            counts: RwLock::default(),
-        })))
+        Ok(Self(Arc::new(Shared { pool, options })))
     }
 
-    fn counts(&self, provider: &ProviderId) -> Provider {
-        let counts = self.0.counts.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = counts.get(provider) {
-            return known.clone();
-        }
-        drop(counts);
-        let mut counts = self
-            .0
+    fn counts<'a>(&self, endpoint: &'a Endpoint) -> &'a Provider {
+        let metrics = &self.0.options.metrics;
+        endpoint
             .counts
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let made = || self.0.options.metrics.provider(provider.as_str());
-        counts.entry(provider.clone()).or_insert_with(made).clone()
+            .get_or_init(|| metrics.provider(endpoint.id.as_str()))
     }
 }
 

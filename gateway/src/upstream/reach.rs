@@ -285,6 +285,7 @@ fn request(
     headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
     let id = HeaderValue::from_str(&running.call().to_string())?;
     headers.insert("x-client-request-id", id);
+    running.tell(headers);
     Ok(request)
 }
 

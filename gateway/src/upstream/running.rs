@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use runtime::clock::Micros;
 use schemas::event::{AttemptError, Charge, Meter, Operation, Outcome, Quantity};
 use schemas::ids::CallId;
@@ -12,6 +13,7 @@ use super::Client;
 use crate::call::Call;
 use crate::reply::Tally;
 use crate::routing::Target;
+use crate::trace::Trace;
 use crate::usage::{AttemptReport, Settled, Settlement, Ticket};
 
 /// Holds the ticket of a call. Dropped before it is settled, which happens when the client leaves,
@@ -28,6 +30,7 @@ pub(crate) struct Running {
     target: Option<Arc<Target>>,
     attempts: usize,
     ttft: Option<Duration>,
+    trace: Option<Box<Trace>>,
 }
 
 /// The attempt that runs.
@@ -52,7 +55,7 @@ pub(crate) struct End {
 }
 
 impl Running {
-    pub(super) fn new(client: &Client, call: &Call, ticket: Ticket) -> Self {
+    pub(super) fn new(client: &Client, call: &mut Call, ticket: Ticket) -> Self {
         Self {
             ticket: Some(ticket),
             client: client.clone(),
@@ -63,6 +66,7 @@ impl Running {
             target: None,
             attempts: 0,
             ttft: None,
+            trace: call.trace.take(),
         }
     }
 
@@ -72,6 +76,13 @@ impl Running {
 
     pub(super) const fn attempts(&self) -> usize {
         self.attempts
+    }
+
+    /// Tells the provider of the trace that the running attempt is a part of.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(trace) = &self.trace {
+            trace.tell(self.attempts, headers);
+        }
     }
 
     /// An attempt begins.
@@ -112,7 +123,7 @@ impl Running {
         };
         let duration = current.started.elapsed();
         self.client
-            .counts(&target.provider)
+            .counts(&target.endpoint)
             .attempted(error, duration);
         let report = AttemptReport {
             target: Arc::clone(target),
@@ -123,6 +134,9 @@ impl Running {
             ttft: current.ttft,
             duration,
         };
+        if let Some(trace) = &mut self.trace {
+            trace.attempted(self.attempts, &report);
+        }
         if let Some(ticket) = &mut self.ticket {
             ticket.attempt(report);
         }
@@ -158,34 +172,26 @@ impl Running {
             .filter(|_| owed)
             .map(|target| self.charge(target, tally));
         let charges: Vec<Charge> = charges.into_iter().collect();
+        let times = (ticket.admitted_at(), self.client.0.options.clock.now());
         if let Some(target) = target {
-            let counts = self.client.counts(&target.provider);
-            let duration = self
-                .client
-                .0
-                .options
-                .clock
-                .now()
-                .since(ticket.admitted_at());
+            let counts = self.client.counts(&target.endpoint);
+            let duration = times.1.since(times.0);
             counts.settled(self.operation, end.outcome, duration, self.ttft);
             for quantity in charges.iter().flat_map(|charge| &charge.quantities) {
                 counts.used(quantity.meter, quantity.units);
             }
         }
-        let Self { ttft, .. } = *self;
-        let End {
-            outcome,
-            error,
-            status,
-            ..
-        } = end;
-        Some(ticket.settle(Settlement {
-            outcome,
-            error,
-            status,
+        let settlement = Settlement {
+            outcome: end.outcome,
+            error: end.error,
+            status: end.status,
             charges,
-            ttft,
-        }))
+            ttft: self.ttft,
+        };
+        if let Some(trace) = self.trace.take() {
+            trace.finish(self.target.as_deref(), &settlement, times);
+        }
+        Some(ticket.settle(settlement))
     }
 
     /// What is owed to the target: as it said, or else estimated.

@@ -76,6 +76,7 @@ fn target(vendor: &str, model: &str) -> Target {
         subject: "t".into(),
         credential_subject: "c".into(),
         endpoint: Arc::new(Endpoint {
+            counts: Default::default(),
             id: vendor.id.as_str().into(),
             base_url: base.parse().unwrap(),
             chat: uri(&vendor.chat_path),

@@ -185,6 +185,7 @@ pub(crate) fn target_at(vendor: &str, base: &str, deadlines: Deadlines) -> Arc<T
     let (credential, model) = (CredentialId::from("main"), ModelId::from("gpt-4o-mini"));
     let uri = |path: &str| Some(format!("{base}{path}").parse().unwrap());
     let endpoint = Endpoint {
+        counts: Default::default(),
         id: provider.clone(),
         base_url: base.parse().unwrap(),
         chat: uri("/chat/completions"),

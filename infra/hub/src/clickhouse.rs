@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use analytics::migrate::{Layout, migrate};
 use anyhow::Context as _;
+use ::gateway::gateway::Report;
 use runtime::task::Tasks;
-use serde_json::{Value, json};
+use runtime::telemetry::metrics;
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -60,10 +61,12 @@ impl Warehouse {
             missing: None,
         };
         if start {
+            let counts = shared.metrics.clickhouse();
             match supervise(config, &secrets, tasks).await {
                 Ok(supervisor) => {
                     warehouse.options.url = supervisor.url();
                     warehouse.state = Some(supervisor.state());
+                    tasks.spawn("clickhouse metrics", follow(supervisor.state(), counts));
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -122,7 +125,7 @@ impl Warehouse {
     }
 
     /// For `/readyz`.
-    pub fn report(&self) -> (String, bool, Value) {
+    pub fn report(&self) -> Report {
         let state = self.state.as_ref().map(|state| state.borrow().clone());
         let (well, detail) = match (&self.missing, state) {
             (Some(why), _) => (false, json!(why)),
@@ -133,7 +136,32 @@ impl Warehouse {
             (None, Some(State::Stopped)) => (false, json!("stopped")),
             (None, None) => (true, json!({"url": self.options.url})),
         };
-        ("clickhouse".to_owned(), well, detail)
+        Report {
+            name: "clickhouse".to_owned(),
+            well,
+            detail,
+        }
+    }
+}
+
+/// Counts what the supervisor tells, until it stops.
+async fn follow(mut state: watch::Receiver<State>, counts: metrics::Clickhouse) {
+    let mut serving = None;
+    loop {
+        let now = match *state.borrow_and_update() {
+            State::Serving(pid) => Some(pid),
+            State::Restarting(_) | State::Stopped => None,
+        };
+        counts.up.set(now.is_some().into());
+        if let Some(pid) = now {
+            let before = serving.replace(pid);
+            if before.is_some_and(|before| before != pid) {
+                counts.restarts.inc();
+            }
+        }
+        if state.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -170,25 +198,4 @@ async fn supervise(
         memory_mib: 0,
     };
     Ok(Supervisor::start(options, tasks).await?)
-}
-
-/// A shared reference for reports.
-pub fn reporter(warehouse: &Warehouse, shared: &Shared) -> gateway::gateway::Reports {
-    let (warehouse, board) = (warehouse.clone(), shared.board.clone());
-    Arc::new(move || {
-        let mut reports = vec![warehouse.report()];
-        for progress in board.read() {
-            let name = format!("{}/{}", progress.processor, progress.partition);
-            let well = matches!(
-                progress.phase,
-                processors::Phase::Running | processors::Phase::Starting
-            );
-            reports.push((
-                name,
-                well,
-                serde_json::to_value(&progress).unwrap_or_default(),
-            ));
-        }
-        reports
-    })
 }

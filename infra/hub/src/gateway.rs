@@ -15,9 +15,11 @@ use gateway::gateway::Limits;
 use gateway::http::{operator_routes, routes};
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
 use runtime::task::Tasks;
+use runtime::telemetry::trace::{Settings, Traces};
 use schemas::topics::Topic;
 
-use crate::clickhouse::{Warehouse, reporter};
+use crate::beside::Beside;
+use crate::clickhouse::Warehouse;
 use crate::embedded::demo;
 use crate::listen::{bind, serve};
 use crate::seed;
@@ -89,8 +91,9 @@ impl GatewayRole {
             upstream: seed::upstream(shared)?,
             ready,
             draining: false.into(),
-            reports: reporter(warehouse, shared),
+            beside: Arc::new(Beside::new(warehouse, shared)),
             metrics: shared.metrics.clone(),
+            traces: traces(shared, tasks)?,
         });
         let front = Tasks::new();
         serve(callers, routes(Arc::clone(&gateway)), &front, "callers");
@@ -130,6 +133,15 @@ impl GatewayRole {
     pub fn is_ready(&self) -> bool {
         self.gateway.ready.is_ready()
     }
+}
+
+/// Traces, where the settings or OpenTelemetry's variables say where they go.
+fn traces(shared: &Shared, tasks: &Tasks) -> anyhow::Result<Traces> {
+    let endpoint = shared.config.telemetry.otlp_endpoint.as_deref();
+    let lookup = |name: &str| shared.environment.get(name).cloned();
+    let settings = Settings::read(endpoint, env!("CARGO_PKG_VERSION"), lookup)?;
+    let start = |settings| Traces::start(settings, tasks, shared.metrics.traces().clone());
+    Ok(settings.map(start).transpose()?.unwrap_or_default())
 }
 
 /// Ships the outbox to the log until the group stops.

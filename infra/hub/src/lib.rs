@@ -1,5 +1,6 @@
 //! The composition root: which roles run in this process, and what is embedded in it.
 
+mod beside;
 pub mod cli;
 pub mod clickhouse;
 mod commands;
