@@ -1,5 +1,5 @@
 //! Against a real ClickHouse: `HUB_TEST_CLICKHOUSE=http://user:password@127.0.0.1:8123` names one,
-//! where each test makes a database of its own. Without it these tests say so and pass.
+//! where each test makes a database of its own. `make test` starts one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,15 +21,17 @@ use crate::flaky::Flaky;
 use crate::health::attempt;
 use crate::rig::{Rig, Running, book, grant, usage};
 
-/// A fresh database of this name; `None` when no ClickHouse is named.
-async fn database(name: &str) -> Option<(analytics::Options, Client)> {
+/// A fresh database of this name.
+async fn database(name: &str) -> (analytics::Options, Client) {
     #[expect(
         clippy::disallowed_methods,
         reason = "tests are told where ClickHouse is"
     )]
     let Ok(given) = std::env::var("HUB_TEST_CLICKHOUSE") else {
-        println!("HUB_TEST_CLICKHOUSE is not set: not tried against a real ClickHouse");
-        return None;
+        panic!(
+            "these tests need a ClickHouse: run `make test`, which starts one, or set \
+             HUB_TEST_CLICKHOUSE=http://user:password@127.0.0.1:8123"
+        );
     };
     let (scheme, rest) = given.split_once("://").expect("a URL");
     let (login, address) = rest.rsplit_once('@').expect("user:password@");
@@ -49,14 +51,12 @@ async fn database(name: &str) -> Option<(analytics::Options, Client)> {
     let layout = Layout::default();
     let (one, other) = tokio::join!(migrate(&options, &layout), migrate(&options, &layout));
     assert_eq!(one.unwrap(), other.unwrap(), "two may migrate at once");
-    Some((options, client))
+    (options, client)
 }
 
 #[tokio::test]
 async fn columns_are_the_row_types() {
-    let Some((options, client)) = database("columns").await else {
-        return;
-    };
+    let (options, client) = database("columns").await;
     migrate(&options, &Layout::default()).await.unwrap();
     for table in Table::ALL {
         let query = "SELECT name FROM system.columns WHERE database = {database:String} \
@@ -101,9 +101,7 @@ fn run_sink(client: &Client, deps: &Deps) -> Running {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_once_in_clickhouse() {
-    let Some((_, client)) = database("row_once").await else {
-        return;
-    };
+    let (_, client) = database("row_once").await;
     let rig = Rig::new(2);
     let mut random = SmallRng::seed_from_u64(1);
     rig.log.append(vec![rig.book_record(book())]).await.unwrap();
@@ -228,9 +226,7 @@ async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
 /// One insert is one part, however large, and the same token is taken once.
 #[tokio::test]
 async fn an_insert_is_one_block() {
-    let Some((options, client)) = database("one_block").await else {
-        return;
-    };
+    let (options, client) = database("one_block").await;
     let rig = Rig::new(1);
     let mut seq = 0;
     for _ in 0..12 {
@@ -262,9 +258,7 @@ async fn an_insert_is_one_block() {
 /// What makes a batch safe to send again: ClickHouse drops a token that it has taken.
 #[tokio::test]
 async fn the_same_token_is_taken_once() {
-    let Some((_, client)) = database("token").await else {
-        return;
-    };
+    let (_, client) = database("token").await;
     for (token, rows) in [("a", 1), ("a", 1), ("b", 2), ("a", 2)] {
         let mut insert = client
             .insert::<HealthRow<'_>>("health")
