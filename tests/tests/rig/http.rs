@@ -8,39 +8,44 @@ use serde_json::Value;
 
 /// An answer, as far as it came.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// 0 when none came.
-    pub status: u16,
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
     /// Chunks joined.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// The first header of that name; empty when there is none.
-    pub fn header(&self, name: &str) -> &str {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value)
     }
 
     /// The body; null when it is not JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The body.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// A request that closes its connection.
-pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    let framed = headers.iter().any(|(name, _)| ["content-length", "transfer-encoding"].contains(name));
+    let framed = headers
+        .iter()
+        .any(|(name, _)| ["content-length", "transfer-encoding"].contains(name));
     if !framed && (method == "POST" || !body.is_empty()) {
         head.push_str(&format!("content-length: {}\r\n", body.len()));
     }
@@ -51,16 +56,29 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
 }
 
 /// A chat completion asked for with this key.
-pub fn chat(address: SocketAddr, key: &str, body: &Value) -> Answer {
+pub(crate) fn chat(address: SocketAddr, key: &str, body: &Value) -> Answer {
     let authorization = format!("Bearer {key}");
-    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-    exchange(address, &request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes()))
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+    ];
+    exchange(
+        address,
+        &request(
+            "POST",
+            "/v1/chat/completions",
+            &headers,
+            body.to_string().as_bytes(),
+        ),
+    )
 }
 
 /// Sends bytes and reads until the other side closes.
-pub fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
+pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
     // a server may refuse and close before it has read everything
     drop(stream.write_all(request));
     let mut bytes = Vec::new();
@@ -73,9 +91,14 @@ pub fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
 fn parse(bytes: &[u8]) -> Option<Answer> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(length) = parsed.parse(bytes).ok()? else { return None };
+    let httparse::Status::Complete(length) = parsed.parse(bytes).ok()? else {
+        return None;
+    };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers = parsed.headers.iter().map(|header| (header.name.to_owned(), text(header.value)));
+    let headers = parsed
+        .headers
+        .iter()
+        .map(|header| (header.name.to_owned(), text(header.value)));
     let mut answer = Answer {
         status: parsed.code?,
         headers: headers.collect(),

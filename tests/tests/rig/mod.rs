@@ -1,6 +1,7 @@
 //! What the tests over a running hub share: its binary, a clean environment, raw HTTP.
 
-pub mod http;
+pub(crate) mod http;
+pub(crate) mod log;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,13 +15,16 @@ use e2e::process::Process;
 const KEPT: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"];
 
 /// What a variable of this test's own environment says.
-pub fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     let environment = runtime::config::environment();
-    environment.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    environment
+        .into_iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value)
 }
 
 /// The hub: `HUB_BINARY`, else built once, beside this test.
-pub fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| match variable("HUB_BINARY") {
         Some(path) => path.into(),
@@ -38,13 +42,28 @@ fn build() -> PathBuf {
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
-    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    let built = cargo
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
     assert!(built.success(), "the hub does not build");
     profile.join("hub")
 }
 
+/// The engine's library: `HUB_CLICKHOUSE_LIBRARY`, else where `make clickhouse` puts it.
+pub(crate) fn library() -> PathBuf {
+    let named = variable("HUB_CLICKHOUSE_LIBRARY").map(PathBuf::from);
+    let cached = || variable("HUB_CACHE").map(|cache| Path::new(&cache).join("chdb/libchdb.so"));
+    let library = named.or_else(cached).unwrap_or_default();
+    assert!(
+        library.is_file(),
+        "there is no libchdb at {library:?}: run `make clickhouse`, or name the file in HUB_CLICKHOUSE_LIBRARY"
+    );
+    library
+}
+
 /// A command of the hub's in an environment that says nothing but what the test does.
-pub fn command(hub: &Hub, arguments: &[&str]) -> Command {
+pub(crate) fn command(hub: &Hub, arguments: &[&str]) -> Command {
     let mut command = hub.command(arguments);
     for (name, _) in runtime::config::environment() {
         let own = command.get_envs().any(|(known, _)| known == name.as_str());
@@ -55,15 +74,23 @@ pub fn command(hub: &Hub, arguments: &[&str]) -> Command {
     command
 }
 
+/// Starts a role.
+pub(crate) fn start(hub: &Hub, role: &str) -> Process {
+    Process::start(role, &mut command(hub, &[role]), &hub.log(role)).unwrap()
+}
+
 /// Waits until the gateway takes calls.
-pub fn ready(process: &mut Process, hub: &Hub) {
+pub(crate) fn ready(process: &mut Process, hub: &Hub) {
     let started = process.until("was ready", || hub.is_ready());
-    let log = || std::fs::read_to_string(hub.log()).unwrap_or_default();
-    started.unwrap_or_else(|error| panic!("{error}\n{}", log()));
+    started.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Looks until there is something to see.
-pub fn eventually<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(seen) = look() {

@@ -1,9 +1,8 @@
 //! How the body arrives and what it is.
 
-use super::{Case, CONTENT, Want, post, raw, refused};
+use super::{CHAT, CONTENT, Case, Want, post, raw, refused};
 use crate::rig::http::request;
 
-const CHAT: &str = "/v1/chat/completions";
 const GOOD: (&str, &str) = ("authorization", "Bearer key-of-a-test-hub");
 const BODY: &[u8] = br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
 
@@ -13,7 +12,12 @@ fn with(name: &'static str, headers: &[(&str, &str)], body: &[u8], want: Want) -
 }
 
 fn malformed(name: &'static str, body: impl AsRef<[u8]>, says: &'static str) -> Case {
-    post(name, CHAT, body.as_ref(), refused(400, "malformed_body", "", says))
+    post(
+        name,
+        CHAT,
+        body.as_ref(),
+        refused(400, "malformed_body", "", says),
+    )
 }
 
 #[rustfmt::skip]

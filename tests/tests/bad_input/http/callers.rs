@@ -2,13 +2,16 @@
 
 use serde_json::json;
 
-use super::{Case, MONEY, NARROW, NO_MONEY, To, Want, by, chat, post, raw, refused};
+use super::{CHAT, Case, MONEY, NARROW, NO_MONEY, To, Want, by, chat, post, raw, refused};
 use crate::rig::http::request;
 
-const CHAT: &str = "/v1/chat/completions";
 const BODY: &[u8] = br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
 const JSON: (&str, &str) = ("content-type", "application/json");
 const GOOD: (&str, &str) = ("authorization", "Bearer key-of-a-test-hub");
+
+/// What the funded account can't pay for.
+pub(super) const DEAR: &[u8] =
+    br#"{"model":"demo","max_tokens":100000000,"messages":[{"role":"user","content":"hi"}]}"#;
 
 fn with(name: &'static str, headers: &[(&str, &str)], want: Want) -> Case {
     raw(name, request("POST", CHAT, headers, BODY), want)
@@ -20,7 +23,10 @@ fn route(name: &'static str, method: &str, path: &str, want: Want) -> Case {
 
 /// Refused below the hub's routes, by HTTP itself.
 const fn by_http(status: u16) -> Want {
-    Want { fault: "", ..refused(status, "", "", "") }
+    Want {
+        fault: "",
+        ..refused(status, "", "", "")
+    }
 }
 
 #[rustfmt::skip]
@@ -42,8 +48,8 @@ pub(super) fn cases() -> Vec<Case> {
         by("a model that the key may not use", NARROW, CHAT, BODY, refused(403, "forbidden", "model", "may not use the model \"m\"")),
         by("no credit", NO_MONEY, CHAT, br#"{"model":"demo","messages":[{"role":"user","content":"hi"}]}"#,
             refused(402, "insufficient_credit", "", "account \"spent\"")),
-        by("more than the credit", MONEY, CHAT, br#"{"model":"demo","max_tokens":100000000,"messages":[{"role":"user","content":"hi"}]}"#,
-            refused(402, "insufficient_credit", "", "has 5 USD available")),
+        by("more than the credit", MONEY, CHAT, DEAR,
+            refused(402, "insufficient_credit", "", "has 5.00 USD available")),
         by("no price", MONEY, CHAT, br#"{"model":"unpriced","messages":[{"role":"user","content":"hi"}]}"#,
             Want { fault: "hub", ..refused(403, "no_price", "model", "has no price here") }),
 
@@ -67,6 +73,6 @@ pub(super) fn cases() -> Vec<Case> {
         with("two lengths", &[GOOD, JSON, ("content-length", "5"), ("content-length", "7")], by_http(400)),
     ];
     cases.push(Case { to: To::Operators, ..route("a call where operators are", "POST", CHAT,
-        refused(404, "route_not_found", "", "there is no \"/v1/chat/completions\" here")) });
+        refused(404, "route_not_found", "", "try /healthz, /readyz or /metrics")) });
     cases
 }

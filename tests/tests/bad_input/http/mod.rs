@@ -6,6 +6,7 @@ mod fields;
 mod providers;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use e2e::fake_provider::{FakeProvider, Options};
 use e2e::hub::{Hub, Provider};
@@ -14,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::check_names;
 use crate::rig::http::{Answer, exchange, request};
-use crate::rig::{binary, command, ready};
+use crate::rig::{binary, eventually, ready, start};
 
+const CHAT: &str = "/v1/chat/completions";
 /// Keys of the hub under test by what their account is like.
 const NO_MONEY: &str = "key-without-money";
 const MONEY: &str = "key-with-money";
@@ -90,7 +92,15 @@ struct Want {
 
 /// A refusal of the hub's own that is the caller's fault and reaches no provider.
 const fn refused(status: u16, code: &'static str, param: &'static str, says: &'static str) -> Want {
-    Want { status, code, param, says, fault: "caller", retry: "", upstream: 0 }
+    Want {
+        status,
+        code,
+        param,
+        says,
+        fault: "caller",
+        retry: "",
+        upstream: 0,
+    }
 }
 
 /// `POST` by a good key.
@@ -101,19 +111,27 @@ fn post(name: &'static str, path: &str, body: &[u8], want: Want) -> Case {
 /// `POST` by another key.
 fn by(name: &'static str, key: &str, path: &str, body: &[u8], want: Want) -> Case {
     let authorization = format!("Bearer {key}");
-    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+    ];
     raw(name, request("POST", path, &headers, body), want)
 }
 
 /// A chat with these fields over good ones; `null` takes a field away.
 fn chat(name: &'static str, fields: Value, want: Want) -> Case {
     let good = json!({"model": "m", "messages": [{"role": "user", "content": CONTENT}]});
-    post(name, "/v1/chat/completions", &over(good, fields), want)
+    post(name, CHAT, &over(good, fields), want)
 }
 
 /// Embeddings, likewise.
 fn embed(name: &'static str, fields: Value, want: Want) -> Case {
-    post(name, "/v1/embeddings", &over(json!({"model": "m", "input": CONTENT}), fields), want)
+    post(
+        name,
+        "/v1/embeddings",
+        &over(json!({"model": "m", "input": CONTENT}), fields),
+        want,
+    )
 }
 
 fn over(mut good: Value, fields: Value) -> Vec<u8> {
@@ -128,7 +146,12 @@ fn over(mut good: Value, fields: Value) -> Vec<u8> {
 
 /// Any bytes.
 const fn raw(name: &'static str, send: Vec<u8>, want: Want) -> Case {
-    Case { name, send, to: To::Callers, want }
+    Case {
+        name,
+        send,
+        to: To::Callers,
+        want,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,18 +159,42 @@ async fn what_callers_and_providers_send_has_its_clear_error() {
     let fake = FakeProvider::start(Options::default()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let hub = hub(&fake, folder.path());
-    let mut process =
-        e2e::process::Process::start("hub", command(&hub, &["serve"]).env("RUST_BACKTRACE", "0"), &hub.log())
-            .unwrap();
+    let mut process = start(&hub, "serve");
     ready(&mut process, &hub);
     let good = chat("control", json!({}), refused(200, "", "", "\"choices\""));
     let ask = |to, send: &[u8]| {
-        let address = if to == To::Callers { hub.listen } else { hub.admin };
+        let address = if to == To::Callers {
+            hub.listen
+        } else {
+            hub.admin
+        };
         tokio::task::block_in_place(|| exchange(address, send))
     };
-    assert_eq!(ask(To::Callers, &good.send).status, 200, "a good call must work, or the table shows nothing");
+    assert_eq!(
+        ask(To::Callers, &good.send).status,
+        200,
+        "a good call must work, or the table shows nothing"
+    );
 
-    let cases = [callers::cases(), body::cases(), fields::cases(), providers::cases()];
+    // a first grant takes the way of every event
+    let dear = by(
+        "control",
+        MONEY,
+        CHAT,
+        callers::DEAR,
+        refused(402, "", "", ""),
+    );
+    eventually("the first grant", Duration::from_secs(20), || {
+        let says = ask(To::Callers, &dear.send).text();
+        says.contains("has 5").then_some(())
+    });
+
+    let cases = [
+        callers::cases(),
+        body::cases(),
+        fields::cases(),
+        providers::cases(),
+    ];
     let cases: Vec<Case> = cases.into_iter().flatten().collect();
     check_names(cases.iter().map(|case| case.name), 80);
     let mut wrong = Vec::new();
@@ -157,13 +204,23 @@ async fn what_callers_and_providers_send_has_its_clear_error() {
         let reached = fake.record().counts().0 - before;
         wrong.extend(differences(case, &answer, reached));
     }
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
 
-    assert_eq!(ask(To::Callers, &good.send).status, 200, "the hub must serve on");
+    assert_eq!(
+        ask(To::Callers, &good.send).status,
+        200,
+        "the hub must serve on"
+    );
     assert!(process.runs());
     let (_, readiness) = e2e::hub::get(hub.listen, "/readyz").unwrap();
     assert!(readiness.contains("\"calls_in_flight\": 0"), "{readiness}");
-    let log = std::fs::read_to_string(hub.log()).unwrap();
+    let log = std::fs::read_to_string(hub.log("serve")).unwrap();
     for secret in [CONTENT, NO_MONEY, MONEY, NARROW, "upstream-key", "panicked"] {
         assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
     }
@@ -186,36 +243,66 @@ fn hub(fake: &FakeProvider, folder: &std::path::Path) -> Hub {
          credentials = [{{ id = \"main\", secret = \"upstream-key\" }}]\n",
         fake.url()
     );
-    let hub = Hub::new(binary(), folder, &providers, &format!("{SETTINGS}\n{xai}")).unwrap();
-    // no engine: what is tested here needs none
-    std::fs::write(folder.join("no-engine"), "").unwrap();
-    hub
+    Hub::new(binary(), folder, &providers, &format!("{SETTINGS}\n{xai}")).unwrap()
 }
 
 fn differences(case: &Case, answer: &Answer, reached: u64) -> Vec<String> {
-    let Want { status, code, param, says, fault, retry, upstream } = case.want;
+    let Want {
+        status,
+        code,
+        param,
+        says,
+        fault,
+        retry,
+        upstream,
+    } = case.want;
     let body = answer.json();
     let error = &body["error"];
     let own = !code.is_empty();
     let mut found = vec![
         ("status", answer.status.to_string(), status.to_string()),
-        ("x-hub-error", answer.header("x-hub-error").to_owned(), code.to_owned()),
-        ("x-hub-fault", answer.header("x-hub-fault").to_owned(), fault.to_owned()),
-        ("retry-after", answer.header("retry-after").to_owned(), retry.to_owned()),
-        ("requests upstream", reached.to_string(), upstream.to_string()),
+        (
+            "x-hub-error",
+            answer.header("x-hub-error").to_owned(),
+            code.to_owned(),
+        ),
+        (
+            "x-hub-fault",
+            answer.header("x-hub-fault").to_owned(),
+            fault.to_owned(),
+        ),
+        (
+            "retry-after",
+            answer.header("retry-after").to_owned(),
+            retry.to_owned(),
+        ),
+        (
+            "requests upstream",
+            reached.to_string(),
+            upstream.to_string(),
+        ),
     ];
     // a provider's own refusal is passed on as it is
     if own && code != "provider_refused" {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        found.push(("content-type", answer.header("content-type").to_owned(), "application/json".to_owned()));
+        found.push((
+            "content-type",
+            answer.header("content-type").to_owned(),
+            "application/json".to_owned(),
+        ));
         found.push(("error.code", text(&error["code"]), code.to_owned()));
         found.push(("error.param", text(&error["param"]), param.to_owned()));
     }
-    let said = if own { error["message"].to_string() } else { answer.text() };
+    let said = error["message"]
+        .as_str()
+        .filter(|_| own)
+        .map_or_else(|| answer.text(), str::to_owned);
     let mut wrong: Vec<String> = found
         .into_iter()
         .filter(|(_, got, wanted)| got != wanted)
-        .map(|(what, got, wanted)| format!("{}: {what} is {got:?}, not {wanted:?}: {said}", case.name))
+        .map(|(what, got, wanted)| {
+            format!("{}: {what} is {got:?}, not {wanted:?}: {said}", case.name)
+        })
         .collect();
     if !said.contains(says) {
         wrong.push(format!("{}: says {said:?}, not {says:?}", case.name));
