@@ -95,6 +95,17 @@ impl Rig {
         Ok(())
     }
 
+    /// Asks the gateway to stop, which ships what its outbox holds. Gives what is wrong when it
+    /// did not end in order.
+    ///
+    /// # Errors
+    /// It did not stop in time.
+    pub fn drain(&mut self) -> anyhow::Result<Option<String>> {
+        let status = self.gateway.take().context("the gateway")?.stop()?;
+        Ok((!status.success())
+            .then(|| format!("the gateway was asked to stop and ended with {status}")))
+    }
+
     /// Stops what runs.
     ///
     /// # Errors
@@ -118,7 +129,9 @@ impl Rig {
         report: &mut Report,
         copy: Option<&Path>,
     ) -> anyhow::Result<()> {
-        std::thread::sleep(Duration::from_millis(rng.random_range(20..400)));
+        // long enough, one time in three, to fill the first file of the outbox and go on in the next
+        let most = if rng.random_ratio(1, 3) { 2500 } else { 400 };
+        std::thread::sleep(Duration::from_millis(rng.random_range(20..most)));
         let before = copy.map(|_| tempfile::tempdir()).transpose()?;
         if let Some(before) = &before {
             power::copy(&self.hub.data().join("outbox"), before.path())?;
@@ -207,6 +220,9 @@ impl Rig {
         }
         power::copy(&self.hub.data(), &folder.join("data"))?;
         let (pages, lost) = power::roll_back(&folder.join("data/outbox"), before, rng)?;
+        // what the recovery will have to work with, for who looks into a failure
+        power::copy(&folder.join("data/outbox"), &folder.join("outbox-as-lost"))?;
+        power::copy(before, &folder.join("outbox-before"))?;
         let entries = self.fake.record().entries().len();
         for (process, role) in self.roles.iter_mut().zip(ROLES) {
             *process = self.hub.start(role)?;

@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -91,7 +90,7 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
     }
     let mut report = killed?;
     said("load is over; waiting for the events to arrive");
-    rig.gateway.take().context("the gateway")?.stop()?;
+    report.verdicts.extend(rig.drain()?);
     report.calls = seen.calls.load(Ordering::Relaxed);
     report.ends = seen
         .ends
@@ -202,8 +201,8 @@ fn recover(
     ))?;
     let hub = settings(options, &copy.folder, fake)?;
     let mut rig = Rig::start(&hub, Arc::clone(fake))?;
-    rig.gateway.take().context("the gateway")?.stop()?;
-    let verdicts = verdicts::of(&hub, said)?;
+    let mut verdicts: Vec<String> = rig.drain()?.into_iter().collect();
+    verdicts.extend(verdicts::of(&hub, said)?);
     rig.stop()?;
     let events = tokio.block_on(oracle::settled(&log_file(&hub.data()), PARTITIONS))?;
     let entries = fake.record().entries();

@@ -59,9 +59,10 @@ impl Report {
                 wrong.push(format!("no kill met a call {stage}"));
             }
         }
-        for loss in &self.losses {
+        for (number, loss) in (1..).zip(&self.losses) {
             let found = loss.findings.wrong.iter().chain(&loss.verdicts);
-            wrong.extend(found.map(|what| format!("after a power loss: {what}")));
+            let number: u32 = number;
+            wrong.extend(found.map(|what| format!("after power loss {number}: {what}")));
         }
         wrong
     }
