@@ -141,7 +141,9 @@ impl CallId {
     /// The random half of the id: seeds what must differ from call to call, but not when the same
     /// call is looked at again.
     pub fn seed(self) -> u64 {
-        self.0.last_chunk().map_or(0, |half| u64::from_be_bytes(*half))
+        self.0
+            .last_chunk()
+            .map_or(0, |half| u64::from_be_bytes(*half))
     }
 }
 

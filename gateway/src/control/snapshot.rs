@@ -113,8 +113,15 @@ mod tests {
     fn of(account: &str, kind: AccountKind) -> Snapshot {
         let mut prices = PriceBook::default();
         prices.lists.insert(account.into(), account.into());
-        let accounts = vec![AccountSeed { id: account.into(), kind, grant: None }];
-        let seed = Seed { accounts, ..Seed::default() };
+        let accounts = vec![AccountSeed {
+            id: account.into(),
+            kind,
+            grant: None,
+        }];
+        let seed = Seed {
+            accounts,
+            ..Seed::default()
+        };
         let time = std::time::Duration::from_secs(1);
         snapshot(&seed, &shipped().unwrap(), prices, time, &|_| None).unwrap()
     }
@@ -134,12 +141,18 @@ mod tests {
             let mut seen = [0_u32; 2];
             while !writer.is_finished() || seen.iter().sum::<u32>() < 100 {
                 let snapshot = current.load_full();
-                let own = versions.iter().position(|one| one.price_version == snapshot.price_version);
+                let own = versions
+                    .iter()
+                    .position(|one| one.price_version == snapshot.price_version);
                 let own = own.unwrap();
                 seen[own] += 1;
                 for (at, id) in ["a", "b"].into_iter().enumerate() {
                     let kind = snapshot.account_kind(&id.into());
-                    assert_eq!(kind == AccountKind::Prepaid, at == own, "accounts of another snapshot");
+                    assert_eq!(
+                        kind == AccountKind::Prepaid,
+                        at == own,
+                        "accounts of another snapshot"
+                    );
                 }
             }
         });

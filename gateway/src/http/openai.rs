@@ -258,9 +258,17 @@ mod tests {
             (r#","n":0"#, Kind::InvalidField, "n"),
             (r#","n":1.5"#, Kind::InvalidField, "n"),
             (r#","max_tokens":-1"#, Kind::InvalidField, "max_tokens"),
-            (r#","max_completion_tokens":0"#, Kind::InvalidField, "max_completion_tokens"),
+            (
+                r#","max_completion_tokens":0"#,
+                Kind::InvalidField,
+                "max_completion_tokens",
+            ),
             (r#","stream":"yes""#, Kind::InvalidField, "stream"),
-            (r#","stream_options":{}"#, Kind::InvalidField, "stream_options"),
+            (
+                r#","stream_options":{}"#,
+                Kind::InvalidField,
+                "stream_options",
+            ),
             (
                 r#","stream":true,"stream_options":{"include_usage":1}"#,
                 Kind::InvalidField,
@@ -277,8 +285,16 @@ mod tests {
             let Err(error) = chat(&HeaderMap::new(), body.into()) else {
                 panic!("{more} was taken");
             };
-            assert_eq!((error.kind, error.field.as_deref()), (kind, Some(field)), "{more}");
-            assert!(error.message.contains(field.split('.').next().unwrap()), "{}", error.message);
+            assert_eq!(
+                (error.kind, error.field.as_deref()),
+                (kind, Some(field)),
+                "{more}"
+            );
+            assert!(
+                error.message.contains(field.split('.').next().unwrap()),
+                "{}",
+                error.message
+            );
         }
         for (body, field) in [
             (r#"{"messages":[{}]}"#, "model"),
@@ -286,12 +302,18 @@ mod tests {
             (r#"{"model":null,"messages":[{}]}"#, "model"),
         ] {
             let error = chat(&HeaderMap::new(), body.into()).err().unwrap();
-            assert_eq!((error.kind, error.field.as_deref()), (Kind::MissingField, Some(field)));
+            assert_eq!(
+                (error.kind, error.field.as_deref()),
+                (Kind::MissingField, Some(field))
+            );
         }
         // null is absent, and what is not documented passes
         let body = format!(r#"{{{OK},"n":null,"stream_options":null,"brand_new":[1]}}"#);
         let call = chat(&HeaderMap::new(), body.into()).ok().unwrap();
-        assert_eq!((call.choices, call.field("brand_new")), (1, Some(&b"[1]"[..])));
+        assert_eq!(
+            (call.choices, call.field("brand_new")),
+            (1, Some(&b"[1]"[..]))
+        );
     }
 
     #[test]

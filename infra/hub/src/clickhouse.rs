@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::gateway::gateway::Report;
 use analytics::migrate::{Layout, migrate};
 use anyhow::Context as _;
-use ::gateway::gateway::Report;
 use runtime::task::Tasks;
 use runtime::telemetry::metrics;
 use serde_json::json;
