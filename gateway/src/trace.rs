@@ -91,7 +91,7 @@ impl Trace {
 
     /// The call ended; `target` was tried last.
     pub(crate) fn finish(
-        self: Box<Self>,
+        self,
         target: Option<&Target>,
         settlement: &Settlement,
         (started, ended): (Micros, Micros),
@@ -105,7 +105,7 @@ impl Trace {
             streamed,
             attempts,
             ..
-        } = *self;
+        } = self;
         let charge = settlement.charges.first();
         traces.finish(&context, || Ended {
             call,

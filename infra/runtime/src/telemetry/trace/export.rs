@@ -146,8 +146,10 @@ impl Exporter {
         }
         self.counts.dropped.inc_by(batch.len() as u64);
         if !std::mem::replace(&mut self.failing, true) {
-            let endpoint = &self.settings.endpoint;
-            tracing::warn!(%endpoint, reason = last, "traces are not taken and dropped");
+            // the rest of the address may hold a user and a password
+            let url = reqwest::Url::parse(&self.settings.endpoint).ok();
+            let host = url.as_ref().and_then(reqwest::Url::host_str);
+            tracing::warn!(host, reason = last, "traces are not taken and dropped");
         }
     }
 
