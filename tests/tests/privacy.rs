@@ -1,6 +1,12 @@
 //! What callers say, what providers answer and what is secret stays out of everything that the
 //! hub writes down.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 #[path = "rig/mod.rs"]
 #[expect(dead_code, reason = "shared with the other tests over a running hub")]
 mod rig;

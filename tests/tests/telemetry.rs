@@ -1,7 +1,6 @@
 //! What operators see of a call: its spans at a collector, its numbers at `/metrics`.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "helpers of tests fail as tests do"
 )]

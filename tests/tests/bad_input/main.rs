@@ -1,5 +1,10 @@
 //! Bad input: each case is one row of a table and has its clear error. What callers send is in
 //! [`http`], what an operator writes in [`start`], what a disk may hold in [`data`].
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
