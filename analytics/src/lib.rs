@@ -30,12 +30,7 @@ pub struct Options {
 /// No `Debug` of the password.
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            url,
-            user,
-            database,
-            password: _,
-        } = self;
+        let Self { url, user, database, password: _ } = self;
         write!(f, "clickhouse {user}@{url}/{database}")
     }
 }

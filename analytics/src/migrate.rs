@@ -53,10 +53,7 @@ pub struct Layout {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self {
-            engine: "MergeTree".to_owned(),
-            on_cluster: String::new(),
-        }
+        Self { engine: "MergeTree".to_owned(), on_cluster: String::new() }
     }
 }
 
@@ -117,11 +114,7 @@ pub async fn migrate(options: &Options, layout: &Layout) -> Result<u32, Error> {
         let done = client.query_raw(&fill(sql)).execute().await;
         done.map_err(|source| Error::Statement { name, source })
     };
-    run(
-        "database",
-        "CREATE DATABASE IF NOT EXISTS {database} {on_cluster}",
-    )
-    .await?;
+    run("database", "CREATE DATABASE IF NOT EXISTS {database} {on_cluster}").await?;
     run(
         "migrations",
         "CREATE TABLE IF NOT EXISTS {database}.migrations {on_cluster} \
@@ -131,30 +124,18 @@ pub async fn migrate(options: &Options, layout: &Layout) -> Result<u32, Error> {
     let read =
         fill("SELECT DISTINCT version, name, hash FROM {database}.migrations ORDER BY version");
     let applied = client.query_raw(&read).fetch_all::<Applied>().await;
-    let applied = applied.map_err(|source| Error::Statement {
-        name: "migrations",
-        source,
-    })?;
+    let applied = applied.map_err(|source| Error::Statement { name: "migrations", source })?;
     let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
     if let Some(newer) = applied.iter().find(|applied| applied.version > known) {
-        return Err(Error::Newer {
-            found: newer.version,
-            known,
-        });
+        return Err(Error::Newer { found: newer.version, known });
     }
     for migration in MIGRATIONS {
         let (name, own) = (migration.name, hash(migration.sql));
-        let before = applied
-            .iter()
-            .find(|applied| applied.version == migration.version);
+        let before = applied.iter().find(|applied| applied.version == migration.version);
         match before {
             Some(before) if before.hash == own => continue,
             Some(before) => {
-                return Err(Error::Changed {
-                    name,
-                    applied: before.hash.clone(),
-                    own,
-                });
+                return Err(Error::Changed { name, applied: before.hash.clone(), own });
             }
             None => {}
         }
@@ -169,11 +150,7 @@ pub async fn migrate(options: &Options, layout: &Layout) -> Result<u32, Error> {
 }
 
 fn hash(sql: &str) -> String {
-    Sha256::digest(sql)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(sql).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -188,27 +165,14 @@ mod tests {
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        let known: Vec<_> = MIGRATIONS
-            .iter()
-            .map(|migration| format!("{}.sql", migration.name))
-            .collect();
+        let known: Vec<_> =
+            MIGRATIONS.iter().map(|migration| format!("{}.sql", migration.name)).collect();
         assert_eq!(files, known);
         for (at, migration) in (1_u32..).zip(MIGRATIONS) {
             assert_eq!(migration.version, at);
-            assert!(
-                migration.name.starts_with(&format!("{at:04}_")),
-                "{}",
-                migration.name
-            );
-            assert!(
-                migration.sql.contains("IF NOT EXISTS"),
-                "{}",
-                migration.name
-            );
-            let ends = migration
-                .sql
-                .lines()
-                .any(|line| line.trim_end().ends_with(';'));
+            assert!(migration.name.starts_with(&format!("{at:04}_")), "{}", migration.name);
+            assert!(migration.sql.contains("IF NOT EXISTS"), "{}", migration.name);
+            let ends = migration.sql.lines().any(|line| line.trim_end().ends_with(';'));
             assert!(!ends, "{}: one statement, not ended", migration.name);
         }
     }

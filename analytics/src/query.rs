@@ -55,9 +55,7 @@ impl Query {
     /// [`Error::Unknown`].
     pub fn find(name: &str) -> Result<Self, Error> {
         let found = QUERIES.iter().find(|query| query.name == name);
-        found
-            .copied()
-            .ok_or_else(|| Error::Unknown(name.to_owned()))
+        found.copied().ok_or_else(|| Error::Unknown(name.to_owned()))
     }
 
     /// What it tells, in one line.
@@ -91,11 +89,7 @@ impl Query {
             && wanted.iter().all(|name| parameters.contains_key(*name));
         if !fits {
             let given = parameters.keys().cloned().collect();
-            return Err(Error::Parameters {
-                query: self.name,
-                wanted,
-                given,
-            });
+            return Err(Error::Parameters { query: self.name, wanted, given });
         }
         let mut query = client.query_raw(self.sql);
         for (name, value) in parameters {
@@ -122,26 +116,16 @@ mod tests {
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        let known: Vec<_> = QUERIES
-            .iter()
-            .map(|query| format!("{}.sql", query.name))
-            .collect();
+        let known: Vec<_> = QUERIES.iter().map(|query| format!("{}.sql", query.name)).collect();
         assert_eq!(files, known);
         for query in QUERIES {
-            assert!(
-                query.about().ends_with('.'),
-                "{} says what it tells",
-                query.name
-            );
+            assert!(query.about().ends_with('.'), "{} says what it tells", query.name);
         }
     }
 
     #[test]
     fn parameters_are_read_from_the_text() {
-        assert_eq!(
-            Query::find("statement").unwrap().parameters(),
-            ["account", "from", "to"]
-        );
+        assert_eq!(Query::find("statement").unwrap().parameters(), ["account", "from", "to"]);
         assert!(matches!(Query::find("nope"), Err(Error::Unknown(_))));
     }
 }

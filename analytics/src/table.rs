@@ -27,14 +27,8 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 6] = [
-        Self::Usage,
-        Self::Attempts,
-        Self::Ledger,
-        Self::Balances,
-        Self::Health,
-        Self::Audit,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Usage, Self::Attempts, Self::Ledger, Self::Balances, Self::Health, Self::Audit];
 
     /// Its name in the database.
     pub const fn name(self) -> &'static str {

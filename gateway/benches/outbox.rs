@@ -49,14 +49,9 @@ impl Log for Sink {
 fn target() -> Arc<Target> {
     let second = Duration::from_secs(1);
     let base_url = url::Url::parse("https://api.openai.com/v1");
-    let Ok(base_url) = base_url else {
-        unreachable!("a constant")
-    };
+    let Ok(base_url) = base_url else { unreachable!("a constant") };
     let vendors = gateway::providers::compat::shipped();
-    let Some(vendor) = vendors
-        .ok()
-        .and_then(|mut vendors| vendors.remove("openai"))
-    else {
+    let Some(vendor) = vendors.ok().and_then(|mut vendors| vendors.remove("openai")) else {
         unreachable!("compiled in")
     };
     Arc::new(Target {
@@ -142,20 +137,12 @@ fn benches(criterion: &mut Criterion) {
     let Ok(folder) = tempfile::tempdir() else {
         return;
     };
-    let options = Options::new(
-        folder.path(),
-        Partitions {
-            usage: 4,
-            attempts: 4,
-        },
-    );
+    let options = Options::new(folder.path(), Partitions { usage: 4, attempts: 4 });
     let Ok(outbox) = Outbox::open(options) else {
         return;
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let Ok(runtime) = runtime else { return };
     let token = CancellationToken::new();
     let shipper = Shipper::new(Arc::clone(&outbox)).run(Arc::new(Sink), token.clone());
@@ -197,11 +184,7 @@ fn benches(criterion: &mut Criterion) {
     };
     criterion.bench_function("inputs alone", |bencher| {
         bencher.iter(|| {
-            (
-                admission(number.fetch_add(1, Ordering::Relaxed)),
-                settlement(),
-                report(&target),
-            )
+            (admission(number.fetch_add(1, Ordering::Relaxed)), settlement(), report(&target))
         });
     });
     criterion.bench_function("admit and settle", |bencher| {

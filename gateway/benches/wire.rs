@@ -32,12 +32,7 @@ fn target() -> Target {
             base_url: vendor.base_url.parse().unwrap(),
             chat: uri(&vendor.chat_path),
             embeddings: None,
-            deadlines: Deadlines {
-                connect: time,
-                first_byte: time,
-                idle: time,
-                total: time,
-            },
+            deadlines: Deadlines { connect: time, first_byte: time, idle: time, total: time },
             vendor,
         }),
     }
@@ -76,10 +71,7 @@ fn benches(criterion: &mut Criterion) {
     );
     let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(CHUNKS));
-    for (name, wanted) in [
-        ("chunks as they came", true),
-        ("chunks with usage taken out", false),
-    ] {
+    for (name, wanted) in [("chunks as they came", true), ("chunks with usage taken out", false)] {
         let mut call = call.clone();
         call.usage_wanted = wanted;
         group.bench_function(name, |bench| {

@@ -71,11 +71,7 @@ pub struct OutboxConfig {
 
 impl Default for OutboxConfig {
     fn default() -> Self {
-        Self {
-            segment: Bytes(64 << 20),
-            limit: Bytes(1 << 30),
-            durability: Durability::Process,
-        }
+        Self { segment: Bytes(64 << 20), limit: Bytes(1 << 30), durability: Durability::Process }
     }
 }
 

@@ -153,22 +153,14 @@ pub struct Passed {
 
 impl std::fmt::Debug for Passed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Passed")
-            .field("status", &self.status)
-            .finish_non_exhaustive()
+        f.debug_struct("Passed").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
 impl Error {
     /// An error of this kind.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            field: None,
-            retry_after: None,
-            passed: None,
-        }
+        Self { kind, message: message.into(), field: None, retry_after: None, passed: None }
     }
 
     /// The same error, about a field.

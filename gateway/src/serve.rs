@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::Request;
 use http::Response;
 use schemas::ids::CallId;
 
 use crate::call::{Call, Dialect};
 use crate::error::Error;
-use crate::http::{error::openai_response, read_body};
+use crate::http::{Body, Request, error::openai_response, read_body};
 use crate::routing::Plan;
 use crate::trace::Trace;
 use crate::usage::Ticket;

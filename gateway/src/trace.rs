@@ -96,16 +96,7 @@ impl Trace {
         settlement: &Settlement,
         (started, ended): (Micros, Micros),
     ) {
-        let Self {
-            traces,
-            context,
-            call,
-            operation,
-            model,
-            streamed,
-            attempts,
-            ..
-        } = self;
+        let Self { traces, context, call, operation, model, streamed, attempts, .. } = self;
         let charge = settlement.charges.first();
         traces.finish(&context, || Ended {
             call,

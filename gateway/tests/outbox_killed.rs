@@ -28,13 +28,7 @@ fn options(folder: &Path) -> Options {
         segment: 256 << 10,
         limit: 4 << 20,
         linger: Duration::from_millis(1),
-        ..Options::new(
-            folder,
-            Partitions {
-                usage: 2,
-                attempts: 2,
-            },
-        )
+        ..Options::new(folder, Partitions { usage: 2, attempts: 2 })
     }
 }
 
@@ -44,10 +38,7 @@ struct FileLog(Mutex<(std::fs::File, u64)>);
 
 impl FileLog {
     fn open(folder: &Path) -> Arc<Self> {
-        let file = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(folder.join("log"));
+        let file = std::fs::File::options().create(true).append(true).open(folder.join("log"));
         Arc::new(Self(Mutex::new((file.unwrap(), 0))))
     }
 }
@@ -124,10 +115,8 @@ fn child() {
     };
     let folder = Path::new(&folder.1);
     let outbox = Outbox::open(options(&folder.join("outbox"))).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
     let _entered = runtime.enter();
     let run =
@@ -175,10 +164,7 @@ fn nothing_lost_and_nothing_twice_by_sigkill() {
         let until = if round == 0 { 1 } else { 37 * round * round };
         let mut count = 0;
         while count < until {
-            let line = lines
-                .next()
-                .expect("the child works until it is killed")
-                .unwrap();
+            let line = lines.next().expect("the child works until it is killed").unwrap();
             if let Some(call) = line.strip_prefix("admitted ") {
                 admitted.insert(call.to_owned());
                 count += 1;
@@ -196,20 +182,13 @@ fn nothing_lost_and_nothing_twice_by_sigkill() {
 
     // the last life ships what is left
     let outbox = Outbox::open(options(&folder.path().join("outbox"))).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let token = CancellationToken::new();
         let run =
             Shipper::new(Arc::clone(&outbox)).run(FileLog::open(folder.path()), token.clone());
         let shipper = runtime::task::spawn("shipper", run);
-        assert!(
-            outbox.drain(Duration::from_secs(60)).await,
-            "{:?}",
-            outbox.stats()
-        );
+        assert!(outbox.drain(Duration::from_secs(60)).await, "{:?}", outbox.stats());
         token.cancel();
         shipper.await.unwrap().unwrap();
     });
@@ -229,26 +208,10 @@ fn nothing_lost_and_nothing_twice_by_sigkill() {
         assert_eq!(*known, usage, "the same mark, other bytes");
     }
     let mut settled: HashMap<String, u32> = HashMap::new();
-    marks
-        .values()
-        .for_each(|usage| *settled.entry(usage.call.to_string()).or_default() += 1);
-    assert!(
-        settled.values().all(|count| *count == 1),
-        "a call was settled twice"
-    );
-    let missing: Vec<_> = admitted
-        .iter()
-        .filter(|call| !settled.contains_key(*call))
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "{} of {} calls are lost",
-        missing.len(),
-        admitted.len()
-    );
-    let lost = marks
-        .values()
-        .filter(|usage| usage.outcome == Outcome::Lost)
-        .count();
+    marks.values().for_each(|usage| *settled.entry(usage.call.to_string()).or_default() += 1);
+    assert!(settled.values().all(|count| *count == 1), "a call was settled twice");
+    let missing: Vec<_> = admitted.iter().filter(|call| !settled.contains_key(*call)).collect();
+    assert!(missing.is_empty(), "{} of {} calls are lost", missing.len(), admitted.len());
+    let lost = marks.values().filter(|usage| usage.outcome == Outcome::Lost).count();
     assert!(lost > 50, "calls were in flight at the kills: {lost}");
 }

@@ -101,9 +101,7 @@ fn swallow() -> String {
                 let mut buffer = vec![0; 1 << 20];
                 while let Ok(read @ 1..) = stream.read(&mut buffer) {
                     if buffer[..read].ends_with(b"0\r\n\r\n") {
-                        stream
-                            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                            .unwrap();
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
                     }
                 }
             });
@@ -118,9 +116,7 @@ fn replay(bench: &mut Criterion) {
         books.add(book);
     }
     let mut group = bench.benchmark_group("replay");
-    group
-        .throughput(Throughput::Elements(EVENTS))
-        .sample_size(20);
+    group.throughput(Throughput::Elements(EVENTS)).sample_size(20);
     group.bench_function("billing", |timer| {
         timer.iter(|| {
             let fold = Billing::new(0, 1, books.clone());
@@ -134,10 +130,7 @@ fn replay(bench: &mut Criterion) {
             assert_eq!(folding.tally().dead, 0);
         });
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = Client::default().with_url(swallow()).with_validation(false);
     group.bench_function("sink", |timer| {
         timer.iter(|| {

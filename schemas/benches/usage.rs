@@ -13,9 +13,7 @@ struct Example {
 
 fn usage(c: &mut Criterion) {
     let text = include_str!("../examples/usage.1.json");
-    let event: Usage = serde_json::from_str::<Example>(text)
-        .expect("the example reads")
-        .event;
+    let event: Usage = serde_json::from_str::<Example>(text).expect("the example reads").event;
     let codec = Codec::fixed();
     let framed = codec.to_vec(&event).expect("it encodes");
 

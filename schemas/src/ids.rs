@@ -133,17 +133,13 @@ impl CallId {
     /// The id of a call that is admitted at `millis` since the epoch, made of ten random bytes.
     pub fn new(millis: i64, random: &[u8; 10]) -> Self {
         let millis = u64::try_from(millis).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, random)
-            .into_uuid()
-            .into()
+        uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid().into()
     }
 
     /// The random half of the id: seeds what must differ from call to call, but not when the same
     /// call is looked at again.
     pub fn seed(self) -> u64 {
-        self.0
-            .last_chunk()
-            .map_or(0, |half| u64::from_be_bytes(*half))
+        self.0.last_chunk().map_or(0, |half| u64::from_be_bytes(*half))
     }
 }
 

@@ -48,11 +48,7 @@ impl Amount {
     /// # Errors
     /// [`Error::Range`] past 38 digits.
     pub const fn from_units(units: i128) -> Result<Self, Error> {
-        if units > AMOUNT_MAX || units < -AMOUNT_MAX {
-            Err(Error::Range)
-        } else {
-            Ok(Self(units))
-        }
+        if units > AMOUNT_MAX || units < -AMOUNT_MAX { Err(Error::Range) } else { Ok(Self(units)) }
     }
 
     /// The amount in 1e-15 USD.
@@ -65,9 +61,7 @@ impl Amount {
     /// # Errors
     /// [`Error::Range`] past 38 digits.
     pub fn checked_add(self, other: Self) -> Result<Self, Error> {
-        self.0
-            .checked_add(other.0)
-            .map_or(Err(Error::Range), Self::from_units)
+        self.0.checked_add(other.0).map_or(Err(Error::Range), Self::from_units)
     }
 
     /// Subtracts.
@@ -75,9 +69,7 @@ impl Amount {
     /// # Errors
     /// [`Error::Range`] past 38 digits.
     pub fn checked_sub(self, other: Self) -> Result<Self, Error> {
-        self.0
-            .checked_sub(other.0)
-            .map_or(Err(Error::Range), Self::from_units)
+        self.0.checked_sub(other.0).map_or(Err(Error::Range), Self::from_units)
     }
 
     /// The amount with the other sign.
@@ -100,9 +92,7 @@ impl Amount {
     /// # Errors
     /// [`Error::Range`] past what an `i64` holds.
     pub fn to_nano_down(self) -> Result<Nano, Error> {
-        i64::try_from(self.0.div_euclid(PER_NANO))
-            .map(Nano)
-            .map_err(|_| Error::Range)
+        i64::try_from(self.0.div_euclid(PER_NANO)).map(Nano).map_err(|_| Error::Range)
     }
 }
 
@@ -127,10 +117,8 @@ impl<'de> Deserialize<'de> for Amount {
 
 fn write_decimal(f: &mut fmt::Formatter<'_>, units: i128, one: i128, scale: u32) -> fmt::Result {
     let sign = if units < 0 { "-" } else { "" };
-    let (whole, rest) = (
-        units.unsigned_abs() / one.unsigned_abs(),
-        units.unsigned_abs() % one.unsigned_abs(),
-    );
+    let (whole, rest) =
+        (units.unsigned_abs() / one.unsigned_abs(), units.unsigned_abs() % one.unsigned_abs());
     let decimals = format!("{rest:0width$}", width = scale as usize);
     let decimals = decimals.trim_end_matches('0');
     write!(f, "{sign}{whole}.{decimals:0<2}")
@@ -195,9 +183,7 @@ impl FromStr for Nano {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        i64::try_from(parse_decimal(text, 9)?)
-            .map(Nano)
-            .map_err(|_| Error::Range)
+        i64::try_from(parse_decimal(text, 9)?).map(Nano).map_err(|_| Error::Range)
     }
 }
 
@@ -214,41 +200,25 @@ mod tests {
             ("10.10", 10_100_000_000_000_000, "10.10"),
         ] {
             let amount: Amount = text.parse().unwrap();
-            assert_eq!(
-                (amount.units(), amount.to_string().as_str()),
-                (units, printed),
-                "{text}"
-            );
+            assert_eq!((amount.units(), amount.to_string().as_str()), (units, printed), "{text}");
         }
     }
 
     #[test]
     fn refuses() {
-        for text in [
-            "", "-", ".5", "1.", "1e3", "1,5", " 1", "+1", "--1", "1.2.3", "٣",
-        ] {
-            assert!(
-                matches!(text.parse::<Amount>(), Err(Error::Syntax(_))),
-                "{text}"
-            );
+        for text in ["", "-", ".5", "1.", "1e3", "1,5", " 1", "+1", "--1", "1.2.3", "٣"] {
+            assert!(matches!(text.parse::<Amount>(), Err(Error::Syntax(_))), "{text}");
         }
-        assert!(matches!(
-            "0.0000000001".parse::<Nano>(),
-            Err(Error::Decimals(_, 9))
-        ));
+        assert!(matches!("0.0000000001".parse::<Nano>(), Err(Error::Decimals(_, 9))));
         assert_eq!("9".repeat(40).parse::<Amount>(), Err(Error::Range));
         assert_eq!(Amount(AMOUNT_MAX).checked_add(Amount(1)), Err(Error::Range));
     }
 
     #[test]
     fn rounds_holds_up_and_rights_down() {
-        for (units, down, up) in [
-            (0, 0, 0),
-            (1, 0, 1),
-            (-1, -1, 0),
-            (1_000_000, 1, 1),
-            (1_000_001, 1, 2),
-        ] {
+        for (units, down, up) in
+            [(0, 0, 0), (1, 0, 1), (-1, -1, 0), (1_000_000, 1, 1), (1_000_001, 1, 2)]
+        {
             let amount = Amount(units);
             assert_eq!(
                 (amount.to_nano_down(), amount.to_nano_up()),

@@ -82,20 +82,12 @@ impl Topic {
             Self::Ledger => ("hub.ledger.v1", true, Kept::Forever),
             Self::Balances => ("hub.balances.v1", true, Kept::Compacted),
             Self::Health => ("hub.health.v1", true, Kept::Compacted),
-            Self::Limits => (
-                "hub.limits.v1",
-                true,
-                Kept::For(Duration::from_secs(6 * 60 * 60)),
-            ),
+            Self::Limits => ("hub.limits.v1", true, Kept::For(Duration::from_secs(6 * 60 * 60))),
             Self::Audit => ("hub.audit.v1", false, Kept::Forever),
             Self::Dead => ("hub.dead.v1", true, days(400)),
             Self::State => ("hub.state.v1", true, Kept::Compacted),
         };
-        Spec {
-            name,
-            partitioned,
-            kept,
-        }
+        Spec { name, partitioned, kept }
     }
 
     /// Name on the log.
@@ -127,10 +119,7 @@ pub struct TopicPartition {
 impl Topic {
     /// A partition of this topic.
     pub const fn at(self, partition: u32) -> TopicPartition {
-        TopicPartition {
-            topic: self,
-            partition,
-        }
+        TopicPartition { topic: self, partition }
     }
 }
 

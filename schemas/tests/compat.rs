@@ -47,11 +47,7 @@ fn every_enum_defaults_to_other_and_every_option_to_null() {
                 }
                 let kind = object.get("type");
                 if kind.and_then(|kind| kind.get(0)) == Some(&"null".into()) {
-                    assert_eq!(
-                        object.get("default"),
-                        Some(&serde_json::Value::Null),
-                        "{at}"
-                    );
+                    assert_eq!(object.get("default"), Some(&serde_json::Value::Null), "{at}");
                 }
                 for (name, inner) in object {
                     walk(&format!("{at}/{name}"), inner);
@@ -90,36 +86,11 @@ fn a_change_that_breaks_readers_is_caught() {
             r#"{"name": "late", "type": "boolean"}, {"name": "period_us", "type": "long""#,
             false,
         ),
-        (
-            "a field renamed",
-            period,
-            r#"{"name": "period", "type": "long""#,
-            false,
-        ),
-        (
-            "a field made a text",
-            period,
-            r#"{"name": "period_us", "type": "string""#,
-            false,
-        ),
-        (
-            "a field made smaller",
-            period,
-            r#"{"name": "period_us", "type": "int""#,
-            false,
-        ),
-        (
-            "another record name",
-            r#""name": "Tick""#,
-            r#""name": "Tock""#,
-            false,
-        ),
-        (
-            "other words",
-            "Time between ticks",
-            "Time from tick to tick",
-            true,
-        ),
+        ("a field renamed", period, r#"{"name": "period", "type": "long""#, false),
+        ("a field made a text", period, r#"{"name": "period_us", "type": "string""#, false),
+        ("a field made smaller", period, r#"{"name": "period_us", "type": "int""#, false),
+        ("another record name", r#""name": "Tick""#, r#""name": "Tock""#, false),
+        ("other words", "Time between ticks", "Time from tick to tick", true),
     ] {
         let changed = TICK.replace(from, to);
         assert_ne!(changed, TICK, "{change}");
@@ -127,31 +98,18 @@ fn a_change_that_breaks_readers_is_caught() {
         assert_eq!(found.is_empty(), works, "{change}");
     }
     for (change, from, to, works) in [
-        (
-            "a symbol",
-            r#""chat", "embeddings""#,
-            r#""chat", "embeddings", "rerank""#,
-            true,
-        ),
+        ("a symbol", r#""chat", "embeddings""#, r#""chat", "embeddings", "rerank""#, true),
         (
             "an option made required",
             r#""type": ["null", "long"], "default": null, "doc": "Admission to"#,
             r#""type": "string", "doc": "Admission to"#,
             false,
         ),
-        (
-            "a fixed of another size",
-            r#""size": 16"#,
-            r#""size": 8"#,
-            false,
-        ),
+        ("a fixed of another size", r#""size": 16"#, r#""size": 8"#, false),
     ] {
         let changed = USAGE.replace(from, to);
         assert_ne!(changed, USAGE, "{change}");
-        let found = broken(&[
-            (1, SchemaName::Usage, USAGE),
-            (2, SchemaName::Usage, &changed),
-        ]);
+        let found = broken(&[(1, SchemaName::Usage, USAGE), (2, SchemaName::Usage, &changed)]);
         assert_eq!(found.is_empty(), works, "{change}");
     }
 }
@@ -175,10 +133,7 @@ fn a_newer_writers_fields_are_passed_over() {
             {"type": "record", "name": "Part", "fields": [{"name": "id", "type": {"type": "fixed", "name": "Id", "size": 16}}]}}},
         {"name": "kind", "default": "other", "type": {"type": "enum", "name": "Kind", "symbols": ["other", "new"]}}
     ]}"#;
-    assert_eq!(
-        broken(&[(3, SchemaName::Tick, TICK), (99, SchemaName::Tick, newer)]),
-        []
-    );
+    assert_eq!(broken(&[(3, SchemaName::Tick, TICK), (99, SchemaName::Tick, newer)]), []);
     let note = Value::Union(1, Box::new(Value::String("hello".into())));
     let part = Value::Record(vec![("id".into(), Value::Fixed(16, vec![7; 16]))]);
     let value = Value::Record(vec![
@@ -190,13 +145,8 @@ fn a_newer_writers_fields_are_passed_over() {
     let framed = written(99, newer, value);
     let unknown = Codec::fixed().decode::<Tick>(&framed).unwrap_err();
     assert!(matches!(unknown, Error::UnknownSchema(99)), "{unknown}");
-    let codec = Codec::fixed()
-        .also_reads(99, SchemaName::Tick, newer)
-        .unwrap();
-    assert_eq!(
-        codec.decode::<Tick>(&framed).unwrap(),
-        Tick { period_us: 5 }
-    );
+    let codec = Codec::fixed().also_reads(99, SchemaName::Tick, newer).unwrap();
+    assert_eq!(codec.decode::<Tick>(&framed).unwrap(), Tick { period_us: 5 });
 }
 
 #[test]
@@ -208,13 +158,7 @@ fn an_older_writers_missing_fields_take_their_defaults() {
     fields.retain(|field| !has_default(field));
     assert!(fields.len() < before);
     let older = older.to_string();
-    assert_eq!(
-        broken(&[
-            (1, SchemaName::Usage, USAGE),
-            (98, SchemaName::Usage, &older)
-        ]),
-        []
-    );
+    assert_eq!(broken(&[(1, SchemaName::Usage, USAGE), (98, SchemaName::Usage, &older)]), []);
 
     let text = |text: &str| Value::String(text.into());
     let value = Value::Record(vec![
@@ -236,9 +180,7 @@ fn an_older_writers_missing_fields_take_their_defaults() {
         ("admitted_at".into(), Value::TimestampMicros(4)),
         ("duration_us".into(), Value::Long(5)),
     ]);
-    let codec = Codec::fixed()
-        .also_reads(98, SchemaName::Usage, &older)
-        .unwrap();
+    let codec = Codec::fixed().also_reads(98, SchemaName::Usage, &older).unwrap();
     let usage: Usage = codec.decode(&written(98, &older, value)).unwrap();
     assert_eq!((usage.seq, usage.duration_us), (3, 5));
     assert_eq!((usage.user, usage.ttft_us, usage.error), (None, None, None));
@@ -252,17 +194,9 @@ fn a_symbol_of_a_newer_writer_is_other() {
         event: Usage,
     }
     let newer = USAGE
-        .replace(
-            r#""chat", "embeddings""#,
-            r#""rerank", "chat", "embeddings""#,
-        )
-        .replace(
-            r#""input", "input_cached""#,
-            r#""input", "page", "input_cached""#,
-        );
-    let codec = Codec::fixed()
-        .also_reads(97, SchemaName::Usage, &newer)
-        .unwrap();
+        .replace(r#""chat", "embeddings""#, r#""rerank", "chat", "embeddings""#)
+        .replace(r#""input", "input_cached""#, r#""input", "page", "input_cached""#);
+    let codec = Codec::fixed().also_reads(97, SchemaName::Usage, &newer).unwrap();
     let text = include_str!("../examples/usage.1.json");
     let Example { event } = serde_json::from_str(text).unwrap();
     // the same bytes under the newer schema: symbols are numbers there
@@ -271,11 +205,8 @@ fn a_symbol_of_a_newer_writer_is_other() {
     let read: Usage = codec.decode(&framed).unwrap();
     assert_eq!(event.operation, Operation::Chat);
     assert_eq!(read.operation, Operation::Other);
-    let meters: Vec<Meter> = read.charges[0]
-        .quantities
-        .iter()
-        .map(|quantity| quantity.meter)
-        .collect();
+    let meters: Vec<Meter> =
+        read.charges[0].quantities.iter().map(|quantity| quantity.meter).collect();
     assert_eq!(meters[..2], [Meter::Input, Meter::Other]);
     assert_eq!(read.outcome, event.outcome);
     let name: Operation = serde_json::from_str("\"rerank\"").unwrap();

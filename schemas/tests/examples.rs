@@ -37,10 +37,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16).unwrap()).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
 }
 
 /// Every event type, and what to do with it.
@@ -61,11 +58,7 @@ fn with_each_type(mut each: impl FnMut(SchemaName, fn(u32, bool))) {
                 "{:?} as it is written",
                 E::SCHEMA
             );
-            assert_eq!(
-                serde_json::to_value(&told).unwrap(),
-                event,
-                "nothing is left out"
-            );
+            assert_eq!(serde_json::to_value(&told).unwrap(), event, "nothing is left out");
         }
     }
     macro_rules! types {
@@ -80,11 +73,8 @@ fn with_each_type(mut each: impl FnMut(SchemaName, fn(u32, bool))) {
 fn every_version_is_read_and_the_newest_is_written_to_the_byte() {
     let mut checked = BTreeSet::new();
     with_each_type(|name, check| {
-        let versions: Vec<u32> = SCHEMAS
-            .iter()
-            .filter(|(_, of, _)| *of == name)
-            .map(|(id, ..)| *id)
-            .collect();
+        let versions: Vec<u32> =
+            SCHEMAS.iter().filter(|(_, of, _)| *of == name).map(|(id, ..)| *id).collect();
         for id in &versions {
             check(*id, versions.last() == Some(id));
             checked.insert(*id);
@@ -98,14 +88,10 @@ fn every_version_is_read_and_the_newest_is_written_to_the_byte() {
 
 #[test]
 fn no_example_is_left_behind() {
-    let known: BTreeSet<String> = SCHEMAS
-        .iter()
-        .map(|(id, name, _)| file(*name, *id))
-        .collect();
+    let known: BTreeSet<String> = SCHEMAS.iter().map(|(id, name, _)| file(*name, *id)).collect();
     let found = fs::read_dir(folder()).unwrap();
-    let found: BTreeSet<String> = found
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let found: BTreeSet<String> =
+        found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(found, known);
 }
 

@@ -23,28 +23,13 @@ fn encode_appends() {
 fn what_is_wrong_with_a_value_is_said() {
     for (value, wanted) in [
         (&[][..], "not in Confluent framing: 0 bytes, first None"),
-        (
-            &[0, 0, 0],
-            "not in Confluent framing: 3 bytes, first Some(0)",
-        ),
-        (
-            &[1, 0, 0, 0, 3, 2],
-            "not in Confluent framing: 6 bytes, first Some(1)",
-        ),
-        (
-            b"{\"a\": 1}",
-            "not in Confluent framing: 8 bytes, first Some(123)",
-        ),
+        (&[0, 0, 0], "not in Confluent framing: 3 bytes, first Some(0)"),
+        (&[1, 0, 0, 0, 3, 2], "not in Confluent framing: 6 bytes, first Some(1)"),
+        (b"{\"a\": 1}", "not in Confluent framing: 8 bytes, first Some(123)"),
         (&[0, 0, 0, 0, 200, 2], "schema id 200 is not known"),
         (&[0, 0, 0, 0, 0, 2], "schema id 0 is not known"),
-        (
-            &[0, 0, 0, 0, 1, 2],
-            "the value is of schema Usage, wanted Tick",
-        ),
-        (
-            &[0, 0, 0, 0, 3, 2, 7, 7],
-            "2 bytes are left behind the value",
-        ),
+        (&[0, 0, 0, 0, 1, 2], "the value is of schema Usage, wanted Tick"),
+        (&[0, 0, 0, 0, 3, 2, 7, 7], "2 bytes are left behind the value"),
     ] {
         let error = Codec::fixed().decode::<Tick>(value).unwrap_err();
         assert_eq!(error.to_string(), wanted, "{value:?}");
@@ -59,10 +44,7 @@ fn a_length_that_lies_does_not_ask_for_memory() {
     value.extend([0; 32]); // call, origin
     value.push(2); // seq
     value.extend([0xfe, 0xff, 0xff, 0xff, 0xff, 0x7f]); // an account of 2^40 bytes
-    let error = Codec::fixed()
-        .decode::<Usage>(&value)
-        .unwrap_err()
-        .to_string();
+    let error = Codec::fixed().decode::<Usage>(&value).unwrap_err().to_string();
     assert_eq!(error, "avro: the value is cut short");
 }
 

@@ -33,10 +33,7 @@ impl Process {
             .stderr(log)
             .spawn()
             .with_context(|| format!("start {name}"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-        })
+        Ok(Self { name: name.to_owned(), child })
     }
 
     /// Its id.
@@ -54,12 +51,8 @@ impl Process {
     /// # Errors
     /// It could not be waited for.
     pub fn kill(&mut self) -> anyhow::Result<ExitStatus> {
-        self.child
-            .kill()
-            .with_context(|| format!("kill {}", self.name))?;
-        self.child
-            .wait()
-            .with_context(|| format!("wait for {}", self.name))
+        self.child.kill().with_context(|| format!("kill {}", self.name))?;
+        self.child.wait().with_context(|| format!("wait for {}", self.name))
     }
 
     /// Kills it and all that it started with SIGKILL, and waits until they are gone.

@@ -38,11 +38,8 @@ pub fn answer() -> Vec<u8> {
 
 fn padded(size: usize, make: impl Fn(&str) -> Value) -> Vec<u8> {
     let bare = make("").to_string().len();
-    let words: String = "the quick brown fox "
-        .chars()
-        .cycle()
-        .take(size.saturating_sub(bare))
-        .collect();
+    let words: String =
+        "the quick brown fox ".chars().cycle().take(size.saturating_sub(bare)).collect();
     make(&words).to_string().into_bytes()
 }
 

@@ -50,10 +50,7 @@ const STREAM: &str = r#"{"model":"m","stream":true,"stream_options":{"include_us
 async fn the_log_says_how_each_request_ended() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log.jsonl");
-    let options = Options {
-        file: Some(file.clone()),
-        ..Options::default()
-    };
+    let options = Options { file: Some(file.clone()), ..Options::default() };
     let fake = FakeProvider::start(options).await.unwrap();
 
     let whole = all(ask(&fake, &STREAM.replace("FAKE", "tokens=3")).await).await;
@@ -87,10 +84,7 @@ async fn the_log_says_how_each_request_ended() {
 #[tokio::test]
 async fn a_raw_script_is_sent_to_the_byte_and_once() {
     let fake = FakeProvider::start(Options::default()).await.unwrap();
-    let write = |bytes: &[u8]| Step::Write {
-        bytes: bytes.to_vec(),
-        tokens: 0,
-    };
+    let write = |bytes: &[u8]| Step::Write { bytes: bytes.to_vec(), tokens: 0 };
     fake.script(Script {
         status: 200,
         steps: vec![
@@ -105,11 +99,7 @@ async fn a_raw_script_is_sent_to_the_byte_and_once() {
     let mut out = Vec::new();
     stream.read_to_end(&mut out).await.unwrap();
     assert_eq!(out, b"HTTP/1.1 200 \xff\0");
-    assert!(
-        all(ask(&fake, STREAM).await)
-            .await
-            .starts_with("HTTP/1.1 422")
-    );
+    assert!(all(ask(&fake, STREAM).await).await.starts_with("HTTP/1.1 422"));
 }
 
 #[tokio::test]
@@ -121,16 +111,8 @@ async fn a_fault_marked_once_spares_the_second_try_of_a_call() {
     .await
     .unwrap();
     let body = r#"{"model":"m","messages":[]}"#;
-    assert!(
-        all(ask(&fake, body).await)
-            .await
-            .starts_with("HTTP/1.1 503")
-    );
-    assert!(
-        all(ask(&fake, body).await)
-            .await
-            .starts_with("HTTP/1.1 200")
-    );
+    assert!(all(ask(&fake, body).await).await.starts_with("HTTP/1.1 503"));
+    assert!(all(ask(&fake, body).await).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
@@ -142,8 +124,5 @@ async fn a_client_that_leaves_before_the_first_byte_is_billed_nothing() {
     }
     drop(stream);
     ended(&fake, 1).await;
-    assert_eq!(
-        ends(&fake.record().entries()),
-        [(Ended::ClientClosed, 0, 0)]
-    );
+    assert_eq!(ends(&fake.record().entries()), [(Ended::ClientClosed, 0, 0)]);
 }

@@ -1,11 +1,7 @@
 //! What callers say, what providers answer and what is secret stays out of everything that the
 //! hub writes down.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 #[path = "rig/mod.rs"]
 #[expect(dead_code, reason = "shared with the other tests over a running hub")]
@@ -22,11 +18,7 @@ use serde_json::json;
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() {
-            files(&path, found)
-        } else {
-            found.push(path)
-        }
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
     }
 }
 
@@ -77,22 +69,11 @@ fn prompts_answers_and_secrets_stay_out() {
     written.push(hub.log("serve"));
     assert!(written.len() > 5, "{written:?}");
     let log = std::fs::read_to_string(hub.log("serve")).unwrap();
-    assert!(
-        log.lines().count() > 20,
-        "the log at trace says more:\n{log}"
-    );
-    let markers = [
-        "marker-of-a-prompt",
-        "sk-marker-of",
-        "marker-of-a-wrong",
-        secret.trim(),
-        &hub.key,
-    ];
+    assert!(log.lines().count() > 20, "the log at trace says more:\n{log}");
+    let markers =
+        ["marker-of-a-prompt", "sk-marker-of", "marker-of-a-wrong", secret.trim(), &hub.key];
     for marker in markers {
-        assert!(
-            !shown.contains(marker),
-            "{marker} is in /readyz or /metrics"
-        );
+        assert!(!shown.contains(marker), "{marker} is in /readyz or /metrics");
         for path in &written {
             let bytes = std::fs::read(path).unwrap_or_default();
             let there = memchr::memmem::find(&bytes, marker.as_bytes()).is_some();

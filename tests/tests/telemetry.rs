@@ -1,9 +1,5 @@
 //! What operators see of a call: its spans at a collector, its numbers at `/metrics`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 #[path = "rig/mod.rs"]
 #[expect(dead_code, reason = "shared with the other tests over a running hub")]
@@ -78,9 +74,7 @@ fn attributes(pairs: &[KeyValue]) -> HashMap<&str, String> {
         _ => None,
     };
     let pairs = pairs.iter();
-    pairs
-        .filter_map(|pair| Some((pair.key.as_str(), text(pair)?)))
-        .collect()
+    pairs.filter_map(|pair| Some((pair.key.as_str(), text(pair)?))).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -92,10 +86,8 @@ fn ask(hub: &Hub, key: &str, headers: &[(&str, &str)]) -> http::Answer {
         "model": "gpt-4o-mini", "messages": [{"role": "user", "content": "marker-of-a-prompt"}],
     });
     let authorization = format!("Bearer {key}");
-    let mut all = vec![
-        ("authorization", authorization.as_str()),
-        ("content-type", "application/json"),
-    ];
+    let mut all =
+        vec![("authorization", authorization.as_str()), ("content-type", "application/json")];
     all.extend_from_slice(headers);
     let body = body.to_string();
     let request = http::request("POST", "/v1/chat/completions", &all, body.as_bytes());
@@ -112,22 +104,13 @@ fn metric(text: &str, start: &str) -> f64 {
 /// A provider that fails once, a collector, and a hub between them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_seen_in_traces_and_metrics() {
-    let options = Options {
-        whole: true,
-        ..Options::default()
-    };
+    let options = Options { whole: true, ..Options::default() };
     let fake = FakeProvider::start(options).await.unwrap();
-    fake.behave(Behaviour {
-        fault: Fault::RateLimit(0),
-        ..Behaviour::default()
-    });
+    fake.behave(Behaviour { fault: Fault::RateLimit(0), ..Behaviour::default() });
     let (address, mut posts) = collector().await;
     let folder = tempfile::tempdir().unwrap();
-    let provider = Provider {
-        id: "vendor".into(),
-        url: fake.url(),
-        models: vec!["gpt-4o-mini".into()],
-    };
+    let provider =
+        Provider { id: "vendor".into(), url: fake.url(), models: vec!["gpt-4o-mini".into()] };
     let hub = Hub::new(rig::binary(), folder.path(), &[provider], "").unwrap();
     let mut command = rig::command(&hub, &["serve"]);
     command
@@ -210,24 +193,15 @@ async fn a_call_is_seen_in_traces_and_metrics() {
         seen.then_some(text)
     });
     for (start, wanted) in [
-        (
-            "hub_calls_total{provider=\"vendor\",operation=\"chat\",outcome=\"completed\"}",
-            1.0,
-        ),
+        ("hub_calls_total{provider=\"vendor\",operation=\"chat\",outcome=\"completed\"}", 1.0),
         ("hub_calls_refused_total{code=\"invalid_api_key\"}", 1.0),
         ("hub_calls_refused_total", 1.0),
         ("hub_calls_in_flight", 0.0),
-        (
-            "hub_attempts_total{provider=\"vendor\",error=\"none\"}",
-            1.0,
-        ),
+        ("hub_attempts_total{provider=\"vendor\",error=\"none\"}", 1.0),
         ("hub_attempts_total{provider=\"vendor\"", 2.0),
         ("hub_call_duration_seconds_count{provider=\"vendor\"", 1.0),
         ("hub_call_ttft_seconds_count{provider=\"vendor\"", 1.0),
-        (
-            "hub_attempt_duration_seconds_count{provider=\"vendor\"",
-            2.0,
-        ),
+        ("hub_attempt_duration_seconds_count{provider=\"vendor\"", 2.0),
         ("hub_processor_running{processor=\"billing\"", 4.0),
         ("hub_processor_takeovers_total{processor=\"billing\"", 4.0),
         ("hub_processor_dead_records_total", 0.0),
@@ -237,10 +211,7 @@ async fn a_call_is_seen_in_traces_and_metrics() {
         ("hub_clickhouse_restarts_total", 0.0),
         ("hub_traces_dropped_total", 0.0),
     ] {
-        assert!(
-            text.lines().any(|line| line.starts_with(start)),
-            "{start}\n{text}"
-        );
+        assert!(text.lines().any(|line| line.starts_with(start)), "{start}\n{text}");
         assert_eq!(metric(&text, start), wanted, "{start}\n{text}");
     }
     for start in [

@@ -36,10 +36,7 @@ pub fn admit(
         AccountKind::Prepaid => {
             let account = gateway.accounts.account(&key.account);
             Some(account.try_hold(most).map_err(|short| {
-                Error::new(
-                    Kind::NoCredit,
-                    format!("account {:?}: {short}", key.account.as_str()),
-                )
+                Error::new(Kind::NoCredit, format!("account {:?}: {short}", key.account.as_str()))
             })?)
         }
     };
@@ -59,12 +56,9 @@ pub fn admit(
         // four bytes a token, as all estimates here
         input_estimate: call.input_bound() / 4,
     };
-    gateway
-        .outbox
-        .admit(admission, hold, Arc::clone(&snapshot.prices))
-        .map_err(|full| {
-            let mut error = Error::new(Kind::OutboxFull, full.to_string());
-            error.retry_after = Some(std::time::Duration::from_secs(1));
-            error
-        })
+    gateway.outbox.admit(admission, hold, Arc::clone(&snapshot.prices)).map_err(|full| {
+        let mut error = Error::new(Kind::OutboxFull, full.to_string());
+        error.retry_after = Some(std::time::Duration::from_secs(1));
+        error
+    })
 }

@@ -20,12 +20,8 @@ const MAX_KEY: usize = 512;
 /// # Errors
 /// No key, or one that is not known.
 pub fn authenticate(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<Key>, Error> {
-    let missing = || {
-        Error::new(
-            Kind::MissingKey,
-            "no API key: send the header Authorization: Bearer <key>",
-        )
-    };
+    let missing =
+        || Error::new(Kind::MissingKey, "no API key: send the header Authorization: Bearer <key>");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let secret = value.as_bytes().split_at_checked(7).ok_or_else(missing)?;
     if !secret.0.eq_ignore_ascii_case(b"bearer ") {
@@ -35,12 +31,8 @@ pub fn authenticate(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<Key>
     if secret.is_empty() {
         return Err(missing());
     }
-    let known = (secret.len() <= MAX_KEY)
-        .then(|| snapshot.keys.get(&hash(secret)))
-        .flatten();
-    known
-        .cloned()
-        .ok_or_else(|| Error::new(Kind::InvalidKey, "the API key is not known here"))
+    let known = (secret.len() <= MAX_KEY).then(|| snapshot.keys.get(&hash(secret))).flatten();
+    known.cloned().ok_or_else(|| Error::new(Kind::InvalidKey, "the API key is not known here"))
 }
 
 /// Whether the key may use the model of the call.
@@ -51,11 +43,8 @@ pub fn authorize(key: &Key, call: &Call) -> Result<(), Error> {
     if key.allows(&call.model) {
         return Ok(());
     }
-    let message = format!(
-        "the key {:?} may not use the model {:?}",
-        key.id.as_str(),
-        call.model.as_str()
-    );
+    let message =
+        format!("the key {:?} may not use the model {:?}", key.id.as_str(), call.model.as_str());
     Err(Error::new(Kind::Forbidden, message).at("model"))
 }
 

@@ -23,10 +23,7 @@ const MAX_FIELDS: usize = 256;
 pub fn scan(body: &[u8]) -> Result<Vec<Field>, Error> {
     let mut problem = None;
     let mut from = serde_json::Deserializer::from_slice(body);
-    let scanned = from.deserialize_map(Scan {
-        body,
-        problem: &mut problem,
-    });
+    let scanned = from.deserialize_map(Scan { body, problem: &mut problem });
     let scanned = scanned.and_then(|fields| from.end().map(|()| fields));
     scanned.map_err(|error| {
         let place = || format!("line {}, column {}", error.line(), error.column());
@@ -64,10 +61,8 @@ impl<'de> Visitor<'de> for Scan<'_> {
         use serde::de::Error as _;
         let mut fields: Vec<Field> = Vec::with_capacity(16);
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            let (start, value) = (
-                place(self.body, name.get()).start,
-                place(self.body, value.get()),
-            );
+            let (start, value) =
+                (place(self.body, name.get()).start, place(self.body, value.get()));
             let name: Box<str> = serde_json::from_str(name.get()).map_err(A::Error::custom)?;
             let problem = if fields.len() == MAX_FIELDS {
                 format!("the request body has more than {MAX_FIELDS} fields")
@@ -75,11 +70,7 @@ impl<'de> Visitor<'de> for Scan<'_> {
                 let name: String = name.chars().take(60).collect();
                 format!("the request body has the field {name:?} twice")
             } else {
-                fields.push(Field {
-                    name,
-                    whole: start..value.end,
-                    value,
-                });
+                fields.push(Field { name, whole: start..value.end, value });
                 continue;
             };
             *self.problem = Some(problem.into());
@@ -119,10 +110,7 @@ mod tests {
     fn what_is_no_object_is_refused_without_repeating_it() {
         let many = format!(
             "{{{}}}",
-            (0..257)
-                .map(|n| format!("\"f{n}\":1"))
-                .collect::<Vec<_>>()
-                .join(",")
+            (0..257).map(|n| format!("\"f{n}\":1")).collect::<Vec<_>>().join(",")
         );
         for (body, says) in [
             ("", "ends inside"),

@@ -19,11 +19,7 @@ use crate::control::Snapshot;
 use crate::routing::{Condition, HealthMap};
 
 /// One read: enough to be fast at start, small enough to be held.
-const PAGE: Limit = Limit {
-    records: 2_000,
-    bytes: 1 << 20,
-    wait: Duration::from_secs(20),
-};
+const PAGE: Limit = Limit { records: 2_000, bytes: 1 << 20, wait: Duration::from_secs(20) };
 /// The pause after an error, before the same position is read again.
 const BACKOFF: Duration = Duration::from_millis(500);
 
@@ -38,22 +34,15 @@ pub struct Ready {
 impl Ready {
     /// What is not yet read to its end; empty when the gateway may take calls.
     pub fn missing(&self) -> Vec<&'static str> {
-        let parts = [
-            ("spend", &self.spend),
-            ("balances", &self.balances),
-            ("health", &self.health),
-        ];
-        let missing = parts
-            .into_iter()
-            .filter(|(_, done)| !done.load(Ordering::Acquire));
+        let parts =
+            [("spend", &self.spend), ("balances", &self.balances), ("health", &self.health)];
+        let missing = parts.into_iter().filter(|(_, done)| !done.load(Ordering::Acquire));
         missing.map(|(name, _)| name).collect()
     }
 
     /// Whether all is read.
     pub fn is_ready(&self) -> bool {
-        [&self.spend, &self.balances, &self.health]
-            .iter()
-            .all(|done| done.load(Ordering::Acquire))
+        [&self.spend, &self.balances, &self.health].iter().all(|done| done.load(Ordering::Acquire))
     }
 }
 
@@ -80,10 +69,7 @@ impl Follower {
         let token = tasks.token();
         let (balances, health) = (self.clone(), self);
         let stop = token.clone();
-        tasks.spawn(
-            "follow balances",
-            async move { balances.balances(stop).await },
-        );
+        tasks.spawn("follow balances", async move { balances.balances(stop).await });
         tasks.spawn("follow health", async move { health.healths(token).await });
     }
 
@@ -92,10 +78,7 @@ impl Follower {
     async fn balances(self, token: CancellationToken) {
         let count = self.log.partitions(Topic::Balances);
         for partition in 0..count {
-            if until_done(&token, "spend", || self.unbilled(partition))
-                .await
-                .is_none()
-            {
+            if until_done(&token, "spend", || self.unbilled(partition)).await.is_none() {
                 return;
             }
         }
@@ -107,9 +90,7 @@ impl Follower {
         self.ready.balances.store(true, Ordering::Release);
         let follow = from.into_iter().enumerate().map(|(partition, from)| {
             let partition = Topic::Balances.at(u32::try_from(partition).unwrap_or(u32::MAX));
-            follow(&*self.log, partition, from, &token, |record| {
-                self.balance(record)
-            })
+            follow(&*self.log, partition, from, &token, |record| self.balance(record))
         });
         futures::future::join_all(follow).await;
     }
@@ -123,9 +104,7 @@ impl Follower {
         self.ready.health.store(true, Ordering::Release);
         let follow = from.into_iter().enumerate().map(|(partition, from)| {
             let partition = Topic::Health.at(u32::try_from(partition).unwrap_or(u32::MAX));
-            follow(&*self.log, partition, from, &token, |record| {
-                self.condition(record)
-            })
+            follow(&*self.log, partition, from, &token, |record| self.condition(record))
         });
         futures::future::join_all(follow).await;
     }
@@ -138,12 +117,7 @@ impl Follower {
         let mut reader = self.log.reader(usage, billed.min(end.end)).await?;
         let mut next = billed;
         while next < end.end {
-            let page = reader
-                .next(Limit {
-                    wait: Duration::ZERO,
-                    ..PAGE
-                })
-                .await?;
+            let page = reader.next(Limit { wait: Duration::ZERO, ..PAGE }).await?;
             page.records.iter().for_each(|record| self.spend(record));
             if page.next == next && page.records.is_empty() {
                 break;
@@ -156,10 +130,7 @@ impl Follower {
     async fn billed(&self, partition: u32) -> Result<Offset, Error> {
         let latest = self.log.latest(Topic::State.at(partition)).await?;
         let key = format!("billing/position/{}", Topic::Usage);
-        let record = latest
-            .records
-            .iter()
-            .find(|record| record.key == key.as_bytes());
+        let record = latest.records.iter().find(|record| record.key == key.as_bytes());
         let state =
             record.and_then(|record| self.codec.decode::<State>(record.value.as_deref()?).ok());
         Ok(state.map_or(0, |state| u64::try_from(state.offset).unwrap_or(0)))
@@ -173,19 +144,12 @@ impl Follower {
             return;
         };
         let prices = &self.snapshot.load().prices;
-        let costs = usage
-            .charges
-            .iter()
-            .map(|charge| prices.cost(charge, usage.admitted_at));
+        let costs = usage.charges.iter().map(|charge| prices.cost(charge, usage.admitted_at));
         // what can't be priced goes to suspense, not to the account
-        let cost = costs
-            .flatten()
-            .try_fold(Amount::ZERO, Amount::checked_add)
-            .unwrap_or_default();
+        let cost = costs.flatten().try_fold(Amount::ZERO, Amount::checked_add).unwrap_or_default();
         let nano = cost.to_nano_up().unwrap_or(schemas::money::Nano(i64::MAX));
         let seq = u64::try_from(usage.seq).unwrap_or(0);
-        self.accounts
-            .pending(&usage.account, usage.origin, seq, nano);
+        self.accounts.pending(&usage.account, usage.origin, seq, nano);
     }
 
     /// Reads a compacted partition to its end and returns where to read on.
@@ -200,10 +164,7 @@ impl Follower {
     }
 
     fn balance(&self, record: &Record) {
-        let decoded = record
-            .value
-            .as_deref()
-            .map(|value| self.codec.decode::<Balance>(value));
+        let decoded = record.value.as_deref().map(|value| self.codec.decode::<Balance>(value));
         match decoded {
             Some(Ok(balance)) => self.accounts.apply_balance(&balance),
             Some(Err(error)) => {
@@ -214,16 +175,10 @@ impl Follower {
     }
 
     fn condition(&self, record: &Record) {
-        let decoded = record
-            .value
-            .as_deref()
-            .map(|value| self.codec.decode::<Health>(value));
+        let decoded = record.value.as_deref().map(|value| self.codec.decode::<Health>(value));
         match decoded {
             Some(Ok(health)) => {
-                let condition = Condition {
-                    state: health.state,
-                    until: health.until.map(Micros),
-                };
+                let condition = Condition { state: health.state, until: health.until.map(Micros) };
                 if self.health.load().get(&health.subject) != Some(&condition) {
                     self.health.rcu(|map| {
                         let mut map: HashMap<_, _> = (**map).clone();

@@ -116,14 +116,8 @@ pub fn price_book(
         book.prices.entry(provider).or_default().extend(models);
     }
     let lists = providers.iter().filter_map(|provider| {
-        let vendor = provider
-            .vendor
-            .as_deref()
-            .filter(|vendor| *vendor != provider.id)?;
-        Some((
-            ProviderId::from(provider.id.as_str()),
-            ProviderId::from(vendor),
-        ))
+        let vendor = provider.vendor.as_deref().filter(|vendor| *vendor != provider.id)?;
+        Some((ProviderId::from(provider.id.as_str()), ProviderId::from(vendor)))
     });
     book.lists = lists.collect();
     book
@@ -149,10 +143,7 @@ pub fn snapshot(
         let id = ProviderId::from(provider.id.as_str());
         offer(&mut routes, provider, vendor, &targets, &prices);
         if providers.insert(id, targets.into()).is_some() {
-            return Err(Error::Id {
-                field: "providers",
-                id: provider.id.clone(),
-            });
+            return Err(Error::Id { field: "providers", id: provider.id.clone() });
         }
     }
     let mut named = std::collections::BTreeSet::new();
@@ -177,18 +168,12 @@ pub fn snapshot(
     for account in &seed.accounts {
         let terms = AccountTerms { kind: account.kind };
         if accounts.insert(account.id.as_str().into(), terms).is_some() {
-            return Err(Error::Id {
-                field: "accounts",
-                id: account.id.clone(),
-            });
+            return Err(Error::Id { field: "accounts", id: account.id.clone() });
         }
     }
     Ok(Snapshot {
         keys: keys(&seed.keys, lookup)?,
-        routes: routes
-            .into_iter()
-            .map(|(name, route)| (name, Arc::new(route)))
-            .collect(),
+        routes: routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect(),
         providers,
         accounts,
         price_version: prices.version(),
@@ -200,10 +185,7 @@ pub fn snapshot(
 fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if id.is_empty() || !id.bytes().all(plain) {
-        return Err(Error::Id {
-            field,
-            id: id.to_owned(),
-        });
+        return Err(Error::Id { field, id: id.to_owned() });
     }
     Ok(())
 }
@@ -218,10 +200,7 @@ fn vendor_of<'v>(provider: &ProviderSeed, vendors: &'v Vendors) -> Result<&'v Ve
 }
 
 fn join<T: ToString>(names: impl Iterator<Item = T>) -> String {
-    names
-        .map(|name| name.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// A target per credential, the model left to be filled in.
@@ -246,11 +225,7 @@ fn targets(
     };
     if provider.credentials.is_empty() {
         let target = Arc::new(target("none".into(), 1, None));
-        return Ok(vec![RouteTarget {
-            target,
-            weight: provider.weight,
-            priority: 0,
-        }]);
+        return Ok(vec![RouteTarget { target, weight: provider.weight, priority: 0 }]);
     }
     let mut ids = std::collections::BTreeSet::new();
     let targets = provider.credentials.iter().map(|credential| {
@@ -260,33 +235,17 @@ fn targets(
                 id: credential.id.clone(),
             });
         }
-        let field = || {
-            format!(
-                "providers[{}].credentials[{}].secret",
-                provider.id, credential.id
-            )
-        };
+        let field = || format!("providers[{}].credentials[{}].secret", provider.id, credential.id);
         let secret = credential
             .secret
             .resolve(lookup)
-            .map_err(|source| Error::Secret {
-                field: field(),
-                source,
-            })?;
+            .map_err(|source| Error::Secret { field: field(), source })?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
             .map_err(|_| Error::Header { field: field() })?;
         value.set_sensitive(true);
-        let target = target(
-            credential.id.as_str().into(),
-            credential.version,
-            Some(value),
-        );
+        let target = target(credential.id.as_str().into(), credential.version, Some(value));
         let weight = credential.weight.saturating_mul(provider.weight);
-        Ok(RouteTarget {
-            target: Arc::new(target),
-            weight,
-            priority: 0,
-        })
+        Ok(RouteTarget { target: Arc::new(target), weight, priority: 0 })
     });
     targets.collect()
 }
@@ -306,11 +265,7 @@ fn endpoint(
     vendor: &Vendor,
     call_time: Duration,
 ) -> Result<Endpoint, Error> {
-    let text = provider
-        .base_url
-        .as_deref()
-        .unwrap_or(&vendor.base_url)
-        .trim_end_matches('/');
+    let text = provider.base_url.as_deref().unwrap_or(&vendor.base_url).trim_end_matches('/');
     let refuse = |why: &str| Error::Address {
         provider: provider.id.clone(),
         value: without_secrets(text),
@@ -318,9 +273,7 @@ fn endpoint(
     };
     let base_url = url::Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
     if !matches!(base_url.scheme(), "http" | "https") || base_url.host().is_none() {
-        return Err(refuse(
-            "an address such as https://api.openai.com/v1 is wanted",
-        ));
+        return Err(refuse("an address such as https://api.openai.com/v1 is wanted"));
     }
     if !base_url.username().is_empty()
         || base_url.password().is_some()
@@ -358,27 +311,17 @@ fn offer(
     prices: &PriceBook,
 ) {
     let lists = [provider.id.as_str(), vendor.id.as_str()].map(ProviderId::from);
-    let listed = lists
-        .iter()
-        .filter_map(|list| prices.prices.get(list))
-        .flat_map(BTreeMap::keys)
-        .cloned();
-    let named = provider
-        .models
-        .iter()
-        .map(|name| ModelId::from(name.as_str()));
+    let listed =
+        lists.iter().filter_map(|list| prices.prices.get(list)).flat_map(BTreeMap::keys).cloned();
+    let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
     let models: std::collections::BTreeSet<ModelId> = listed.chain(named).collect();
     for model in models.into_iter().filter(|model| model.as_str() != "*") {
         let name = match model.as_str().contains('/') {
             true => ModelId::from(format!("{}/{model}", provider.id)),
             false => model.clone(),
         };
-        let route = routes.entry(name).or_insert_with(|| Route {
-            targets: Vec::new(),
-        });
-        route
-            .targets
-            .extend(targets.iter().map(|target| target.with_model(&model)));
+        let route = routes.entry(name).or_insert_with(|| Route { targets: Vec::new() });
+        route.targets.extend(targets.iter().map(|target| target.with_model(&model)));
     }
 }
 
@@ -387,13 +330,11 @@ fn route_targets(
     seed: &TargetSeed,
     providers: &BTreeMap<ProviderId, Arc<[RouteTarget]>>,
 ) -> Result<Vec<RouteTarget>, Error> {
-    let targets = providers
-        .get(&seed.provider.as_str().into())
-        .ok_or_else(|| Error::Target {
-            model: name.to_owned(),
-            provider: seed.provider.clone(),
-            known: join(providers.keys()),
-        })?;
+    let targets = providers.get(&seed.provider.as_str().into()).ok_or_else(|| Error::Target {
+        model: name.to_owned(),
+        provider: seed.provider.clone(),
+        known: join(providers.keys()),
+    })?;
     let model = ModelId::from(seed.model.as_deref().unwrap_or(name));
     let targets = targets.iter().map(|target| RouteTarget {
         weight: target.weight.saturating_mul(seed.weight),
@@ -420,16 +361,10 @@ fn keys(seeds: &[KeySeed], lookup: Lookup<'_>) -> Result<HashMap<[u8; 32], Arc<K
             models: seed.models.clone(),
         };
         if !ids.insert(&seed.id) {
-            return Err(Error::Id {
-                field: "keys",
-                id: seed.id.clone(),
-            });
+            return Err(Error::Id { field: "keys", id: seed.id.clone() });
         }
         if let Some(other) = keys.insert(hash, Arc::new(key)) {
-            return Err(Error::SameSecret {
-                key: seed.id.clone(),
-                other: other.id.to_string(),
-            });
+            return Err(Error::SameSecret { key: seed.id.clone(), other: other.id.to_string() });
         }
     }
     Ok(keys)
@@ -437,18 +372,13 @@ fn keys(seeds: &[KeySeed], lookup: Lookup<'_>) -> Result<HashMap<[u8; 32], Arc<K
 
 fn hash_of(id: &str, secret: &SecretRef, lookup: Lookup<'_>) -> Result<[u8; 32], Error> {
     let field = format!("keys[{id}].secret");
-    let secret = secret
-        .resolve(lookup)
-        .map_err(|source| Error::Secret { field, source })?;
+    let secret = secret.resolve(lookup).map_err(|source| Error::Secret { field, source })?;
     Ok(auth::hash(secret.expose().as_bytes()))
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    let digits: Vec<u32> = text
-        .chars()
-        .map(|digit| digit.to_digit(16))
-        .collect::<Option<_>>()?;
+    let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
     if digits.len() != 64 {
         return None;
     }

@@ -46,13 +46,10 @@ impl Key {
     /// Whether the key may use the model.
     pub fn allows(&self, model: &ModelId) -> bool {
         self.models.is_empty()
-            || self
-                .models
-                .iter()
-                .any(|pattern| match pattern.strip_suffix('*') {
-                    Some(start) => model.as_str().starts_with(start),
-                    None => pattern == model.as_str(),
-                })
+            || self.models.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => model.as_str().starts_with(start),
+                None => pattern == model.as_str(),
+            })
     }
 }
 
@@ -85,19 +82,14 @@ impl RouteTarget {
     /// The same, asked for another model.
     #[must_use]
     pub fn with_model(&self, model: &ModelId) -> Self {
-        Self {
-            target: Arc::new(self.target.with_model(model)),
-            ..*self
-        }
+        Self { target: Arc::new(self.target.with_model(model)), ..*self }
     }
 }
 
 impl Snapshot {
     /// How the account pays.
     pub fn account_kind(&self, account: &AccountId) -> AccountKind {
-        self.accounts
-            .get(account)
-            .map_or(AccountKind::Metered, |terms| terms.kind)
+        self.accounts.get(account).map_or(AccountKind::Metered, |terms| terms.kind)
     }
 }
 
@@ -113,15 +105,8 @@ mod tests {
     fn of(account: &str, kind: AccountKind) -> Snapshot {
         let mut prices = PriceBook::default();
         prices.lists.insert(account.into(), account.into());
-        let accounts = vec![AccountSeed {
-            id: account.into(),
-            kind,
-            grant: None,
-        }];
-        let seed = Seed {
-            accounts,
-            ..Seed::default()
-        };
+        let accounts = vec![AccountSeed { id: account.into(), kind, grant: None }];
+        let seed = Seed { accounts, ..Seed::default() };
         let time = std::time::Duration::from_secs(1);
         snapshot(&seed, &shipped().unwrap(), prices, time, &|_| None).unwrap()
     }
@@ -141,9 +126,8 @@ mod tests {
             let mut seen = [0_u32; 2];
             while !writer.is_finished() || seen.iter().sum::<u32>() < 100 {
                 let snapshot = current.load_full();
-                let own = versions
-                    .iter()
-                    .position(|one| one.price_version == snapshot.price_version);
+                let own =
+                    versions.iter().position(|one| one.price_version == snapshot.price_version);
                 let own = own.unwrap();
                 seen[own] += 1;
                 for (at, id) in ["a", "b"].into_iter().enumerate() {

@@ -23,9 +23,7 @@ pub async fn read(
     time: Duration,
 ) -> Result<Bytes, Error> {
     require_json(headers)?;
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let length: Option<usize> = length.and_then(|text| text.parse().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
@@ -34,10 +32,7 @@ pub async fn read(
         Ok(read) => read,
         Err(_) => Err(Error::new(
             Kind::BodyTimeout,
-            format!(
-                "the request body took longer than {} s to arrive",
-                time.as_secs_f32()
-            ),
+            format!("the request body took longer than {} s to arrive", time.as_secs_f32()),
         )),
     }
 }
@@ -70,17 +65,13 @@ async fn collect(mut body: Body, limit: usize, length: Option<usize>) -> Result<
 }
 
 fn too_large(limit: usize) -> Error {
-    Error::new(
-        Kind::BodyTooLarge,
-        format!("the request body is larger than {limit} bytes"),
-    )
+    Error::new(Kind::BodyTooLarge, format!("the request body is larger than {limit} bytes"))
 }
 
 /// A body without a content type is taken for JSON, as many small clients send none.
 fn require_json(headers: &HeaderMap) -> Result<(), Error> {
-    if let Some(encoding) = headers
-        .get(header::CONTENT_ENCODING)
-        .filter(|value| *value != "identity")
+    if let Some(encoding) =
+        headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity")
     {
         let name: String = encoding.to_str().unwrap_or("?").chars().take(40).collect();
         return Err(Error::new(

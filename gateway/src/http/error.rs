@@ -74,9 +74,7 @@ pub fn openai_response(error: &Error, call: Option<CallId>) -> Response<Body> {
     *response.status_mut() =
         http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let json = HeaderValue::from_static("application/json");
-    let content_type = passed
-        .and_then(|passed| passed.content_type.clone())
-        .unwrap_or(json);
+    let content_type = passed.and_then(|passed| passed.content_type.clone()).unwrap_or(json);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(CODE, HeaderValue::from_static(error.kind.code()));

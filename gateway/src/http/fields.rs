@@ -58,10 +58,8 @@ pub(super) fn check(call: &Call, table: Table) -> Result<(), Error> {
             }
             Rule::Pass(shape) | Rule::Read(shape) => {
                 if let Some(wanted) = shape.mismatch(value) {
-                    return Err(
-                        Error::new(Kind::InvalidField, format!("{name} must be {wanted}"))
-                            .at(*name),
-                    );
+                    return Err(Error::new(Kind::InvalidField, format!("{name} must be {wanted}"))
+                        .at(*name));
                 }
             }
         }
@@ -77,9 +75,8 @@ impl Shape {
         let (fits, wanted) = match self {
             Self::Flag => (matches!(first, b't' | b'f'), "true or false".into()),
             Self::Whole(least) => {
-                let whole = std::str::from_utf8(value)
-                    .ok()
-                    .and_then(|text| text.parse::<i64>().ok());
+                let whole =
+                    std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
                 (
                     whole.is_some_and(|n| n >= least),
                     format!("a whole number of at least {least}").into(),
@@ -88,9 +85,7 @@ impl Shape {
             Self::Number => (number, "a number".into()),
             Self::Text => (first == b'"', "a string".into()),
             Self::List => {
-                let inner = value
-                    .get(1..value.len().saturating_sub(1))
-                    .unwrap_or_default();
+                let inner = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
                 (
                     first == b'[' && !inner.trim_ascii().is_empty(),
                     "an array that is not empty".into(),

@@ -59,17 +59,11 @@ async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
 }
 
 async fn unknown(request: Request) -> Response<Body> {
-    nothing_at(
-        &request,
-        "/v1/chat/completions, /v1/embeddings or /v1/models",
-    )
+    nothing_at(&request, "/v1/chat/completions, /v1/embeddings or /v1/models")
 }
 
 async fn unknown_to_operators(request: Request) -> Response<Body> {
-    nothing_at(
-        &request,
-        "/healthz, /readyz or /metrics; calls go to the other listener",
-    )
+    nothing_at(&request, "/healthz, /readyz or /metrics; calls go to the other listener")
 }
 
 /// Names what there is, as the path is most often a slip.
@@ -80,10 +74,6 @@ fn nothing_at(request: &Request, routes: &str) -> Response<Body> {
 }
 
 async fn method(request: Request) -> Response<Body> {
-    let message = format!(
-        "{} is not allowed on {:?}",
-        request.method(),
-        request.uri().path()
-    );
+    let message = format!("{} is not allowed on {:?}", request.method(), request.uri().path());
     error::openai_response(&Error::new(Kind::Method, message), None)
 }

@@ -20,9 +20,8 @@ pub(super) async fn list(
     match authenticate(&headers, &snapshot) {
         Ok(key) => {
             let served = snapshot.routes.iter().filter(|(name, _)| key.allows(name));
-            let data: Vec<Value> = served
-                .map(|(name, route)| entry(name.as_str(), route))
-                .collect();
+            let data: Vec<Value> =
+                served.map(|(name, route)| entry(name.as_str(), route)).collect();
             answer(&json!({"object": "list", "data": data}))
         }
         Err(error) => openai_response(&error, None),
@@ -53,10 +52,7 @@ pub(super) async fn one(
 }
 
 fn entry(name: &str, route: &crate::control::Route) -> Value {
-    let owner = route
-        .targets
-        .first()
-        .map_or("hub", |route| route.target.provider.as_str());
+    let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
     json!({"id": name, "object": "model", "created": 0, "owned_by": owner})
 }
 

@@ -61,10 +61,7 @@ const CHAT: Table = &[
     ("top_p", Pass(Number)),
     ("verbosity", Pass(Text)),
     ("web_search_options", Pass(Object)),
-    (
-        "deferred",
-        Refuse("an answer that comes later could not be accounted for; leave it out"),
-    ),
+    ("deferred", Refuse("an answer that comes later could not be accounted for; leave it out")),
 ];
 
 const EMBEDDINGS: Table = &[
@@ -97,10 +94,7 @@ pub fn chat(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
     let mut call = start(headers, body, Operation::Chat, Dialect::OpenAiChat, CHAT)?;
     require(&call, "messages", "an array of messages")?;
     call.stream = flag(&call, "stream");
-    if let Some(options) = call
-        .field("stream_options")
-        .filter(|value| *value != b"null")
-    {
+    if let Some(options) = call.field("stream_options").filter(|value| *value != b"null") {
         if !call.stream {
             let message = "stream_options goes with stream: true";
             return Err(Error::new(Kind::InvalidField, message).at("stream_options"));
@@ -118,22 +112,9 @@ pub fn chat(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
 /// # Errors
 /// Names the field and what would be right.
 pub fn embeddings(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
-    let call = start(
-        headers,
-        body,
-        Operation::Embeddings,
-        Dialect::OpenAiEmbeddings,
-        EMBEDDINGS,
-    )?;
-    require(
-        &call,
-        "input",
-        "a string, or an array of strings or token numbers",
-    )?;
-    let first = call
-        .field("input")
-        .and_then(|value| value.first().copied())
-        .unwrap_or_default();
+    let call = start(headers, body, Operation::Embeddings, Dialect::OpenAiEmbeddings, EMBEDDINGS)?;
+    require(&call, "input", "a string, or an array of strings or token numbers")?;
+    let first = call.field("input").and_then(|value| value.first().copied()).unwrap_or_default();
     if !matches!(first, b'"' | b'[') {
         let message = "input must be a string, or an array of strings or token numbers";
         return Err(Error::new(Kind::InvalidField, message).at("input"));
@@ -168,9 +149,7 @@ fn start(
     check(&call, table)?;
     require(&call, "model", "the name of a model")?;
     call.model = model(&call)?;
-    call.user = ["safety_identifier", "user"]
-        .iter()
-        .find_map(|name| text(&call, name));
+    call.user = ["safety_identifier", "user"].iter().find_map(|name| text(&call, name));
     Ok(call)
 }
 
@@ -222,11 +201,8 @@ fn include_usage(options: &[u8]) -> Result<bool, Error> {
         include_usage: Option<bool>,
     }
     let options: Options = serde_json::from_slice(options).map_err(|_| {
-        Error::new(
-            Kind::InvalidField,
-            "stream_options.include_usage must be true or false",
-        )
-        .at("stream_options.include_usage")
+        Error::new(Kind::InvalidField, "stream_options.include_usage must be true or false")
+            .at("stream_options.include_usage")
     })?;
     Ok(options.include_usage.unwrap_or(false))
 }
@@ -240,9 +216,7 @@ fn tags(call: &Call) -> Result<BTreeMap<String, String>, Error> {
         Error::new(Kind::InvalidField, "metadata must map names to strings").at("metadata")
     })?;
     let tags = tags.into_iter().take(MAX_TAGS);
-    Ok(tags
-        .map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned()))
-        .collect())
+    Ok(tags.map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned())).collect())
 }
 
 #[cfg(test)]
@@ -258,17 +232,9 @@ mod tests {
             (r#","n":0"#, Kind::InvalidField, "n"),
             (r#","n":1.5"#, Kind::InvalidField, "n"),
             (r#","max_tokens":-1"#, Kind::InvalidField, "max_tokens"),
-            (
-                r#","max_completion_tokens":0"#,
-                Kind::InvalidField,
-                "max_completion_tokens",
-            ),
+            (r#","max_completion_tokens":0"#, Kind::InvalidField, "max_completion_tokens"),
             (r#","stream":"yes""#, Kind::InvalidField, "stream"),
-            (
-                r#","stream_options":{}"#,
-                Kind::InvalidField,
-                "stream_options",
-            ),
+            (r#","stream_options":{}"#, Kind::InvalidField, "stream_options"),
             (
                 r#","stream":true,"stream_options":{"include_usage":1}"#,
                 Kind::InvalidField,
@@ -285,16 +251,8 @@ mod tests {
             let Err(error) = chat(&HeaderMap::new(), body.into()) else {
                 panic!("{more} was taken");
             };
-            assert_eq!(
-                (error.kind, error.field.as_deref()),
-                (kind, Some(field)),
-                "{more}"
-            );
-            assert!(
-                error.message.contains(field.split('.').next().unwrap()),
-                "{}",
-                error.message
-            );
+            assert_eq!((error.kind, error.field.as_deref()), (kind, Some(field)), "{more}");
+            assert!(error.message.contains(field.split('.').next().unwrap()), "{}", error.message);
         }
         for (body, field) in [
             (r#"{"messages":[{}]}"#, "model"),
@@ -302,18 +260,12 @@ mod tests {
             (r#"{"model":null,"messages":[{}]}"#, "model"),
         ] {
             let error = chat(&HeaderMap::new(), body.into()).err().unwrap();
-            assert_eq!(
-                (error.kind, error.field.as_deref()),
-                (Kind::MissingField, Some(field))
-            );
+            assert_eq!((error.kind, error.field.as_deref()), (Kind::MissingField, Some(field)));
         }
         // null is absent, and what is not documented passes
         let body = format!(r#"{{{OK},"n":null,"stream_options":null,"brand_new":[1]}}"#);
         let call = chat(&HeaderMap::new(), body.into()).ok().unwrap();
-        assert_eq!(
-            (call.choices, call.field("brand_new")),
-            (1, Some(&b"[1]"[..]))
-        );
+        assert_eq!((call.choices, call.field("brand_new")), (1, Some(&b"[1]"[..])));
     }
 
     #[test]

@@ -29,8 +29,6 @@ pub(super) async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body
 /// Prometheus' text format.
 pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
     let mut response = Response::new(Body::from(gateway.metrics_text()));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     response
 }

@@ -176,16 +176,7 @@ mod tests {
         let ids: Vec<_> = vendors.keys().map(String::as_str).collect();
         assert_eq!(
             ids,
-            [
-                "deepseek",
-                "demo",
-                "doubao",
-                "ollama",
-                "openai",
-                "openrouter",
-                "poe",
-                "xai"
-            ]
+            ["deepseek", "demo", "doubao", "ollama", "openai", "openrouter", "poe", "xai"]
         );
         assert!(vendors["openai"].model("gpt-5-mini").is_some());
         assert!(vendors["openai"].model("gpt-4o-mini").is_none());
@@ -194,10 +185,7 @@ mod tests {
     #[test]
     fn bad_rows_are_refused() {
         for (text, wanted) in [
-            (
-                "[[vendors]]\nid = 'a'\nbase_url = 'x'\ncolour = 1",
-                "colour",
-            ),
+            ("[[vendors]]\nid = 'a'\nbase_url = 'x'\ncolour = 1", "colour"),
             ("[[vendors]]\nid = 'a/b'\nbase_url = 'x'", "a/b"),
             (
                 "[[vendors]]\nid = 'a'\nbase_url = 'x'\n[[vendors]]\nid = 'a'\nbase_url = 'x'",

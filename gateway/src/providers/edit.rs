@@ -36,10 +36,7 @@ pub(super) fn edit(body: &Bytes, fields: &[Field], changes: &[(&str, Change)]) -
     }
     let mut kept: Option<usize> = None;
     for (index, field) in fields.iter().enumerate() {
-        let change = changes
-            .iter()
-            .find(|(of, _)| *of == &*field.name)
-            .map(|(_, change)| change);
+        let change = changes.iter().find(|(of, _)| *of == &*field.name).map(|(_, change)| change);
         if change == Some(&Change::Drop) {
             continue;
         }
@@ -114,10 +111,7 @@ mod tests {
             Bytes::from_static(br#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#);
         let patch = |range: Range<usize>, text: &str| Change::Patch(vec![(range, text.into())]);
         for (changes, wanted) in [
-            (
-                vec![],
-                r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#,
-            ),
+            (vec![], r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#),
             (
                 vec![("absent", Change::Drop)],
                 r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ] , "n":1 } "#,
@@ -131,16 +125,10 @@ mod tests {
                 r#" { "model": "a/m",  "messages": [ {"x" : 1.0e3} ],"new":{} } "#,
             ),
             (
-                vec![
-                    ("model", Change::Drop),
-                    ("n", Change::Rename("count".into())),
-                ],
+                vec![("model", Change::Drop), ("n", Change::Rename("count".into()))],
                 r#" { "messages": [ {"x" : 1.0e3} ] , "count":1 } "#,
             ),
-            (
-                vec![("messages", Change::Drop)],
-                r#" { "model": "a/m","n":1 } "#,
-            ),
+            (vec![("messages", Change::Drop)], r#" { "model": "a/m","n":1 } "#),
             (
                 vec![("messages", patch(36..37, "y"))],
                 r#" { "model": "a/m",  "messages": [ {"y" : 1.0e3} ] , "n":1 } "#,

@@ -41,11 +41,7 @@ impl Failure {
             AttemptError::RateLimit | AttemptError::Overload | AttemptError::Server => Next::Same,
             _ => Next::Target,
         };
-        Self {
-            error,
-            next,
-            retry_after: None,
-        }
+        Self { error, next, retry_after: None }
     }
 }
 
@@ -64,14 +60,8 @@ pub fn classify(
     if status == 402 && headers.contains_key(http::header::RETRY_AFTER) {
         error = AttemptError::RateLimit; // OpenRouter: too much money in flight, for the moment
     }
-    let mut failure = Failure {
-        retry_after: retry_after(headers, now),
-        ..Failure::of(error)
-    };
-    match headers
-        .get("x-should-retry")
-        .map(http::HeaderValue::as_bytes)
-    {
+    let mut failure = Failure { retry_after: retry_after(headers, now), ..Failure::of(error) };
+    match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {
         Some(b"true") if failure.next == Next::Target => failure.next = Next::Same,
         Some(b"false") if failure.next == Next::Same => failure.next = Next::Target,
         _ => {}
@@ -83,27 +73,14 @@ pub fn classify(
 pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> AttemptError {
     let says = |words: &[&str]| {
         words.iter().any(|word| {
-            [&said.code, &said.kind, &said.metadata]
-                .iter()
-                .any(|text| text.contains(word))
+            [&said.code, &said.kind, &said.metadata].iter().any(|text| text.contains(word))
         })
     };
-    let tells = |texts: &[String]| {
-        texts
-            .iter()
-            .any(|text| said.message.contains(text.as_str()))
-    };
+    let tells = |texts: &[String]| texts.iter().any(|text| said.message.contains(text.as_str()));
     let poor = || says(&POOR) || tells(&vendor.credit_texts);
     let wrong_key =
         || says(&["invalid_api_key", "AuthenticationError"]) || tells(&vendor.auth_texts);
-    let policy = || {
-        says(&[
-            "content_filter",
-            "content_policy",
-            "moderation",
-            "SensitiveContent",
-        ])
-    };
+    let policy = || says(&["content_filter", "content_policy", "moderation", "SensitiveContent"]);
     match status {
         401 => AttemptError::Auth,
         402 => AttemptError::Credit,
@@ -147,9 +124,7 @@ pub fn retry_after(headers: &HeaderMap, now: Micros) -> Option<Duration> {
         let number = text.parse::<f64>().ok()?;
         Duration::try_from_secs_f64(number).ok()
     };
-    let millis = text("retry-after-ms")
-        .and_then(seconds)
-        .map(|wait| wait / 1000);
+    let millis = text("retry-after-ms").and_then(seconds).map(|wait| wait / 1000);
     let after = || {
         let text = text("retry-after")?;
         seconds(text).or_else(|| {
@@ -161,12 +136,8 @@ pub fn retry_after(headers: &HeaderMap, now: Micros) -> Option<Duration> {
     };
     let reset = || {
         let spent = |kind: &str| text(&format!("x-ratelimit-remaining-{kind}")) == Some("0");
-        let kinds = ["requests", "tokens"]
-            .into_iter()
-            .filter(|kind| spent(kind));
-        kinds
-            .filter_map(|kind| span(text(&format!("x-ratelimit-reset-{kind}"))?))
-            .max()
+        let kinds = ["requests", "tokens"].into_iter().filter(|kind| spent(kind));
+        kinds.filter_map(|kind| span(text(&format!("x-ratelimit-reset-{kind}"))?)).max()
     };
     let wait = millis.or_else(after).or_else(reset)?;
     Some(wait.min(LONGEST_WAIT))
@@ -179,9 +150,7 @@ fn span(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(digits);
-        let unit = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
+        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit);
         let scale = match unit {
             "ms" => 0.001,
@@ -294,18 +263,9 @@ mod tests {
             ),
             ("openai", 302, "", AttemptError::Malformed, Next::Target),
         ] {
-            let failure = classify(
-                &vendors[vendor],
-                status,
-                &HeaderMap::new(),
-                body.as_bytes(),
-                Micros(0),
-            );
-            assert_eq!(
-                (failure.error, failure.next),
-                (error, next),
-                "{vendor} {status} {body}"
-            );
+            let failure =
+                classify(&vendors[vendor], status, &HeaderMap::new(), body.as_bytes(), Micros(0));
+            assert_eq!((failure.error, failure.next), (error, next), "{vendor} {status} {body}");
         }
     }
 
@@ -315,36 +275,18 @@ mod tests {
         for (pairs, wanted) in [
             (&[("retry-after-ms", "1500")][..], Some(1_500)),
             (&[("retry-after", "2")], Some(2_000)),
-            (
-                &[("retry-after", "0.5"), ("retry-after-ms", "100")],
-                Some(100),
-            ),
-            (
-                &[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")],
-                Some(30_000),
-            ),
+            (&[("retry-after", "0.5"), ("retry-after-ms", "100")], Some(100)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(30_000)),
             (&[("retry-after", "100000")], Some(120_000)),
             (&[("retry-after", "-1")], None),
             (&[("retry-after", "soon")], None),
             (
-                &[
-                    ("x-ratelimit-remaining-tokens", "0"),
-                    ("x-ratelimit-reset-tokens", "1m2s"),
-                ],
+                &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "1m2s")],
                 Some(62_000),
             ),
+            (&[("x-ratelimit-remaining-tokens", "5"), ("x-ratelimit-reset-tokens", "6m0s")], None),
             (
-                &[
-                    ("x-ratelimit-remaining-tokens", "5"),
-                    ("x-ratelimit-reset-tokens", "6m0s"),
-                ],
-                None,
-            ),
-            (
-                &[
-                    ("x-ratelimit-remaining-requests", "0"),
-                    ("x-ratelimit-reset-requests", "12ms"),
-                ],
+                &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "12ms")],
                 Some(12),
             ),
         ] {

@@ -68,9 +68,7 @@ pub struct Outbound {
 
 impl std::fmt::Debug for Outbound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbound")
-            .field("uri", &self.uri)
-            .finish_non_exhaustive()
+        f.debug_struct("Outbound").field("uri", &self.uri).finish_non_exhaustive()
     }
 }
 

@@ -40,10 +40,7 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
     })?;
     for field in &call.fields {
         if let Some(why) = vendor.refuse.get(&*field.name) {
-            let message = format!(
-                "{} can't be honoured by {}: {why}",
-                field.name, target.provider
-            );
+            let message = format!("{} can't be honoured by {}: {why}", field.name, target.provider);
             return Err(Error::new(Kind::UnsupportedField, message).at(&*field.name));
         }
     }
@@ -51,23 +48,15 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
     let mut changes: Vec<(&str, Change)> = Vec::new();
     // of several changes of a field the first counts
     if let (true, Some(most)) = (call.capped, call.max_output) {
-        changes.push((
-            vendor.max_output_field.as_str(),
-            Change::Set(most.to_string().into_bytes()),
-        ));
+        changes
+            .push((vendor.max_output_field.as_str(), Change::Set(most.to_string().into_bytes())));
     }
     if call.model != target.model {
         changes.push(("model", Change::Set(quoted(target.model.as_str()))));
     }
-    let dropped = vendor
-        .drop
-        .iter()
-        .chain(model.into_iter().flat_map(|model| &model.drop));
+    let dropped = vendor.drop.iter().chain(model.into_iter().flat_map(|model| &model.drop));
     changes.extend(dropped.map(|name| (name.as_str(), Change::Drop)));
-    let renamed = vendor
-        .rename
-        .iter()
-        .chain(model.into_iter().flat_map(|model| &model.rename));
+    let renamed = vendor.rename.iter().chain(model.into_iter().flat_map(|model| &model.rename));
     let said = |name: &str| call.field(name).is_some_and(|value| value != b"null");
     for (from, to) in renamed {
         // the name that the vendor knows wins if both are there
@@ -79,33 +68,23 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
         }
     }
     for (name, values) in &vendor.values {
-        let said = call
-            .field(name)
-            .and_then(|value| serde_json::from_slice::<Cow<'_, str>>(value).ok());
+        let said =
+            call.field(name).and_then(|value| serde_json::from_slice::<Cow<'_, str>>(value).ok());
         let known = said.and_then(|said| values.get(&*said));
         changes.extend(known.map(|known| (name.as_str(), Change::Set(quoted(known)))));
     }
     if call.stream && vendor.include_usage && !call.usage_wanted {
         changes.push(("stream_options", with_usage(call)));
     }
-    let roles = vendor
-        .developer_role
-        .as_deref()
-        .and_then(|role| with_role(call, role));
+    let roles = vendor.developer_role.as_deref().and_then(|role| with_role(call, role));
     changes.extend(roles.map(|roles| ("messages", roles)));
-    Ok(Outbound {
-        uri,
-        body: edit(&call.body, &call.fields, &changes),
-    })
+    Ok(Outbound { uri, body: edit(&call.body, &call.fields, &changes) })
 }
 
 /// Asks for usage, beside what the client said of the stream.
 fn with_usage(call: &Call) -> Change {
     let asked = br#"{"include_usage":true}"#;
-    let said = call
-        .fields
-        .iter()
-        .find(|field| &*field.name == "stream_options");
+    let said = call.fields.iter().find(|field| &*field.name == "stream_options");
     let said =
         said.and_then(|field| Some(Bytes::copy_from_slice(call.body.get(field.value.clone())?)));
     let Some((said, fields)) = said.and_then(|said| scan(&said).ok().map(|fields| (said, fields)))
@@ -143,11 +122,7 @@ pub fn decoder(call: &Call, target: &Target, stream: bool) -> Box<dyn Decoder> {
     let endpoint = Arc::clone(&target.endpoint);
     match stream {
         true => Box::new(Stream::new(call, endpoint)),
-        false => Box::new(Whole {
-            endpoint,
-            held: Vec::new(),
-            tally: Tally::default(),
-        }),
+        false => Box::new(Whole { endpoint, held: Vec::new(), tally: Tally::default() }),
     }
 }
 
@@ -166,11 +141,7 @@ impl Decoder for Whole {
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 {
-            held.swap_remove(0)
-        } else {
-            held.concat().into()
-        };
+        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         let vendor = &self.endpoint.vendor;
@@ -180,20 +151,12 @@ impl Decoder for Whole {
         if answer.choices.count == 0 && answer.data.is_none() {
             return Err(Failure::of(AttemptError::Malformed));
         }
-        if answer
-            .choices
-            .finished
-            .iter()
-            .any(|reason| failed(vendor, reason))
-        {
+        if answer.choices.finished.iter().any(|reason| failed(vendor, reason)) {
             return Err(Failure::of(AttemptError::Server));
         }
         self.tally.content_bytes = answer.choices.weight.bytes;
         enter_if_said(answer.usage, vendor, &mut self.tally);
-        pieces.push(Piece {
-            bytes,
-            kind: PieceKind::Terminal,
-        });
+        pieces.push(Piece { bytes, kind: PieceKind::Terminal });
         Ok(())
     }
 
@@ -218,11 +181,7 @@ pub(super) fn enter_if_said(usage: Option<&RawValue>, vendor: &Vendor, tally: &m
 /// same target again is not the first thing to try.
 pub(super) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
     let said = ErrorBody::read(body);
-    let status = said
-        .code
-        .parse()
-        .ok()
-        .filter(|code| (400..=599).contains(code));
+    let status = said.code.parse().ok().filter(|code| (400..=599).contains(code));
     let error = match (status, said.kind.as_str(), said.code.as_str()) {
         (Some(status), ..) => super::failure::meaning(vendor, status, &said),
         (None, "invalid_request_error", _) | (None, _, "invalid-argument" | "invalid_request") => {
@@ -233,10 +192,7 @@ pub(super) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
     };
     let failure = Failure::of(error);
     match failure.next {
-        Next::Same => Failure {
-            next: Next::Target,
-            ..failure
-        },
+        Next::Same => Failure { next: Next::Target, ..failure },
         Next::Nothing | Next::Target => failure,
     }
 }

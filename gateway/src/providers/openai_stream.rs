@@ -43,40 +43,23 @@ impl Stream {
         let (bytes, vendor) = (event.bytes, &self.endpoint.vendor);
         let trimmed = data.trim_ascii();
         if trimmed.is_empty() {
-            pieces.push(Piece {
-                bytes,
-                kind: PieceKind::Preamble,
-            });
+            pieces.push(Piece { bytes, kind: PieceKind::Preamble });
             return Ok(());
         }
         if trimmed == b"[DONE]" {
             self.done = true;
-            pieces.push(Piece {
-                bytes,
-                kind: PieceKind::Terminal,
-            });
+            pieces.push(Piece { bytes, kind: PieceKind::Terminal });
             return Ok(());
         }
         let chunk: Answer<'_> =
             serde_json::from_slice(&data).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if chunk.error.is_some() || chunk.choices.failed {
             // content that rides on the frame of the error goes with it
-            pieces.push(Piece {
-                bytes,
-                kind: PieceKind::Failed,
-            });
+            pieces.push(Piece { bytes, kind: PieceKind::Failed });
             return Err(failure_inside(vendor, &data));
         }
-        if chunk
-            .choices
-            .finished
-            .iter()
-            .any(|reason| failed(vendor, reason))
-        {
-            return Err(Failure {
-                next: Next::Target,
-                ..Failure::of(AttemptError::Server)
-            });
+        if chunk.choices.finished.iter().any(|reason| failed(vendor, reason)) {
+            return Err(Failure { next: Next::Target, ..Failure::of(AttemptError::Server) });
         }
         enter_if_said(chunk.usage, vendor, &mut self.tally);
         let weight = chunk.choices.weight;
@@ -104,9 +87,7 @@ impl Stream {
 fn without(bytes: &Bytes, data: &Bytes, usage: &RawValue) -> Bytes {
     let inside = bytes.as_ptr_range().contains(&data.as_ptr());
     let value = place(bytes, usage.get());
-    let field = inside
-        .then(|| field_around(bytes, value.start, value.end))
-        .flatten();
+    let field = inside.then(|| field_around(bytes, value.start, value.end)).flatten();
     match field.and_then(|(start, end)| Some((bytes.get(..start)?, bytes.get(end..)?))) {
         Some((before, after)) => {
             let mut cut = BytesMut::with_capacity(before.len() + after.len());
@@ -159,11 +140,7 @@ impl Decoder for Stream {
                 self.event(event, pieces)?;
             }
         }
-        if self.done {
-            Ok(())
-        } else {
-            Err(Failure::of(AttemptError::Broken))
-        }
+        if self.done { Ok(()) } else { Err(Failure::of(AttemptError::Broken)) }
     }
 
     fn tally(&self) -> &Tally {

@@ -10,9 +10,8 @@ use crate::reply::Tally;
 pub(super) fn enter(usage: &Usage, vendor: &Vendor, tally: &mut Tally) {
     let prompt_details = usage.prompt_tokens_details.as_ref();
     let detail = |tokens: Option<i64>| tokens.unwrap_or(0).max(0);
-    let cached = prompt_details
-        .and_then(|details| details.cached_tokens)
-        .or(usage.prompt_cache_hit_tokens);
+    let cached =
+        prompt_details.and_then(|details| details.cached_tokens).or(usage.prompt_cache_hit_tokens);
     let cached = detail(cached);
     let written = detail(prompt_details.and_then(|details| details.cache_write_tokens));
     let audio_in = detail(prompt_details.and_then(|details| details.audio_tokens));
@@ -25,9 +24,7 @@ pub(super) fn enter(usage: &Usage, vendor: &Vendor, tally: &mut Tally) {
     let reasoning = detail(completion_details.and_then(|details| details.reasoning_tokens));
     let audio_out = detail(completion_details.and_then(|details| details.audio_tokens));
     let mut completion = detail(usage.completion_tokens);
-    let whole = usage
-        .total_tokens
-        .is_some_and(|total| total == prompt.saturating_add(completion));
+    let whole = usage.total_tokens.is_some_and(|total| total == prompt.saturating_add(completion));
     if vendor.reasoning_outside_completion && !whole {
         completion = completion.saturating_add(reasoning);
     }
@@ -42,10 +39,7 @@ pub(super) fn enter(usage: &Usage, vendor: &Vendor, tally: &mut Tally) {
         &mut tally.quantities,
         Meter::Output,
         completion,
-        &[
-            (Meter::OutputReasoning, reasoning),
-            (Meter::OutputAudio, audio_out),
-        ],
+        &[(Meter::OutputReasoning, reasoning), (Meter::OutputAudio, audio_out)],
     );
     tally.reported = true;
     tally.reported_nano = reported(usage);
@@ -58,17 +52,11 @@ fn split(to: &mut Vec<Quantity>, rest: Meter, total: i64, parts: &[(Meter, i64)]
         let units = (*units).min(left);
         left -= units;
         if units > 0 {
-            to.push(Quantity {
-                meter: *meter,
-                units,
-            });
+            to.push(Quantity { meter: *meter, units });
         }
     }
     if left > 0 {
-        to.push(Quantity {
-            meter: rest,
-            units: left,
-        });
+        to.push(Quantity { meter: rest, units: left });
     }
 }
 
@@ -80,9 +68,7 @@ fn reported(usage: &Usage) -> Option<i64> {
     let usd = usage.cost.as_ref()?.as_f64()?;
     // a provider's float, entered once: what is billed from here on is the integer
     #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
-    let nano = (0.0..9.0e9)
-        .contains(&usd)
-        .then(|| (usd * 1e9).round() as i64);
+    let nano = (0.0..9.0e9).contains(&usd).then(|| (usd * 1e9).round() as i64);
     nano
 }
 
@@ -95,14 +81,7 @@ mod tests {
         let usage: Usage = serde_json::from_str(usage).unwrap();
         let mut tally = Tally::default();
         enter(&usage, &shipped().unwrap()[vendor], &mut tally);
-        (
-            tally
-                .quantities
-                .iter()
-                .map(|q| (q.meter, q.units))
-                .collect(),
-            tally.reported_nano,
-        )
+        (tally.quantities.iter().map(|q| (q.meter, q.units)).collect(), tally.reported_nano)
     }
 
     #[test]
@@ -134,12 +113,7 @@ mod tests {
             (
                 "xai",
                 r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"cost_in_usd_ticks":123456789,"prompt_tokens_details":{"cached_tokens":6},"completion_tokens_details":{"reasoning_tokens":94}}"#,
-                vec![
-                    (InputCached, 6),
-                    (Input, 26),
-                    (OutputReasoning, 94),
-                    (Output, 9),
-                ],
+                vec![(InputCached, 6), (Input, 26), (OutputReasoning, 94), (Output, 9)],
                 Some(12_345_679),
             ),
             (
@@ -160,12 +134,7 @@ mod tests {
                 vec![(Input, 20), (OutputReasoning, 9)],
                 Some(150_000),
             ),
-            (
-                "openai",
-                r#"{"prompt_tokens":-5,"completion_tokens":null}"#,
-                vec![],
-                None,
-            ),
+            ("openai", r#"{"prompt_tokens":-5,"completion_tokens":null}"#, vec![], None),
         ] {
             assert_eq!(tally(vendor, usage), (wanted, cost), "{vendor} {usage}");
         }

@@ -79,8 +79,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
                     all.count += 1;
                     all.weight.add(choice.delta.unwrap_or_default());
                     all.weight.add(choice.message.unwrap_or_default());
-                    all.finished
-                        .extend(choice.finish_reason.filter(|reason| !reason.is_empty()));
+                    all.finished.extend(choice.finish_reason.filter(|reason| !reason.is_empty()));
                     all.failed |= choice.error.is_some();
                 }
                 Ok(all)
@@ -154,10 +153,7 @@ impl ErrorBody {
         let Ok(body) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
         };
-        match body
-            .get("error")
-            .or_else(|| body.pointer("/choices/0/error"))
-        {
+        match body.get("error").or_else(|| body.pointer("/choices/0/error")) {
             Some(Value::Object(error)) => {
                 let metadata = error.get("metadata").and_then(Value::as_object);
                 Self {
@@ -167,19 +163,11 @@ impl ErrorBody {
                     metadata: metadata.map_or_else(String::new, |metadata| {
                         let policy = metadata.contains_key("flagged_input");
                         let kind = text(metadata.get("error_type"));
-                        if policy && kind.is_empty() {
-                            "moderation".into()
-                        } else {
-                            kind
-                        }
+                        if policy && kind.is_empty() { "moderation".into() } else { kind }
                     }),
                 }
             }
-            error => Self {
-                code: text(body.get("code")),
-                message: text(error),
-                ..Self::default()
-            },
+            error => Self { code: text(body.get("code")), message: text(error), ..Self::default() },
         }
     }
 }

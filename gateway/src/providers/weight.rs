@@ -81,10 +81,7 @@ impl<'de> Visitor<'de> for Weigh {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Weight, E> {
-        Ok(Weight {
-            content: !text.is_empty(),
-            bytes: text.len() as u64,
-        })
+        Ok(Weight { content: !text.is_empty(), bytes: text.len() as u64 })
     }
 
     fn visit_unit<E>(self) -> Result<Weight, E> {
@@ -143,11 +140,7 @@ mod tests {
     fn content_is_weighed() {
         for (delta, content, bytes) in [
             (r#"{"role":"assistant","content":""}"#, false, 0),
-            (
-                r#"{"role":"assistant","content":null,"reasoning_content":""}"#,
-                false,
-                0,
-            ),
+            (r#"{"role":"assistant","content":null,"reasoning_content":""}"#, false, 0),
             (r#"{}"#, false, 0),
             ("null", false, 0),
             (r#"{"content":"caf\u00e9"}"#, true, 5),
@@ -163,27 +156,15 @@ mod tests {
                 0,
             ),
             (r#"{"tool_calls":[],"content":""}"#, false, 0),
-            (
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\":1}"}}]}"#,
-                true,
-                7,
-            ),
+            (r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\":1}"}}]}"#, true, 7),
             (r#"{"refusal":"no"}"#, true, 2),
             (
                 r#"{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}"#,
                 true,
                 0,
             ),
-            (
-                r#"{"audio":{"id":"a","data":"AAAA","transcript":"hi"}}"#,
-                true,
-                2,
-            ),
-            (
-                r#"{"a_new_field":[{"deep":"text"}],"flag":true,"n":1.5}"#,
-                true,
-                4,
-            ),
+            (r#"{"audio":{"id":"a","data":"AAAA","transcript":"hi"}}"#, true, 2),
+            (r#"{"a_new_field":[{"deep":"text"}],"flag":true,"n":1.5}"#, true, 4),
         ] {
             let weight: Weight = serde_json::from_str(delta).unwrap();
             assert_eq!(weight, Weight { content, bytes }, "{delta}");

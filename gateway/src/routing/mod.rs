@@ -41,16 +41,8 @@ impl Target {
     /// The same credential, asked for another model.
     #[must_use]
     pub fn with_model(&self, model: &ModelId) -> Self {
-        let subject = target_subject(
-            &self.provider,
-            &self.credential,
-            self.credential_version,
-            model,
-        );
-        Self {
-            model: model.clone(),
-            subject,
-            ..self.clone()
-        }
+        let subject =
+            target_subject(&self.provider, &self.credential, self.credential_version, model);
+        Self { model: model.clone(), subject, ..self.clone() }
     }
 }

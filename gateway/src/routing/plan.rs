@@ -44,9 +44,7 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     let candidates = resolve(model, snapshot)?;
     if let [only] = candidates.as_slice() {
-        return Ok(Plan {
-            targets: vec![Arc::clone(&only.target)],
-        });
+        return Ok(Plan { targets: vec![Arc::clone(&only.target)] });
     }
     let mut dice = SmallRng::seed_from_u64(seed);
     let mut ranked: Vec<(u8, u32, f64, &RouteTarget)> = candidates
@@ -57,19 +55,12 @@ pub fn plan(
             let rank = rank(&candidate.target, health, now, trickle);
             // Efraimidis and Spirakis (2006): the order of ln(u) / weight is a weighted shuffle
             let chance: f64 = dice.random_range(f64::EPSILON..1.0);
-            (
-                rank,
-                candidate.priority,
-                -chance.ln() / f64::from(candidate.weight),
-                candidate,
-            )
+            (rank, candidate.priority, -chance.ln() / f64::from(candidate.weight), candidate)
         })
         .collect();
     ranked.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
     let targets = ranked.into_iter().take(MAX_TARGETS);
-    let targets: Vec<_> = targets
-        .map(|(.., candidate)| Arc::clone(&candidate.target))
-        .collect();
+    let targets: Vec<_> = targets.map(|(.., candidate)| Arc::clone(&candidate.target)).collect();
     if targets.is_empty() {
         return Err(unknown(model));
     }
@@ -79,21 +70,14 @@ pub fn plan(
 /// A first segment that names a configured provider is a pin (`openai/gpt-4o`), else the whole
 /// string is the model.
 fn resolve(model: &ModelId, snapshot: &Snapshot) -> Result<Vec<RouteTarget>, Error> {
-    let pin = model
-        .as_str()
-        .split_once('/')
-        .and_then(|(provider, pinned)| {
-            Some((
-                snapshot.providers.get(&provider.into())?,
-                ModelId::from(pinned),
-            ))
-        });
+    let pin = model.as_str().split_once('/').and_then(|(provider, pinned)| {
+        Some((snapshot.providers.get(&provider.into())?, ModelId::from(pinned)))
+    });
     match pin {
         Some((_, pinned)) if pinned.as_str().is_empty() => Err(unknown(model)),
-        Some((targets, pinned)) => Ok(targets
-            .iter()
-            .map(|route| route.with_model(&pinned))
-            .collect()),
+        Some((targets, pinned)) => {
+            Ok(targets.iter().map(|route| route.with_model(&pinned)).collect())
+        }
         None => match snapshot.routes.get(model) {
             Some(route) => Ok(route.targets.clone()),
             None => Err(unknown(model)),

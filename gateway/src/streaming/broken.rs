@@ -16,10 +16,7 @@ pub(super) fn frame_of(dialect: Dialect, why: AttemptError) -> Bytes {
         AttemptError::Broken => "the provider broke the stream off",
         _ => "the provider failed",
     };
-    let error = Error::new(
-        Kind::Truncated,
-        format!("{what}; the answer above is incomplete"),
-    );
+    let error = Error::new(Kind::Truncated, format!("{what}; the answer above is incomplete"));
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiEmbeddings => {
             format!("data: {}\n\n", openai_body(&error)).into()

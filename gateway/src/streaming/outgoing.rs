@@ -31,12 +31,7 @@ impl Outgoing {
                 }
             }
             if !bytes.is_empty() {
-                if self.closing {
-                    &mut self.held
-                } else {
-                    &mut self.free
-                }
-                .push(bytes);
+                if self.closing { &mut self.held } else { &mut self.free }.push(bytes);
             }
         }
     }
@@ -84,8 +79,6 @@ fn join(parts: &mut Vec<Bytes>) -> Option<Bytes> {
         return parts.pop();
     }
     let mut joined = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
-    parts
-        .drain(..)
-        .for_each(|part| joined.extend_from_slice(&part));
+    parts.drain(..).for_each(|part| joined.extend_from_slice(&part));
     Some(joined.freeze())
 }

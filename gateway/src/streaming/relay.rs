@@ -33,16 +33,8 @@ const LINGER: Duration = Duration::from_millis(50);
 /// The answer to the client. The call is settled before the last byte goes out, when the provider
 /// fails, or when the body is dropped because the client left.
 pub fn relay(exchange: Exchange) -> Response<Body> {
-    let Exchange {
-        mut running,
-        call,
-        target,
-        attempts,
-        status,
-        content_type,
-        request_id,
-        answer,
-    } = exchange;
+    let Exchange { mut running, call, target, attempts, status, content_type, request_id, answer } =
+        exchange;
     let body = match answer {
         Answer::Whole(mut outgoing, tally) => {
             running.delivered(&tally);
@@ -56,10 +48,7 @@ pub fn relay(exchange: Exchange) -> Response<Body> {
             let bytes = outgoing.all().unwrap_or_default();
             match settled.filter(|settled| !settled.is_durable()) {
                 None => Body::from(bytes),
-                Some(settled) => Body::new(Kept {
-                    wait: Some(wait(settled)),
-                    bytes,
-                }),
+                Some(settled) => Body::new(Kept { wait: Some(wait(settled)), bytes }),
             }
         }
         Answer::Stream(flow) => Body::new(Relay::new(running, *flow, status.as_u16())),
@@ -72,10 +61,7 @@ pub fn relay(exchange: Exchange) -> Response<Body> {
         (header::CONTENT_TYPE, content_type),
         (REQUEST, request_id),
         (CALL, text(call.to_string())),
-        (
-            TARGET,
-            text(format!("{}/{}", target.provider, target.model)),
-        ),
+        (TARGET, text(format!("{}/{}", target.provider, target.model))),
         (ATTEMPTS, Some(attempts.into())),
     ] {
         headers.extend(value.map(|value| (name, value)));
@@ -147,14 +133,7 @@ enum Phase {
 impl Relay {
     fn new(running: Running, flow: Flow, status: u16) -> Self {
         let alarm = Box::pin(tokio::time::sleep_until(flow.deadline));
-        Self {
-            running,
-            flow,
-            status,
-            phase: Phase::Flowing,
-            alarm,
-            silent: None,
-        }
+        Self { running, flow, status, phase: Phase::Flowing, alarm, silent: None }
     }
 
     /// What goes out now, or `None` when there is a new phase.
@@ -218,21 +197,14 @@ impl Relay {
     }
 
     fn settle(&mut self, outcome: Outcome, error: Option<&'static str>, attempt: AttemptError) {
-        let end = End {
-            outcome,
-            error,
-            status: self.status,
-            attempt,
-        };
+        let end = End { outcome, error, status: self.status, attempt };
         let settled = self.running.settle(end, self.flow.decoder.tally());
         let last = match outcome {
             Outcome::Completed => self.flow.outgoing.all(),
             // the provider's own words, or else ours
-            _ => self
-                .flow
-                .outgoing
-                .failure()
-                .or_else(|| Some(frame_of(self.flow.dialect, attempt))),
+            _ => {
+                self.flow.outgoing.failure().or_else(|| Some(frame_of(self.flow.dialect, attempt)))
+            }
         };
         let wait = settled.filter(|settled| !settled.is_durable()).map(wait);
         self.phase = Phase::Settled { wait, last };

@@ -90,9 +90,7 @@ impl Splitter {
         if self.held.is_empty() {
             let mut from = 0;
             while let Some(end) = event_end(&bytes, from) {
-                each(Event {
-                    bytes: bytes.split_to(end),
-                });
+                each(Event { bytes: bytes.split_to(end) });
                 from = 0;
             }
             from = bytes.len().saturating_sub(3);
@@ -101,27 +99,19 @@ impl Splitter {
         } else {
             self.held.extend_from_slice(&bytes);
             while let Some(end) = event_end(&self.held, self.searched) {
-                each(Event {
-                    bytes: self.held.split_to(end).freeze(),
-                });
+                each(Event { bytes: self.held.split_to(end).freeze() });
                 self.searched = 0;
             }
             self.searched = self.held.len().saturating_sub(3);
         }
-        if self.held.len() > MAX_EVENT {
-            Err(TooLarge)
-        } else {
-            Ok(())
-        }
+        if self.held.len() > MAX_EVENT { Err(TooLarge) } else { Ok(()) }
     }
 
     /// What is left when the stream ends: an event without its empty line.
     pub fn rest(&mut self) -> Option<Event> {
         let held = std::mem::take(&mut self.held);
         let blank = held.chunk().iter().all(u8::is_ascii_whitespace);
-        (!blank).then(|| Event {
-            bytes: held.freeze(),
-        })
+        (!blank).then(|| Event { bytes: held.freeze() })
     }
 }
 
@@ -161,11 +151,7 @@ mod tests {
             let each = |event: Event| seen.push((event.bytes.to_vec(), event.data().to_vec()));
             splitter.push(Bytes::copy_from_slice(part), each).unwrap();
         }
-        seen.extend(
-            splitter
-                .rest()
-                .map(|event| (event.bytes.to_vec(), event.data().to_vec())),
-        );
+        seen.extend(splitter.rest().map(|event| (event.bytes.to_vec(), event.data().to_vec())));
         seen
     }
 
@@ -181,10 +167,8 @@ mod tests {
             ("data:  two spaces\n\n", &[" two spaces"]),
             ("\u{feff}data: a\n\n", &["a"]),
         ] {
-            let seen: Vec<_> = events(&[stream.as_bytes()])
-                .into_iter()
-                .map(|(_, data)| data)
-                .collect();
+            let seen: Vec<_> =
+                events(&[stream.as_bytes()]).into_iter().map(|(_, data)| data).collect();
             let wanted: Vec<_> = wanted.iter().map(|data| data.as_bytes().to_vec()).collect();
             assert_eq!(seen, wanted, "{stream:?}");
         }

@@ -71,12 +71,7 @@ async fn run(
     for (index, target) in plan.targets.iter().enumerate() {
         let last = index + 1 == plan.targets.len();
         let deadline = start + target.endpoint.deadlines.total;
-        let reach = Reach {
-            client,
-            call,
-            target,
-            deadline,
-        };
+        let reach = Reach { client, call, target, deadline };
         // where a target can't do what is asked, another one may
         let outbound = match openai::encode(call, target) {
             Ok(outbound) => outbound,

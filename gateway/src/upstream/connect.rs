@@ -75,10 +75,7 @@ impl Connector {
         tcp.enforce_http(false);
         let mut with_protocols = tls.clone();
         with_protocols.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let proxy = config
-            .https_proxy
-            .as_deref()
-            .filter(|address| !address.is_empty());
+        let proxy = config.https_proxy.as_deref().filter(|address| !address.is_empty());
         let proxy = proxy.map(|address| proxy_at(address, config.no_proxy.as_deref(), &tcp));
         Ok(Self {
             direct: over(tcp, tls),
@@ -124,14 +121,8 @@ fn proxy_at(address: &str, except: Option<&str>, tcp: &HttpConnector) -> Result<
     if url.scheme() != "http" || url.host().is_none() {
         return Err(Error::Proxy);
     }
-    let rules = Matcher::builder()
-        .https(address)
-        .no(except.unwrap_or_default())
-        .build();
-    Ok(Proxy {
-        rules,
-        to: tcp.clone(),
-    })
+    let rules = Matcher::builder().https(address).no(except.unwrap_or_default()).build();
+    Ok(Proxy { rules, to: tcp.clone() })
 }
 
 /// The authorities of this machine, or Mozilla's where it has none, and the operator's own.
@@ -143,26 +134,18 @@ fn roots(own: Option<&PathBuf>) -> Result<RootCertStore, Error> {
     }
     let (_, refused) = roots.add_parsable_certificates(native.certs);
     if refused > 0 {
-        tracing::debug!(
-            refused,
-            "certificate authorities of this machine that are not understood"
-        );
+        tracing::debug!(refused, "certificate authorities of this machine that are not understood");
     }
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(path) = own {
-        let bad = |why: String| Error::CaFile {
-            path: path.clone(),
-            why,
-        };
+        let bad = |why: String| Error::CaFile { path: path.clone(), why };
         let read = CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
         let mut found = 0;
         for certificate in read {
             let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| bad(error.to_string()))?;
+            roots.add(certificate).map_err(|error| bad(error.to_string()))?;
             found += 1;
         }
         if found == 0 {
@@ -184,20 +167,11 @@ mod tests {
             no_proxy: None,
         };
         for (config, says) in [
-            (
-                with(Some("/nowhere/ca.pem"), None),
-                "upstream.ca_file /nowhere/ca.pem",
-            ),
+            (with(Some("/nowhere/ca.pem"), None), "upstream.ca_file /nowhere/ca.pem"),
             (with(Some("Cargo.toml"), None), "no certificate in PEM"),
             (with(None, Some("proxy")), "upstream.https_proxy"),
-            (
-                with(None, Some("https://proxy:3128")),
-                "upstream.https_proxy",
-            ),
-            (
-                with(None, Some("socks5://proxy:3128")),
-                "upstream.https_proxy",
-            ),
+            (with(None, Some("https://proxy:3128")), "upstream.https_proxy"),
+            (with(None, Some("socks5://proxy:3128")), "upstream.https_proxy"),
         ] {
             let error = Connector::new(&config).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");

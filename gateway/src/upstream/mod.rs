@@ -70,9 +70,7 @@ impl Client {
 
     fn counts<'a>(&self, endpoint: &'a Endpoint) -> &'a Provider {
         let metrics = &self.0.options.metrics;
-        endpoint
-            .counts
-            .get_or_init(|| metrics.provider(endpoint.id.as_str()))
+        endpoint.counts.get_or_init(|| metrics.provider(endpoint.id.as_str()))
     }
 }
 

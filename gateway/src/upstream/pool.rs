@@ -70,18 +70,13 @@ enum Line {
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host")
-            .field("origin", &self.origin)
-            .finish_non_exhaustive()
+        f.debug_struct("Host").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
 impl Pool {
     pub(super) fn new(connector: Connector) -> Self {
-        Self {
-            connector,
-            hosts: RwLock::default(),
-        }
+        Self { connector, hosts: RwLock::default() }
     }
 
     /// Sends a request to an absolute address and waits for the head of its answer. Dropping this
@@ -97,9 +92,7 @@ impl Pool {
         mut request: Request<Full<Bytes>>,
         connect: Duration,
     ) -> Result<Response<Body>, Error> {
-        let host = self
-            .host(request.uri())
-            .map_err(|error| Error::Connect(error.into()))?;
+        let host = self.host(request.uri()).map_err(|error| Error::Connect(error.into()))?;
         loop {
             let line = match host.kept() {
                 Some(line) => line,
@@ -117,12 +110,7 @@ impl Pool {
         let scheme = uri.scheme().ok_or("the address has no scheme")?.clone();
         let authority = uri.authority().ok_or("the address has no host")?.clone();
         let key = (scheme, authority);
-        if let Some(host) = self
-            .hosts
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-        {
+        if let Some(host) = self.hosts.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(host));
         }
         let host = Arc::new(Host::new(key.0.clone(), &key.1)?);
@@ -132,11 +120,8 @@ impl Pool {
 
     async fn open(&self, host: &Arc<Host>, limit: Duration) -> Result<Line, Error> {
         let opening = async {
-            let stream = self
-                .connector
-                .connect(host.origin.clone())
-                .await
-                .map_err(Error::Connect)?;
+            let stream =
+                self.connector.connect(host.origin.clone()).await.map_err(Error::Connect)?;
             let opened = if stream.connected().is_negotiated_h2() {
                 host.handshake_many(stream).await
             } else {
@@ -144,9 +129,7 @@ impl Pool {
             };
             opened.map_err(|error| Error::Connect(error.into()))
         };
-        tokio::time::timeout(limit, opening)
-            .await
-            .unwrap_or(Err(Error::ConnectTimeout))
+        tokio::time::timeout(limit, opening).await.unwrap_or(Err(Error::ConnectTimeout))
     }
 }
 
@@ -159,10 +142,7 @@ async fn handshake_one(stream: Stream) -> Result<Line, hyper::Error> {
             tracing::debug!(%error, "upstream connection broke");
         }
     });
-    Ok(Line::One {
-        sender,
-        reused: false,
-    })
+    Ok(Line::One { sender, reused: false })
 }
 
 impl Host {
@@ -176,17 +156,9 @@ impl Host {
             _ => authority.host().to_owned(),
         };
         let header = HeaderValue::from_str(&name).map_err(|_| "the address has a bad host")?;
-        let origin = Uri::builder()
-            .scheme(scheme)
-            .authority(authority.clone())
-            .path_and_query("/");
+        let origin = Uri::builder().scheme(scheme).authority(authority.clone()).path_and_query("/");
         let origin = origin.build().map_err(|_| "the address has a bad host")?;
-        Ok(Self {
-            origin,
-            header,
-            idle: Mutex::default(),
-            shared: Mutex::default(),
-        })
+        Ok(Self { origin, header, idle: Mutex::default(), shared: Mutex::default() })
     }
 
     /// A kept connection that is not known to be closed.
@@ -194,10 +166,7 @@ impl Host {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         match shared.as_ref() {
             Some(sender) if !sender.is_closed() => {
-                return Some(Line::Many {
-                    sender: sender.clone(),
-                    reused: true,
-                });
+                return Some(Line::Many { sender: sender.clone(), reused: true });
             }
             _ => *shared = None,
         }
@@ -208,10 +177,7 @@ impl Host {
                 // all before it are older
                 idle.clear();
             } else if !sender.is_closed() {
-                return Some(Line::One {
-                    sender,
-                    reused: true,
-                });
+                return Some(Line::One { sender, reused: true });
             }
         }
         None
@@ -245,10 +211,7 @@ impl Host {
             }
         });
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
-        Ok(Line::Many {
-            sender,
-            reused: false,
-        })
+        Ok(Line::Many { sender, reused: false })
     }
 
     /// One exchange. A request that was not sent comes back with the error.
@@ -262,16 +225,11 @@ impl Host {
                 if let Err(source) = sender.ready().await {
                     return Err((reused.then_some(request), Error::Broken { reused, source }));
                 }
-                request
-                    .headers_mut()
-                    .insert(header::HOST, self.header.clone());
+                request.headers_mut().insert(header::HOST, self.header.clone());
                 let absolute = to_origin_form(&mut request);
                 match sender.try_send_request(request).await {
                     Ok(response) => Ok(response.map(|incoming| {
-                        let lease = Lease {
-                            host: Arc::clone(self),
-                            sender,
-                        };
+                        let lease = Lease { host: Arc::clone(self), sender };
                         Body::new(incoming, Some(lease))
                     })),
                     Err(mut unsent) => {
@@ -280,13 +238,7 @@ impl Host {
                                 *request.uri_mut() = absolute;
                                 request
                             });
-                        Err((
-                            request,
-                            Error::Broken {
-                                reused,
-                                source: unsent.into_error(),
-                            },
-                        ))
+                        Err((request, Error::Broken { reused, source: unsent.into_error() }))
                     }
                 }
             }
@@ -299,13 +251,7 @@ impl Host {
                     Ok(response) => Ok(response.map(|incoming| Body::new(incoming, None))),
                     Err(mut unsent) => {
                         let request = unsent.take_message().filter(|_| reused);
-                        Err((
-                            request,
-                            Error::Broken {
-                                reused,
-                                source: unsent.into_error(),
-                            },
-                        ))
+                        Err((request, Error::Broken { reused, source: unsent.into_error() }))
                     }
                 }
             }

@@ -85,10 +85,7 @@ impl Reach<'_> {
         };
         match answer {
             Ok(answer) => Ok(Reached { head, answer }),
-            Err(failure) => Err(Failed {
-                status: head.status.as_u16(),
-                ..self.failed_as(failure)
-            }),
+            Err(failure) => Err(Failed { status: head.status.as_u16(), ..self.failed_as(failure) }),
         }
     }
 
@@ -183,10 +180,7 @@ impl Reach<'_> {
     /// An answer that is no success.
     async fn refused(&self, head: &http::response::Parts, mut body: Body) -> Failed {
         // what could not be read in full is still classified by its status
-        let body = self
-            .collect(&mut body, MAX_ERROR, ERROR_TIME)
-            .await
-            .unwrap_or_default();
+        let body = self.collect(&mut body, MAX_ERROR, ERROR_TIME).await.unwrap_or_default();
         let now = self.client.0.options.clock.now();
         let status = head.status.as_u16();
         let vendor = &self.target.endpoint.vendor;
@@ -196,11 +190,7 @@ impl Reach<'_> {
             content_type: head.headers.get(header::CONTENT_TYPE).cloned(),
             body,
         });
-        Failed {
-            status,
-            refusal,
-            ..self.failed_as(failure)
-        }
+        Failed { status, refusal, ..self.failed_as(failure) }
     }
 
     /// A request for a stream that was answered with a document: an error, whatever its status.
@@ -209,10 +199,7 @@ impl Reach<'_> {
             Ok(body) => openai::instead_of_stream(&self.target.endpoint.vendor, &body),
             Err(failure) => failure,
         };
-        Failed {
-            status: head.status.as_u16(),
-            ..self.failed_as(failure)
-        }
+        Failed { status: head.status.as_u16(), ..self.failed_as(failure) }
     }
 
     fn unsent(&self, error: &pool::Error) -> Failed {
@@ -225,10 +212,7 @@ impl Reach<'_> {
             pool::Error::ConnectTimeout => self.failed(AttemptError::Connect),
             pool::Error::Broken { reused, source } => {
                 tracing::debug!(%provider, %source, reused, "connection broke before an answer");
-                Failed {
-                    stale: *reused,
-                    ..self.failed(AttemptError::Broken)
-                }
+                Failed { stale: *reused, ..self.failed(AttemptError::Broken) }
             }
         }
     }
@@ -246,13 +230,7 @@ impl Reach<'_> {
 
     fn failed_as(&self, failure: Failure) -> Failed {
         let provider = self.target.provider.clone();
-        Failed {
-            provider,
-            failure,
-            status: 0,
-            refusal: None,
-            stale: false,
-        }
+        Failed { provider, failure, status: 0, refusal: None, stale: false }
     }
 }
 
@@ -262,26 +240,16 @@ fn request(
     running: &Running,
     stream: bool,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let accept = if stream {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
+    let accept = if stream { "text/event-stream" } else { "application/json" };
     let mut request = Request::post(outbound.uri).body(Full::new(outbound.body))?;
     let headers = request.headers_mut();
     headers.reserve(8);
     if let Some(secret) = &target.authorization {
         headers.insert(header::AUTHORIZATION, secret.clone());
     }
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(
-        header::ACCEPT_ENCODING,
-        HeaderValue::from_static("identity"),
-    );
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
     let id = HeaderValue::from_str(&running.call().to_string())?;
     headers.insert("x-client-request-id", id);
@@ -290,12 +258,8 @@ fn request(
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    kind.get(..16)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"application/json"))
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/json"))
 }
 
 /// The next bytes; `None` at the end.

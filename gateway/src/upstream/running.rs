@@ -110,9 +110,7 @@ impl Running {
     /// The running attempt gave its first content.
     pub(super) fn content(&mut self) {
         if let Some(current) = &mut self.current {
-            current
-                .ttft
-                .get_or_insert_with(|| current.started.elapsed());
+            current.ttft.get_or_insert_with(|| current.started.elapsed());
         }
     }
 
@@ -122,9 +120,7 @@ impl Running {
             return;
         };
         let duration = current.started.elapsed();
-        self.client
-            .counts(&target.endpoint)
-            .attempted(error, duration);
+        self.client.counts(&target.endpoint).attempted(error, duration);
         let report = AttemptReport {
             target: Arc::clone(target),
             status: current.status,
@@ -146,14 +142,7 @@ impl Running {
     pub(crate) fn delivered(&mut self, tally: &Tally) {
         if let Some(ticket) = &self.ticket {
             if self.ttft.is_none() {
-                self.ttft = Some(
-                    self.client
-                        .0
-                        .options
-                        .clock
-                        .now()
-                        .since(ticket.admitted_at()),
-                );
+                self.ttft = Some(self.client.0.options.clock.now().since(ticket.admitted_at()));
             }
             ticket.progress(tally.estimated_output());
         }
@@ -168,9 +157,7 @@ impl Running {
             _ => tally.reported || self.ttft.is_some(),
         };
         let target = self.target.as_ref();
-        let charges = target
-            .filter(|_| owed)
-            .map(|target| self.charge(target, tally));
+        let charges = target.filter(|_| owed).map(|target| self.charge(target, tally));
         let charges: Vec<Charge> = charges.into_iter().collect();
         let times = (ticket.admitted_at(), self.client.0.options.clock.now());
         if let Some(target) = target {
@@ -197,12 +184,7 @@ impl Running {
     /// What is owed to the target: as it said, or else estimated.
     fn charge(&self, target: &Target, tally: &Tally) -> Charge {
         let mut quantities = tally.quantities.clone();
-        let read = [
-            Meter::Input,
-            Meter::InputCached,
-            Meter::CacheWrite,
-            Meter::InputAudio,
-        ];
+        let read = [Meter::Input, Meter::InputCached, Meter::CacheWrite, Meter::InputAudio];
         // a provider that says nothing, or that nothing was read, which can't be
         let estimated = !tally.reported || !read.iter().any(|meter| tally.units(*meter) > 0);
         let mut add = |meter, units| {

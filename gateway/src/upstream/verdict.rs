@@ -58,15 +58,8 @@ pub(super) fn step(failed: &Failed, last: bool, again: bool, left: Duration) -> 
 /// The error for the caller when no attempt answered. `refused`: why a target was not even asked.
 pub(super) fn verdict(mut failed: Vec<Failed>, refused: Option<Error>) -> Error {
     use AttemptError as A;
-    let all = |kinds: &[A]| {
-        failed
-            .iter()
-            .all(|failed| kinds.contains(&failed.failure.error))
-    };
-    let waits = failed
-        .iter()
-        .filter_map(|failed| failed.failure.retry_after)
-        .min();
+    let all = |kinds: &[A]| failed.iter().all(|failed| kinds.contains(&failed.failure.error));
+    let waits = failed.iter().filter_map(|failed| failed.failure.retry_after).min();
     let attempts = failed.len();
     let busy = all(&[A::RateLimit, A::Overload]);
     let unknown = all(&[A::NotFound]);
@@ -128,10 +121,7 @@ mod tests {
         let retry_after = wait_ms.map(Duration::from_millis);
         Failed {
             provider: "p".into(),
-            failure: Failure {
-                retry_after,
-                ..Failure::of(error)
-            },
+            failure: Failure { retry_after, ..Failure::of(error) },
             status,
             refusal: (400..500).contains(&status).then(|| Passed {
                 status,
@@ -150,24 +140,10 @@ mod tests {
         for (error, wait, last, again, left, wanted) in [
             (Caller, None, false, true, minute, Step::Stop),
             (Caller, Some(10), true, true, minute, Step::Stop),
-            (
-                RateLimit,
-                Some(900),
-                false,
-                true,
-                minute,
-                Step::Again(ms(900)),
-            ),
+            (RateLimit, Some(900), false, true, minute, Step::Again(ms(900))),
             (RateLimit, Some(900), false, false, minute, Step::Next),
             (RateLimit, Some(1_100), false, true, minute, Step::Next),
-            (
-                RateLimit,
-                Some(1_100),
-                true,
-                true,
-                minute,
-                Step::Again(ms(1_100)),
-            ),
+            (RateLimit, Some(1_100), true, true, minute, Step::Again(ms(1_100))),
             (RateLimit, Some(11_000), true, true, minute, Step::Next),
             (RateLimit, Some(900), false, true, ms(900), Step::Next),
             (RateLimit, None, true, true, minute, Step::Next),
@@ -182,14 +158,8 @@ mod tests {
                 "{error:?} {wait:?} {last} {again}"
             );
         }
-        let stale = Failed {
-            stale: true,
-            ..failed(Broken, 0, None)
-        };
-        assert_eq!(
-            step(&stale, false, true, minute),
-            Step::Again(Duration::ZERO)
-        );
+        let stale = Failed { stale: true, ..failed(Broken, 0, None) };
+        assert_eq!(step(&stale, false, true, minute), Step::Again(Duration::ZERO));
         assert_eq!(step(&stale, false, false, minute), Step::Next);
     }
 
@@ -215,37 +185,18 @@ mod tests {
                 None,
                 false,
             ),
-            (
-                vec![(Server, 500, None), (Caller, 422, None)],
-                Kind::ProviderRefused,
-                None,
-                true,
-            ),
+            (vec![(Server, 500, None), (Caller, 422, None)], Kind::ProviderRefused, None, true),
             (vec![(NotFound, 404, None)], Kind::UnknownModel, None, true),
-            (
-                vec![(NotFound, 404, None), (Auth, 401, None)],
-                Kind::ProviderFailed,
-                None,
-                false,
-            ),
+            (vec![(NotFound, 404, None), (Auth, 401, None)], Kind::ProviderFailed, None, false),
             (vec![(Auth, 401, None)], Kind::ProviderFailed, None, false),
         ] {
-            let list = attempts
-                .iter()
-                .map(|(error, status, wait)| failed(*error, *status, *wait));
+            let list = attempts.iter().map(|(error, status, wait)| failed(*error, *status, *wait));
             let error = verdict(list.collect(), None);
             assert_eq!(error.kind, kind, "{attempts:?}");
-            assert_eq!(
-                error.retry_after,
-                wait.map(Duration::from_millis),
-                "{attempts:?}"
-            );
+            assert_eq!(error.retry_after, wait.map(Duration::from_millis), "{attempts:?}");
             assert_eq!(error.passed.is_some(), passed, "{attempts:?}");
         }
         let refused = Error::new(Kind::UnsupportedField, "no").at("seed");
-        assert_eq!(
-            verdict(Vec::new(), Some(refused)).kind,
-            Kind::UnsupportedField
-        );
+        assert_eq!(verdict(Vec::new(), Some(refused)).kind, Kind::UnsupportedField);
     }
 }

@@ -59,18 +59,14 @@ fn cut_string(text: String, most: usize) -> String {
 }
 
 fn floor(text: &str, most: usize) -> usize {
-    (0..=most.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
+    (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// The usage event as far as it is known at admission: as a call that was lost at once.
 pub(super) fn admitted(admission: Admission, origin: Origin, at: Micros) -> Usage {
     let tags = admission.tags.into_iter().take(TAGS.0);
-    let tags: BTreeMap<_, _> = tags
-        .map(|(name, value)| (cut_string(name, TAGS.1), cut_string(value, TAGS.2)))
-        .collect();
+    let tags: BTreeMap<_, _> =
+        tags.map(|(name, value)| (cut_string(name, TAGS.1), cut_string(value, TAGS.2))).collect();
     Usage {
         call: admission.call,
         origin,
@@ -113,14 +109,9 @@ pub(super) fn charges(charges: Vec<Charge>) -> Vec<Charge> {
         charge.model = ModelId(cut(&charge.model.0, MODEL));
         if has_twins(&charge.quantities) {
             let quantities = std::mem::take(&mut charge.quantities);
-            quantities
-                .into_iter()
-                .for_each(|quantity| add(&mut charge.quantities, quantity));
+            quantities.into_iter().for_each(|quantity| add(&mut charge.quantities, quantity));
         }
-        let twin = bounded
-            .iter_mut()
-            .filter(|_| many)
-            .find(|known| same_target(known, &charge));
+        let twin = bounded.iter_mut().filter(|_| many).find(|known| same_target(known, &charge));
         match twin {
             Some(twin) => merge(twin, charge),
             None => bounded.push(charge),
@@ -128,10 +119,7 @@ pub(super) fn charges(charges: Vec<Charge>) -> Vec<Charge> {
     }
     while bounded.len() > MAX_ATTEMPTS {
         let units = |charge: &Charge| -> i128 {
-            let units = charge
-                .quantities
-                .iter()
-                .map(|quantity| i128::from(quantity.units));
+            let units = charge.quantities.iter().map(|quantity| i128::from(quantity.units));
             units.sum()
         };
         let least = (0..bounded.len()).min_by_key(|at| bounded.get(*at).map(units));
@@ -152,10 +140,7 @@ fn same_target(one: &Charge, other: &Charge) -> bool {
 }
 
 fn merge(into: &mut Charge, charge: Charge) {
-    charge
-        .quantities
-        .into_iter()
-        .for_each(|quantity| add(&mut into.quantities, quantity));
+    charge.quantities.into_iter().for_each(|quantity| add(&mut into.quantities, quantity));
     into.estimated |= charge.estimated;
     let sum = into.reported_nano.zip(charge.reported_nano);
     into.reported_nano = sum.map(|(one, other)| one.saturating_add(other));
@@ -193,10 +178,7 @@ pub(super) fn estimate(target: Option<&Flight>, input: i64, output: i64) -> Vec<
         provider: ProviderId(Arc::clone(&target.provider)),
         credential: CredentialId(Arc::clone(&target.credential)),
         model: ModelId(Arc::clone(&target.model)),
-        quantities: vec![
-            quantity(Meter::Input, input.max(0)),
-            quantity(Meter::Output, output),
-        ],
+        quantities: vec![quantity(Meter::Input, input.max(0)), quantity(Meter::Output, output)],
         estimated: true,
         reported_nano: None,
     }]
@@ -212,11 +194,7 @@ pub(super) struct Flight {
 
 impl Default for Flight {
     fn default() -> Self {
-        Self {
-            provider: "".into(),
-            credential: "".into(),
-            model: "".into(),
-        }
+        Self { provider: "".into(), credential: "".into(), model: "".into() }
     }
 }
 
@@ -249,11 +227,7 @@ impl Flight {
             rest = after;
             std::str::from_utf8(text).ok().map(Arc::from)
         };
-        Some(Self {
-            provider: text()?,
-            credential: text()?,
-            model: text()?,
-        })
+        Some(Self { provider: text()?, credential: text()?, model: text()? })
     }
 }
 

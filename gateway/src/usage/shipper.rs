@@ -41,10 +41,7 @@ enum Stop {
 impl Shipper {
     /// The shipper of an outbox; there is one.
     pub fn new(outbox: Arc<Outbox>) -> Self {
-        Self {
-            outbox,
-            busy: Arc::new(Semaphore::new(LOOPS as usize)),
-        }
+        Self { outbox, busy: Arc::new(Semaphore::new(LOOPS as usize)) }
     }
 
     /// Ships until cancelled; a last sync is then done, but nothing more is shipped. Call
@@ -145,12 +142,7 @@ impl Shipper {
         for ((topic, known), found) in topics.into_iter().zip(known).zip(&found) {
             if known != *found {
                 let found = found.clone();
-                return Err(Stop::Fatal(Error::OtherLog {
-                    topic,
-                    known,
-                    found,
-                    watermark,
-                }));
+                return Err(Stop::Fatal(Error::OtherLog { topic, known, found, watermark }));
             }
         }
         Ok(found)

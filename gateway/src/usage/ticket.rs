@@ -59,10 +59,7 @@ impl Ticket {
             flight: None,
             attempts: 0,
         };
-        Self {
-            open: Some(Box::new(open)),
-            live,
-        }
+        Self { open: Some(Box::new(open)), live }
     }
 
     /// The call.
@@ -102,8 +99,7 @@ impl Ticket {
     pub fn attempt(&mut self, report: AttemptReport) {
         if let Some(open) = &mut self.open {
             open.attempts += 1;
-            open.outbox
-                .attempt(&self.live, &report, open.attempts, &mut open.promise);
+            open.outbox.attempt(&self.live, &report, open.attempts, &mut open.promise);
         }
     }
 
@@ -111,9 +107,7 @@ impl Ticket {
     /// the client gets the last byte.
     pub fn settle(mut self, settlement: Settlement) -> Settled {
         let open = self.open.take();
-        open.map_or(Settled { wait: None }, |open| {
-            open.settle(settlement, &self.live)
-        })
+        open.map_or(Settled { wait: None }, |open| open.settle(settlement, &self.live))
     }
 }
 
@@ -136,15 +130,7 @@ impl Drop for Ticket {
 
 impl Open {
     fn settle(self, settlement: Settlement, live: &Live) -> Settled {
-        let Self {
-            outbox,
-            mut usage,
-            promise,
-            hold,
-            prices,
-            attempts,
-            ..
-        } = self;
+        let Self { outbox, mut usage, promise, hold, prices, attempts, .. } = self;
         let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).ok();
         usage.outcome = settlement.outcome;
         usage.error = settlement.error.map(event::code);
@@ -158,12 +144,8 @@ impl Open {
             (hold, cost)
         });
         let at = outbox.settle(live, &usage, promise, spend);
-        let wait = (outbox.durability() == Durability::Host)
-            .then_some(at)
-            .flatten();
-        Settled {
-            wait: wait.map(|at| (outbox, at)),
-        }
+        let wait = (outbox.durability() == Durability::Host).then_some(at).flatten();
+        Settled { wait: wait.map(|at| (outbox, at)) }
     }
 }
 

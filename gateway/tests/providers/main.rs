@@ -108,11 +108,7 @@ fn requests_go_out_as_they_came_but_for_what_must_change() {
     for case in requests {
         let name = format!("{}: {}", case.vendor, case.name);
         let body = Bytes::from(case.r#in.clone());
-        let parse = if case.operation == "chat" {
-            chat
-        } else {
-            embeddings
-        };
+        let parse = if case.operation == "chat" { chat } else { embeddings };
         let mut call = parse(&HeaderMap::new(), body.clone()).unwrap();
         if let Some(tokens) = case.capped {
             call.cap_output(tokens);
@@ -122,17 +118,10 @@ fn requests_go_out_as_they_came_but_for_what_must_change() {
                 let sent = std::str::from_utf8(&outbound.body).unwrap();
                 assert_eq!(Some(sent), case.out.as_deref(), "{name}");
                 // what does not change is not even copied
-                assert_eq!(
-                    sent == case.r#in,
-                    outbound.body.as_ptr() == body.as_ptr(),
-                    "{name}"
-                );
+                assert_eq!(sent == case.r#in, outbound.body.as_ptr() == body.as_ptr(), "{name}");
                 let path = outbound.uri.path();
-                let wanted = if case.operation == "chat" {
-                    "/chat/completions"
-                } else {
-                    "/embeddings"
-                };
+                let wanted =
+                    if case.operation == "chat" { "/chat/completions" } else { "/embeddings" };
                 assert!(path.ends_with(wanted), "{name}: {path}");
             }
             Err(error) => {
@@ -145,18 +134,12 @@ fn requests_go_out_as_they_came_but_for_what_must_change() {
 
 fn streams() -> Vec<(PathBuf, Vec<u8>, Vec<u8>, Expected)> {
     let mut found = Vec::new();
-    for vendor in std::fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-    {
+    for vendor in std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()) {
         let Ok(files) = std::fs::read_dir(&vendor) else {
             continue;
         };
         for path in files.map(|entry| entry.unwrap().path()) {
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
+            if path.extension().is_some_and(|extension| extension == "json") {
                 let expected = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
                 let read = |extension: &str| std::fs::read(path.with_extension(extension)).unwrap();
                 found.push((path.clone(), read("sse"), read("shown.sse"), expected));
@@ -168,32 +151,20 @@ fn streams() -> Vec<(PathBuf, Vec<u8>, Vec<u8>, Expected)> {
 }
 
 fn read(path: &Path, expected: &Expected, parts: &[&[u8]]) -> Read {
-    let vendor = path
-        .parent()
-        .unwrap()
-        .file_name()
-        .unwrap()
-        .to_str()
-        .unwrap();
+    let vendor = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
     let mut call = streaming();
     call.usage_wanted = expected.usage_wanted;
     call.choices = expected.choices;
     let mut decoder = openai::decoder(&call, &target(vendor, "m"), true);
     let mut pieces = Vec::new();
-    let fed = parts
-        .iter()
-        .try_for_each(|part| decoder.push(Bytes::copy_from_slice(part), &mut pieces));
+    let fed =
+        parts.iter().try_for_each(|part| decoder.push(Bytes::copy_from_slice(part), &mut pieces));
     let ended = fed.and_then(|()| decoder.end(&mut pieces));
-    let ends = ended.map_or_else(
-        |failure| failure.error.as_str().to_owned(),
-        |()| "done".to_owned(),
-    );
+    let ends =
+        ended.map_or_else(|failure| failure.error.as_str().to_owned(), |()| "done".to_owned());
     Read {
         ends,
-        pieces: pieces
-            .into_iter()
-            .map(|piece| (piece.kind, piece.bytes.to_vec()))
-            .collect(),
+        pieces: pieces.into_iter().map(|piece| (piece.kind, piece.bytes.to_vec())).collect(),
         tally: decoder.tally().clone(),
     }
 }
@@ -204,28 +175,16 @@ fn streams_are_shown_and_counted() {
         let read = read(&path, &expected, &[&sent]);
         let name = path.display();
         assert_eq!(read.ends, expected.ends, "{name}");
-        let shown_pieces = read
-            .pieces
-            .iter()
-            .filter(|(kind, _)| *kind != PieceKind::Failed);
+        let shown_pieces = read.pieces.iter().filter(|(kind, _)| *kind != PieceKind::Failed);
         let out: Vec<u8> = shown_pieces.flat_map(|(_, bytes)| bytes.clone()).collect();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            String::from_utf8(shown).unwrap(),
-            "{name}"
-        );
+        assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(shown).unwrap(), "{name}");
         assert_eq!(read.tally.content_bytes, expected.content_bytes, "{name}");
         assert_eq!(read.tally.reported_nano, expected.reported_nano, "{name}");
         let meters = read.tally.quantities.iter();
-        let meters: BTreeMap<String, i64> = meters
-            .map(|quantity| (quantity.meter.as_str().to_owned(), quantity.units))
-            .collect();
+        let meters: BTreeMap<String, i64> =
+            meters.map(|quantity| (quantity.meter.as_str().to_owned(), quantity.units)).collect();
         assert_eq!(meters, expected.meters, "{name}");
-        assert_eq!(
-            meters.len(),
-            read.tally.quantities.len(),
-            "{name}: a meter twice"
-        );
+        assert_eq!(meters.len(), read.tally.quantities.len(), "{name}: a meter twice");
     }
 }
 

@@ -20,22 +20,11 @@ async fn what_the_provider_says_else_an_estimate() {
     };
     let stream = |usage: &str| {
         let usage = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
-        vec![
-            stream_head(),
-            chunk(HELLO),
-            chunk(&[FINISH, &usage, DONE].concat()),
-            end(),
-        ]
+        vec![stream_head(), chunk(HELLO), chunk(&[FINISH, &usage, DONE].concat()), end()]
     };
     let riding = |usage: &str| {
         let finish = FINISH.replace("\"usage\":null", &format!("\"usage\":{usage}"));
-        vec![
-            stream_head(),
-            chunk(HELLO),
-            chunk(&finish),
-            chunk(DONE),
-            end(),
-        ]
+        vec![stream_head(), chunk(HELLO), chunk(&finish), chunk(DONE), end()]
     };
     let (input, streamed) = (CHAT.len() as i64 / 4, STREAM.len() as i64 / 4);
     let cases: Vec<(&str, _, Owed)> = vec![
@@ -47,22 +36,10 @@ async fn what_the_provider_says_else_an_estimate() {
         (
             CHAT,
             answer(r#"{"prompt_tokens":9,"completion_tokens":5,"cost":1.5e-05}"#),
-            (
-                false,
-                Some(15_000),
-                vec![(Meter::Input, 9), (Meter::Output, 5)],
-            ),
+            (false, Some(15_000), vec![(Meter::Input, 9), (Meter::Output, 5)]),
         ),
-        (
-            CHAT,
-            answer(""),
-            (true, None, vec![(Meter::Input, input), (Meter::Output, 3)]),
-        ),
-        (
-            CHAT,
-            answer("null"),
-            (true, None, vec![(Meter::Input, input), (Meter::Output, 3)]),
-        ),
+        (CHAT, answer(""), (true, None, vec![(Meter::Input, input), (Meter::Output, 3)])),
+        (CHAT, answer("null"), (true, None, vec![(Meter::Input, input), (Meter::Output, 3)])),
         (
             CHAT,
             answer(r#"{"prompt_tokens":0,"completion_tokens":0}"#),
@@ -89,15 +66,7 @@ async fn what_the_provider_says_else_an_estimate() {
             riding(r#"{"prompt_tokens":9,"completion_tokens":5}"#),
             (false, None, vec![(Meter::Input, 9), (Meter::Output, 5)]),
         ),
-        (
-            STREAM,
-            stream("null"),
-            (
-                true,
-                None,
-                vec![(Meter::Input, streamed), (Meter::Output, 2)],
-            ),
-        ),
+        (STREAM, stream("null"), (true, None, vec![(Meter::Input, streamed), (Meter::Output, 2)])),
     ];
     for (body, script, wanted) in cases {
         let provider = Provider::start(vec![script.clone()]).await;
@@ -107,13 +76,8 @@ async fn what_the_provider_says_else_an_estimate() {
         assert!(body == CHAT || !shown.contains("usage"), "{shown}");
         let (usages, _) = rig.events().await;
         let [usage] = usages.as_slice() else { panic!() };
-        let [charge] = usage.charges.as_slice() else {
-            panic!()
-        };
-        let units = charge
-            .quantities
-            .iter()
-            .map(|quantity| (quantity.meter, quantity.units));
+        let [charge] = usage.charges.as_slice() else { panic!() };
+        let units = charge.quantities.iter().map(|quantity| (quantity.meter, quantity.units));
         let owed = (charge.estimated, charge.reported_nano, units.collect());
         assert_eq!(owed, wanted, "{script:?}");
         assert_eq!(usage.outcome, Outcome::Completed);
@@ -129,11 +93,8 @@ async fn embeddings_have_input_alone() {
     let response = rig.start(asked, plan(&[&provider])).await.unwrap();
     assert_eq!(rest(response.into_body()).await, body);
     let (usages, _) = rig.events().await;
-    let units: Vec<_> = usages[0].charges[0]
-        .quantities
-        .iter()
-        .map(|q| (q.meter, q.units))
-        .collect();
+    let units: Vec<_> =
+        usages[0].charges[0].quantities.iter().map(|q| (q.meter, q.units)).collect();
     assert_eq!(units, [(Meter::Input, 3)]);
     assert!(!usages[0].charges[0].estimated);
 }

@@ -17,9 +17,7 @@ fn seconds(seconds: u64) -> Duration {
 
 fn only(provider: &Provider, scheme: &str, deadlines: Deadlines) -> Plan {
     let base = format!("{scheme}://{}/v1", provider.address);
-    Plan {
-        targets: vec![target_at("openai", &base, deadlines)],
-    }
+    Plan { targets: vec![target_at("openai", &base, deadlines)] }
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,69 +29,23 @@ async fn every_wait_has_an_end() {
         script
     };
     let half = || {
-        vec![
-            Step::Write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into()),
-            Step::UntilHangup,
-        ]
+        vec![Step::Write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into()), Step::UntilHangup]
     };
     let all = deadlines();
     for (name, body, script, scheme, limits, after, error) in [
         // the other end takes the connection and never speaks TLS
-        (
-            "connect",
-            STREAM,
-            silent(),
-            "https",
-            all,
-            5,
-            AttemptError::Connect,
-        ),
-        (
-            "first byte",
-            STREAM,
-            silent(),
-            "http",
-            all,
-            30,
-            AttemptError::FirstByteTimeout,
-        ),
+        ("connect", STREAM, silent(), "https", all, 5, AttemptError::Connect),
+        ("first byte", STREAM, silent(), "http", all, 30, AttemptError::FirstByteTimeout),
         // signs of life are no content
-        (
-            "queued",
-            STREAM,
-            queued(),
-            "http",
-            all,
-            30,
-            AttemptError::FirstByteTimeout,
-        ),
-        (
-            "whole",
-            CHAT,
-            silent(),
-            "http",
-            all,
-            300,
-            AttemptError::TotalTimeout,
-        ),
-        (
-            "half",
-            CHAT,
-            half(),
-            "http",
-            all,
-            20,
-            AttemptError::IdleTimeout,
-        ),
+        ("queued", STREAM, queued(), "http", all, 30, AttemptError::FirstByteTimeout),
+        ("whole", CHAT, silent(), "http", all, 300, AttemptError::TotalTimeout),
+        ("half", CHAT, half(), "http", all, 20, AttemptError::IdleTimeout),
         (
             "total",
             STREAM,
             silent(),
             "http",
-            Deadlines {
-                total: seconds(10),
-                ..all
-            },
+            Deadlines { total: seconds(10), ..all },
             10,
             AttemptError::TotalTimeout,
         ),
@@ -101,10 +53,7 @@ async fn every_wait_has_an_end() {
         let provider = Provider::start(vec![script]).await;
         let mut rig = Rig::new();
         let start = Instant::now();
-        let failed = rig
-            .start(body, only(&provider, scheme, limits))
-            .await
-            .unwrap_err();
+        let failed = rig.start(body, only(&provider, scheme, limits)).await.unwrap_err();
         assert_eq!(start.elapsed().as_secs(), after, "{name}");
         let kind = if error == AttemptError::Connect {
             Kind::ProviderFailed
@@ -122,17 +71,13 @@ async fn a_stream_that_falls_silent_or_takes_too_long_is_truncated() {
     let mut slow = vec![stream_head()];
     slow.extend((0..100).flat_map(|_| [chunk(HELLO), Step::Pause(seconds(19))]));
     let silent = vec![stream_head(), chunk(HELLO), Step::UntilHangup];
-    for (script, after, error) in [
-        (silent, 20, AttemptError::IdleTimeout),
-        (slow, 300, AttemptError::TotalTimeout),
-    ] {
+    for (script, after, error) in
+        [(silent, 20, AttemptError::IdleTimeout), (slow, 300, AttemptError::TotalTimeout)]
+    {
         let provider = Provider::start(vec![script]).await;
         let mut rig = Rig::new();
         let start = Instant::now();
-        let response = rig
-            .start(STREAM, only(&provider, "http", deadlines()))
-            .await
-            .unwrap();
+        let response = rig.start(STREAM, only(&provider, "http", deadlines())).await.unwrap();
         let body = rest(response.into_body()).await;
         assert!(body.contains("\"code\":\"truncated\""), "{body}");
         assert_eq!(start.elapsed().as_secs(), after);
@@ -142,20 +87,12 @@ async fn a_stream_that_falls_silent_or_takes_too_long_is_truncated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_client_is_not_the_providers_silence() {
-    let script = vec![
-        stream_head(),
-        chunk(HELLO),
-        Step::Pause(seconds(5)),
-        chunk(HELLO),
-        Step::UntilHangup,
-    ];
+    let script =
+        vec![stream_head(), chunk(HELLO), Step::Pause(seconds(5)), chunk(HELLO), Step::UntilHangup];
     let provider = Provider::start(vec![script]).await;
     let mut rig = Rig::new();
-    let mut body = rig
-        .start(STREAM, only(&provider, "http", deadlines()))
-        .await
-        .unwrap()
-        .into_body();
+    let mut body =
+        rig.start(STREAM, only(&provider, "http", deadlines())).await.unwrap().into_body();
     for _ in 0..2 {
         assert!(next(&mut body).await.unwrap().contains("hello"));
         tokio::time::sleep(seconds(60)).await;

@@ -15,11 +15,7 @@ use crate::scripted::{
 const IN_STREAM: &str = "data: {\"error\":{\"message\":\"boom\",\"type\":\"server_error\",\"code\":null,\"param\":null}}\n\n";
 
 fn good() -> Vec<Step> {
-    vec![
-        stream_head(),
-        chunk(&[ROLE, HELLO, FINISH, DONE].concat()),
-        end(),
-    ]
+    vec![stream_head(), chunk(&[ROLE, HELLO, FINISH, DONE].concat()), end()]
 }
 
 #[tokio::test(start_paused = true)]
@@ -27,30 +23,12 @@ async fn failover_until_the_first_content() {
     let json = |body: &str| vec![whole("200 OK", "", body)];
     for (script, error) in [
         (vec![Step::Close], AttemptError::Broken),
-        (
-            vec![stream_head(), chunk(": wait\n\n"), chunk(ROLE), Step::Close],
-            AttemptError::Broken,
-        ),
-        (
-            vec![stream_head(), chunk(ROLE), end()],
-            AttemptError::Broken,
-        ),
-        (
-            vec![stream_head(), chunk(ROLE), chunk(IN_STREAM), end()],
-            AttemptError::Server,
-        ),
-        (
-            vec![stream_head(), chunk("data: {not json\n\n"), end()],
-            AttemptError::Malformed,
-        ),
-        (
-            vec![stream_head(), chunk("<html></html>"), end()],
-            AttemptError::Broken,
-        ),
-        (
-            vec![whole("502 Bad Gateway", "", "<html></html>")],
-            AttemptError::Server,
-        ),
+        (vec![stream_head(), chunk(": wait\n\n"), chunk(ROLE), Step::Close], AttemptError::Broken),
+        (vec![stream_head(), chunk(ROLE), end()], AttemptError::Broken),
+        (vec![stream_head(), chunk(ROLE), chunk(IN_STREAM), end()], AttemptError::Server),
+        (vec![stream_head(), chunk("data: {not json\n\n"), end()], AttemptError::Malformed),
+        (vec![stream_head(), chunk("<html></html>"), end()], AttemptError::Broken),
+        (vec![whole("502 Bad Gateway", "", "<html></html>")], AttemptError::Server),
         (
             vec![whole("429 Too Many Requests", "retry-after: 60\r\n", "{}")],
             AttemptError::RateLimit,
@@ -63,24 +41,15 @@ async fn failover_until_the_first_content() {
             )],
             AttemptError::Credit,
         ),
-        (
-            vec![whole("401 Unauthorized", "", "{}")],
-            AttemptError::Auth,
-        ),
-        (
-            vec![whole("404 Not Found", "", "{}")],
-            AttemptError::NotFound,
-        ),
+        (vec![whole("401 Unauthorized", "", "{}")], AttemptError::Auth),
+        (vec![whole("404 Not Found", "", "{}")], AttemptError::NotFound),
         // a request for a stream that is answered with a document
         (
             json(r#"{"code":"The service is currently unavailable","error":"later"}"#),
             AttemptError::Server,
         ),
         (json(ANSWER), AttemptError::Malformed),
-        (
-            vec![Step::Write("garbage\r\n\r\n".into()), Step::Close],
-            AttemptError::Broken,
-        ),
+        (vec![Step::Write("garbage\r\n\r\n".into()), Step::Close], AttemptError::Broken),
     ] {
         let first = Provider::start(vec![script.clone()]).await;
         let second = Provider::start(vec![good()]).await;
@@ -92,12 +61,7 @@ async fn failover_until_the_first_content() {
         let story = rig.story().await;
         assert_eq!(
             story,
-            (
-                Outcome::Completed,
-                None,
-                200,
-                vec![error, AttemptError::None]
-            ),
+            (Outcome::Completed, None, 200, vec![error, AttemptError::None]),
             "{script:?}"
         );
     }
@@ -110,10 +74,7 @@ async fn whole_answers_that_are_none_go_to_the_next_target() {
         ("{", AttemptError::Malformed),
         ("{}", AttemptError::Malformed),
         ("[]", AttemptError::Malformed),
-        (
-            r#"{"error":{"code":503,"message":"down"}}"#,
-            AttemptError::Overload,
-        ),
+        (r#"{"error":{"code":503,"message":"down"}}"#, AttemptError::Overload),
         (
             r#"{"choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":null,"error":{"code":502}}]}"#,
             AttemptError::Server,
@@ -144,28 +105,12 @@ async fn whole_answers_that_are_none_go_to_the_next_target() {
 #[tokio::test(start_paused = true)]
 async fn no_retry_after_content() {
     for (tail, error, last) in [
-        (
-            vec![Step::Close],
-            AttemptError::Broken,
-            "broke the stream off",
-        ),
+        (vec![Step::Close], AttemptError::Broken, "broke the stream off"),
         (vec![end()], AttemptError::Broken, "broke the stream off"),
-        (
-            vec![chunk(FINISH), end()],
-            AttemptError::Broken,
-            "broke the stream off",
-        ),
-        (
-            vec![chunk("data: {not json\n\n")],
-            AttemptError::Malformed,
-            "can't be read",
-        ),
+        (vec![chunk(FINISH), end()], AttemptError::Broken, "broke the stream off"),
+        (vec![chunk("data: {not json\n\n")], AttemptError::Malformed, "can't be read"),
         (vec![chunk(IN_STREAM), end()], AttemptError::Server, "boom"),
-        (
-            vec![chunk(&[HELLO, IN_STREAM].concat()), end()],
-            AttemptError::Server,
-            "boom",
-        ),
+        (vec![chunk(&[HELLO, IN_STREAM].concat()), end()], AttemptError::Server, "boom"),
     ] {
         // once with the failure in a later read, once in the read of the content
         for together in [false, true] {
@@ -185,35 +130,22 @@ async fn no_retry_after_content() {
             let mut rig = Rig::new();
             let response = rig.start(STREAM, plan(&[&first, &second])).await.unwrap();
             let body = rest(response.into_body()).await;
-            assert!(
-                body.starts_with(&[shown(ROLE), shown(HELLO)].concat()),
-                "{script:?}: {body}"
-            );
-            let frame = body
-                .trim_end()
-                .rsplit("\n\n")
-                .next()
-                .unwrap()
-                .strip_prefix("data: ")
-                .unwrap();
+            assert!(body.starts_with(&[shown(ROLE), shown(HELLO)].concat()), "{script:?}: {body}");
+            let frame =
+                body.trim_end().rsplit("\n\n").next().unwrap().strip_prefix("data: ").unwrap();
             let frame: serde_json::Value = serde_json::from_str(frame).unwrap();
             assert!(
                 frame["error"]["message"].as_str().unwrap().contains(last),
                 "{script:?}: {frame}"
             );
-            assert!(
-                !body.contains("[DONE]") && !body.contains("\"stop\""),
-                "{script:?}: {body}"
-            );
+            assert!(!body.contains("[DONE]") && !body.contains("\"stop\""), "{script:?}: {body}");
             assert_eq!(second.rest(), [], "{script:?}");
             let (usages, attempts) = rig.events().await;
             assert_eq!(usages[0].outcome, Outcome::Truncated, "{script:?}");
             assert_eq!(usages[0].error.as_deref(), Some("truncated"));
             assert_eq!(attempts.len(), 1);
             assert_eq!(attempts[0].error, error, "{script:?}");
-            let [charge] = usages[0].charges.as_slice() else {
-                panic!()
-            };
+            let [charge] = usages[0].charges.as_slice() else { panic!() };
             assert!(charge.estimated);
         }
     }
@@ -222,11 +154,7 @@ async fn no_retry_after_content() {
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_honoured() {
     let busy = |wait: &str| {
-        vec![whole(
-            "429 Too Many Requests",
-            &format!("retry-after: {wait}\r\n"),
-            "{}",
-        )]
+        vec![whole("429 Too Many Requests", &format!("retry-after: {wait}\r\n"), "{}")]
     };
     // soon: the same target, even where there is another
     let first = Provider::start(vec![busy("0.8"), vec![whole("200 OK", "", ANSWER)]]).await;
@@ -236,18 +164,11 @@ async fn retry_after_is_honoured() {
     rig.start(CHAT, plan(&[&first, &second])).await.unwrap();
     assert_eq!(start.elapsed().as_millis(), 800);
     assert_eq!(second.rest(), []);
-    assert_eq!(
-        rig.story().await.3,
-        [AttemptError::RateLimit, AttemptError::None]
-    );
+    assert_eq!(rig.story().await.3, [AttemptError::RateLimit, AttemptError::None]);
 
     // once only
-    let first = Provider::start(vec![
-        busy("0.5"),
-        busy("0.5"),
-        vec![whole("200 OK", "", ANSWER)],
-    ])
-    .await;
+    let first =
+        Provider::start(vec![busy("0.5"), busy("0.5"), vec![whole("200 OK", "", ANSWER)]]).await;
     let mut rig = Rig::new();
     let error = rig.start(CHAT, plan(&[&first])).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderBusy);
@@ -255,12 +176,7 @@ async fn retry_after_is_honoured() {
     let story = rig.story().await;
     assert_eq!(
         story,
-        (
-            Outcome::Failed,
-            Some("provider_busy".into()),
-            429,
-            vec![AttemptError::RateLimit; 2]
-        )
+        (Outcome::Failed, Some("provider_busy".into()), 429, vec![AttemptError::RateLimit; 2])
     );
 
     // too long: told to the caller, not waited for
@@ -281,10 +197,7 @@ async fn a_refusal_that_is_the_callers_fault_is_passed_on() {
     let first = Provider::start(vec![vec![whole("422 Unprocessable Entity", "", body)]]).await;
     let mut second = Provider::start(vec![]).await;
     let mut rig = Rig::new();
-    let error = rig
-        .start(STREAM, plan(&[&first, &second]))
-        .await
-        .unwrap_err();
+    let error = rig.start(STREAM, plan(&[&first, &second])).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderRefused);
     let passed = error.passed.unwrap();
     assert_eq!((passed.status, &passed.body[..]), (422, body.as_bytes()));
@@ -292,12 +205,7 @@ async fn a_refusal_that_is_the_callers_fault_is_passed_on() {
     let story = rig.story().await;
     assert_eq!(
         story,
-        (
-            Outcome::Failed,
-            Some("provider_refused".into()),
-            422,
-            vec![AttemptError::Caller]
-        )
+        (Outcome::Failed, Some("provider_refused".into()), 422, vec![AttemptError::Caller])
     );
 }
 
@@ -313,28 +221,12 @@ async fn a_target_that_cannot_do_it_is_passed_over() {
     rig.story().await;
 
     let mut rig = Rig::new();
-    let error = rig
-        .start(
-            &body,
-            Plan {
-                targets: vec![target("xai", &first)],
-            },
-        )
-        .await
-        .unwrap_err();
+    let error = rig.start(&body, Plan { targets: vec![target("xai", &first)] }).await.unwrap_err();
     assert_eq!(
         (error.kind, error.field.as_deref()),
         (Kind::UnsupportedField, Some("search_parameters"))
     );
-    assert_eq!(
-        rig.story().await,
-        (
-            Outcome::Failed,
-            Some("unsupported_field".into()),
-            400,
-            vec![]
-        )
-    );
+    assert_eq!(rig.story().await, (Outcome::Failed, Some("unsupported_field".into()), 400, vec![]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -346,24 +238,9 @@ async fn nothing_there_is_a_failed_connection() {
     let second = Provider::start(vec![good()]).await;
     let mut rig = Rig::new();
     let nowhere = target_at("openai", &format!("http://{address}/v1"), deadlines());
-    let targets = vec![
-        nowhere,
-        target("openai", &closed),
-        target("openai", &second),
-    ];
-    let mut body = rig
-        .start(STREAM, Plan { targets })
-        .await
-        .unwrap()
-        .into_body();
+    let targets = vec![nowhere, target("openai", &closed), target("openai", &second)];
+    let mut body = rig.start(STREAM, Plan { targets }).await.unwrap().into_body();
     while next(&mut body).await.is_some() {}
     let errors = rig.story().await.3;
-    assert_eq!(
-        errors,
-        [
-            AttemptError::Connect,
-            AttemptError::Broken,
-            AttemptError::None
-        ]
-    );
+    assert_eq!(errors, [AttemptError::Connect, AttemptError::Broken, AttemptError::None]);
 }

@@ -38,89 +38,48 @@ async fn a_stream_is_relayed_in_the_providers_own_bytes() {
     assert_eq!(headers["x-hub-target"], "openai/gpt-4o-mini");
     assert_eq!(headers["x-hub-attempts"], "1");
     assert_eq!(headers.len(), 5);
-    let wanted = [
-        ": wait\r\n\r\n",
-        &shown(ROLE),
-        &shown(HELLO),
-        &shown(HELLO),
-        &shown(FINISH),
-        DONE,
-    ]
-    .concat();
+    let wanted =
+        [": wait\r\n\r\n", &shown(ROLE), &shown(HELLO), &shown(HELLO), &shown(FINISH), DONE]
+            .concat();
     assert_eq!(rest(response.into_body()).await, wanted);
 
     // asked for, usage is shown as it came
-    let asked = STREAM.replace(
-        "\"stream\":true",
-        "\"stream\":true,\"stream_options\":{\"include_usage\":true}",
-    );
+    let asked = STREAM
+        .replace("\"stream\":true", "\"stream\":true,\"stream_options\":{\"include_usage\":true}");
     let response = rig.start(&asked, plan(&[&provider])).await.unwrap();
     let wanted = [": wait\r\n\r\n", ROLE, HELLO, HELLO, FINISH, USAGE, DONE].concat();
     assert_eq!(rest(response.into_body()).await, wanted);
 
-    let Seen::Request {
-        connection: 0,
-        head,
-        body,
-    } = provider.next().await
-    else {
-        panic!()
-    };
-    assert!(
-        head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"),
-        "{head}"
-    );
+    let Seen::Request { connection: 0, head, body } = provider.next().await else { panic!() };
+    assert!(head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{head}");
     for line in [
         format!("host: {}", provider.address),
         "authorization: Bearer secret".into(),
         "accept: text/event-stream".into(),
         "accept-encoding: identity".into(),
         format!("user-agent: hub/{}", env!("CARGO_PKG_VERSION")),
-        format!(
-            "x-client-request-id: {}",
-            headers["x-hub-call"].to_str().unwrap()
-        ),
+        format!("x-client-request-id: {}", headers["x-hub-call"].to_str().unwrap()),
     ] {
         assert!(head.contains(&format!("{line}\r\n")), "{line} in {head}");
     }
     assert_eq!(head.lines().count(), 2 + 8, "{head}");
     assert_eq!(body, asked);
     // the connection was kept
-    let Seen::Request {
-        connection: 0,
-        body,
-        ..
-    } = provider.next().await
-    else {
-        panic!()
-    };
+    let Seen::Request { connection: 0, body, .. } = provider.next().await else { panic!() };
     assert_eq!(body, asked);
 
     let (usages, attempts) = rig.events().await;
     for usage in &usages {
-        assert_eq!(
-            (usage.outcome, usage.status, usage.attempts),
-            (Outcome::Completed, 200, 1)
-        );
-        let [charge] = usage.charges.as_slice() else {
-            panic!()
-        };
+        assert_eq!((usage.outcome, usage.status, usage.attempts), (Outcome::Completed, 200, 1));
+        let [charge] = usage.charges.as_slice() else { panic!() };
         assert!(!charge.estimated);
-        let units: Vec<i64> = charge
-            .quantities
-            .iter()
-            .map(|quantity| quantity.units)
-            .collect();
+        let units: Vec<i64> = charge.quantities.iter().map(|quantity| quantity.units).collect();
         assert_eq!(units, [9, 5]);
         assert!(usage.ttft_us.is_some());
     }
-    assert!(
-        attempts
-            .iter()
-            .all(|attempt| attempt.error == AttemptError::None
-                && attempt.status == 200
-                && attempt.ttft_us.is_some())
-    );
+    assert!(attempts.iter().all(|attempt| attempt.error == AttemptError::None
+        && attempt.status == 200
+        && attempt.ttft_us.is_some()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,10 +89,7 @@ async fn a_whole_answer_is_settled_before_its_first_byte() {
     let response = rig.start(CHAT, plan(&[&provider])).await.unwrap();
     assert_eq!(rig.outbox.stats().live, 0);
     assert_eq!(rest(response.into_body()).await, ANSWER);
-    assert_eq!(
-        rig.story().await,
-        (Outcome::Completed, None, 200, vec![AttemptError::None])
-    );
+    assert_eq!(rig.story().await, (Outcome::Completed, None, 200, vec![AttemptError::None]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,23 +104,13 @@ async fn the_terminal_frame_is_held_until_settled() {
     ];
     let provider = Provider::start(vec![script]).await;
     let mut rig = Rig::new();
-    let mut body = rig
-        .start(STREAM, plan(&[&provider]))
-        .await
-        .unwrap()
-        .into_body();
-    assert_eq!(
-        next(&mut body).await.unwrap(),
-        [shown(ROLE), shown(HELLO)].concat()
-    );
+    let mut body = rig.start(STREAM, plan(&[&provider])).await.unwrap().into_body();
+    assert_eq!(next(&mut body).await.unwrap(), [shown(ROLE), shown(HELLO)].concat());
     // the finish reason is there, but the call is not settled
     assert_eq!(next(&mut body).now_or_never(), None);
     assert_eq!(rig.outbox.stats().live, 1);
     gate.notify_one();
-    assert_eq!(
-        next(&mut body).await.unwrap(),
-        [&shown(FINISH), DONE].concat()
-    );
+    assert_eq!(next(&mut body).await.unwrap(), [&shown(FINISH), DONE].concat());
     assert_eq!(rig.outbox.stats().live, 0);
     assert_eq!(next(&mut body).await, None);
     assert_eq!(rig.story().await.0, Outcome::Completed);
@@ -175,30 +121,17 @@ async fn with_durability_host_the_last_bytes_wait_for_the_disk() {
     let streamed = vec![stream_head(), chunk(&[HELLO, FINISH, DONE].concat()), end()];
     let provider = Provider::start(vec![vec![whole("200 OK", "", ANSWER)], streamed]).await;
     let mut rig = Rig::with(Durability::Host, UpstreamConfig::default());
-    let mut fixed = rig
-        .start(CHAT, plan(&[&provider]))
-        .await
-        .unwrap()
-        .into_body();
-    let mut stream = rig
-        .start(STREAM, plan(&[&provider]))
-        .await
-        .unwrap()
-        .into_body();
+    let mut fixed = rig.start(CHAT, plan(&[&provider])).await.unwrap().into_body();
+    let mut stream = rig.start(STREAM, plan(&[&provider])).await.unwrap().into_body();
     assert_eq!(next(&mut fixed).now_or_never(), None);
     assert_eq!(next(&mut stream).now_or_never(), None);
     assert_eq!(rig.outbox.stats().live, 0);
     let token = CancellationToken::new();
     let shipper = Shipper::new(Arc::clone(&rig.outbox));
-    let running = task::spawn(
-        "shipper",
-        shipper.run(Arc::new(MemoryLog::default()), token.clone()),
-    );
+    let running =
+        task::spawn("shipper", shipper.run(Arc::new(MemoryLog::default()), token.clone()));
     assert_eq!(rest(fixed).await, ANSWER);
-    assert_eq!(
-        rest(stream).await,
-        [&shown(HELLO), &shown(FINISH), DONE].concat()
-    );
+    assert_eq!(rest(stream).await, [&shown(HELLO), &shown(FINISH), DONE].concat());
     token.cancel();
     running.await.unwrap().unwrap();
 }
@@ -213,11 +146,7 @@ async fn back_pressure() {
     ]])
     .await;
     let mut rig = Rig::new();
-    let mut body = rig
-        .start(STREAM, plan(&[&provider]))
-        .await
-        .unwrap()
-        .into_body();
+    let mut body = rig.start(STREAM, plan(&[&provider])).await.unwrap().into_body();
     next(&mut body).await.unwrap();
     // paused time moves when nothing else can: the flood has come to a stop
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -276,12 +205,8 @@ async fn hang_up_cancels() {
 async fn a_connection_that_was_closed_for_being_idle_is_no_failure() {
     let answer = || whole("200 OK", "", ANSWER);
     // the second is closed when the next request arrives on it, the first as soon as it is idle
-    let scripts = vec![
-        vec![answer(), Step::Close],
-        vec![answer()],
-        vec![Step::Close],
-        vec![answer()],
-    ];
+    let scripts =
+        vec![vec![answer(), Step::Close], vec![answer()], vec![Step::Close], vec![answer()]];
     let mut provider = Provider::start(scripts).await;
     let mut rig = Rig::new();
     for _ in 0..3 {
@@ -300,19 +225,10 @@ async fn a_connection_that_was_closed_for_being_idle_is_no_failure() {
         .collect();
     assert_eq!(connections, [0, 1, 1, 2]);
     let (usages, attempts) = rig.events().await;
-    assert!(
-        usages
-            .iter()
-            .all(|usage| usage.outcome == Outcome::Completed)
-    );
+    assert!(usages.iter().all(|usage| usage.outcome == Outcome::Completed));
     let errors: Vec<_> = attempts.iter().map(|attempt| attempt.error).collect();
     assert_eq!(
         errors,
-        [
-            AttemptError::None,
-            AttemptError::None,
-            AttemptError::Broken,
-            AttemptError::None
-        ]
+        [AttemptError::None, AttemptError::None, AttemptError::Broken, AttemptError::None]
     );
 }

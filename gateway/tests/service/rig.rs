@@ -46,9 +46,7 @@ impl Rig {
     }
 
     pub(crate) fn with(durability: Durability, config: UpstreamConfig) -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm")
-            .or_else(|_| tempfile::tempdir())
-            .unwrap();
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let clock = Clock::system();
         let options = Options {
             segment: 64 << 10,
@@ -56,28 +54,12 @@ impl Rig {
             linger: Duration::ZERO,
             durability,
             clock: clock.clone(),
-            ..Options::new(
-                folder.path(),
-                Partitions {
-                    usage: 1,
-                    attempts: 1,
-                },
-            )
+            ..Options::new(folder.path(), Partitions { usage: 1, attempts: 1 })
         };
         let outbox = Outbox::open(options).unwrap();
-        let options = upstream::Options {
-            answer: 1 << 20,
-            clock,
-            metrics: Metrics::new("0", "0"),
-        };
+        let options = upstream::Options { answer: 1 << 20, clock, metrics: Metrics::new("0", "0") };
         let client = Client::new(&config, options).unwrap();
-        Self {
-            client,
-            outbox,
-            log: Arc::default(),
-            calls: 0,
-            _folder: folder,
-        }
+        Self { client, outbox, log: Arc::default(), calls: 0, _folder: folder }
     }
 
     pub(crate) fn ticket(&mut self, call: &Call) -> Ticket {
@@ -129,45 +111,27 @@ impl Rig {
         let shipper = Shipper::new(Arc::clone(&self.outbox));
         let log = Arc::clone(&self.log);
         let running = task::spawn("shipper", shipper.run(log, token.clone()));
-        assert!(
-            self.outbox.drain(Duration::from_secs(600)).await,
-            "a ticket is not settled"
-        );
+        assert!(self.outbox.drain(Duration::from_secs(600)).await, "a ticket is not settled");
         token.cancel();
         running.await.unwrap().unwrap();
         let records = self.log.0.lock().unwrap();
-        let of = |topic: Topic| {
-            records
-                .iter()
-                .filter(move |record| record.to.topic == topic)
-        };
+        let of = |topic: Topic| records.iter().filter(move |record| record.to.topic == topic);
         let value = |record: &runtime::log::Outgoing| record.record.value.clone().unwrap();
         let usages = of(Topic::Usage).map(|record| Codec::fixed().decode(&value(record)).unwrap());
         let attempts =
             of(Topic::Attempts).map(|record| Codec::fixed().decode(&value(record)).unwrap());
         let (usages, attempts): (Vec<Usage>, Vec<Attempt>) = (usages.collect(), attempts.collect());
-        assert_eq!(
-            usages.len(),
-            usize::from(self.calls),
-            "one call, one settled event"
-        );
+        assert_eq!(usages.len(), usize::from(self.calls), "one call, one settled event");
         (usages, attempts)
     }
 
     /// The only usage event, as (outcome, error, status), and how its attempts went.
     pub(crate) async fn story(self) -> (Outcome, Option<String>, i32, Vec<AttemptError>) {
         let (usages, attempts) = self.events().await;
-        let [usage] = usages.as_slice() else {
-            panic!("{usages:?}")
-        };
+        let [usage] = usages.as_slice() else { panic!("{usages:?}") };
         assert_eq!(usage.attempts as usize, attempts.len());
         let error = usage.error.as_ref().map(ToString::to_string);
-        (
-            usage.outcome,
-            error,
-            usage.status,
-            attempts.iter().map(|attempt| attempt.error).collect(),
-        )
+        (usage.outcome, error, usage.status, attempts.iter().map(|attempt| attempt.error).collect())
     }
 }
 
@@ -206,21 +170,12 @@ pub(crate) fn target_at(vendor: &str, base: &str, deadlines: Deadlines) -> Arc<T
 }
 
 pub(crate) fn target(vendor: &str, provider: &Provider) -> Arc<Target> {
-    target_at(
-        vendor,
-        &format!("http://{}/v1", provider.address),
-        deadlines(),
-    )
+    target_at(vendor, &format!("http://{}/v1", provider.address), deadlines())
 }
 
 /// A plan over these providers, in order, all of OpenAI's kind.
 pub(crate) fn plan(providers: &[&Provider]) -> Plan {
-    Plan {
-        targets: providers
-            .iter()
-            .map(|provider| target("openai", provider))
-            .collect(),
-    }
+    Plan { targets: providers.iter().map(|provider| target("openai", provider)).collect() }
 }
 
 /// The next bytes of a body, as text.

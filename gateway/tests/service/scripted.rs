@@ -31,11 +31,7 @@ pub(crate) enum Step {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Seen {
     /// A request, on the connection of this number.
-    Request {
-        connection: usize,
-        head: String,
-        body: String,
-    },
+    Request { connection: usize, head: String, body: String },
     /// The client left this connection while the provider was busy with it.
     HungUp { connection: usize },
 }
@@ -60,11 +56,8 @@ impl Provider {
         let address = listener.local_addr().unwrap();
         let (seen, receiver) = mpsc::unbounded_channel();
         let flooded = Arc::new(Mutex::new(0));
-        let shared = Shared {
-            scripts: Mutex::new(scripts.into()),
-            seen,
-            flooded: Arc::clone(&flooded),
-        };
+        let shared =
+            Shared { scripts: Mutex::new(scripts.into()), seen, flooded: Arc::clone(&flooded) };
         let shared = Arc::new(shared);
         task::spawn("scripted provider", async move {
             for connection in 0.. {
@@ -75,11 +68,7 @@ impl Provider {
                 });
             }
         });
-        Self {
-            address,
-            seen: receiver,
-            flooded,
-        }
+        Self { address, seen: receiver, flooded }
     }
 
     /// What happens next.
@@ -110,14 +99,7 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) {
     stream.set_nodelay(true).unwrap();
     let mut buffer = Vec::new();
     while let Some((head, body)) = request(&mut stream, &mut buffer).await {
-        shared
-            .seen
-            .send(Seen::Request {
-                connection,
-                head,
-                body,
-            })
-            .ok();
+        shared.seen.send(Seen::Request { connection, head, body }).ok();
         let Some(script) = shared.scripts.lock().unwrap().pop_front() else {
             return;
         };
@@ -164,10 +146,7 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String
         }
     };
     let text = String::from_utf8(buffer.drain(..head).collect()).unwrap();
-    let length = text
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .unwrap();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     let length: usize = length.parse().unwrap();
     while buffer.len() < length {
         if stream.read_buf(buffer).await.ok()? == 0 {

@@ -54,10 +54,7 @@ async fn secure(protocols: &[&str]) -> Secure {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
-    config.alpn_protocols = protocols
-        .iter()
-        .map(|name| name.as_bytes().to_vec())
-        .collect();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -76,20 +73,11 @@ async fn secure(protocols: &[&str]) -> Secure {
                 let service =
                     hyper::service::service_fn(move |request| answer(request, sender.clone()));
                 let builder = auto::Builder::new(TokioExecutor::new());
-                builder
-                    .serve_connection(TokioIo::new(tls), service)
-                    .await
-                    .ok();
+                builder.serve_connection(TokioIo::new(tls), service).await.ok();
             });
         }
     });
-    Secure {
-        address,
-        ca,
-        connections,
-        dropped,
-        _folder: folder,
-    }
+    Secure { address, ca, connections, dropped, _folder: folder }
 }
 
 /// Tells when it is dropped.
@@ -123,20 +111,11 @@ async fn answer(
 }
 
 fn plan(address: SocketAddr) -> Plan {
-    Plan {
-        targets: vec![target_at(
-            "openai",
-            &format!("https://{address}/v1"),
-            deadlines(),
-        )],
-    }
+    Plan { targets: vec![target_at("openai", &format!("https://{address}/v1"), deadlines())] }
 }
 
 fn trusting(provider: &Secure) -> UpstreamConfig {
-    UpstreamConfig {
-        ca_file: Some(provider.ca.clone()),
-        ..UpstreamConfig::default()
-    }
+    UpstreamConfig { ca_file: Some(provider.ca.clone()), ..UpstreamConfig::default() }
 }
 
 #[tokio::test]
@@ -153,11 +132,7 @@ async fn tls_with_the_protocol_that_both_speak() {
             assert_eq!(response.headers()["x-hub-upstream-request-id"], version);
             assert_eq!(rest(response.into_body()).await, ANSWER);
         }
-        assert_eq!(
-            provider.connections.load(Ordering::SeqCst),
-            connections,
-            "{version}"
-        );
+        assert_eq!(provider.connections.load(Ordering::SeqCst), connections, "{version}");
     }
 }
 
@@ -165,16 +140,11 @@ async fn tls_with_the_protocol_that_both_speak() {
 async fn an_unknown_authority_is_not_trusted() {
     let provider = secure(&["h2"]).await;
     let other = KeyPair::generate().unwrap();
-    let other = CertificateParams::new(["127.0.0.1".to_owned()])
-        .unwrap()
-        .self_signed(&other)
-        .unwrap();
+    let other =
+        CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&other).unwrap();
     let file = provider.ca.with_file_name("other.pem");
     std::fs::write(&file, other.pem()).unwrap();
-    let config = UpstreamConfig {
-        ca_file: Some(file),
-        ..UpstreamConfig::default()
-    };
+    let config = UpstreamConfig { ca_file: Some(file), ..UpstreamConfig::default() };
     let mut rig = Rig::with(Durability::Process, config);
     let error = rig.start(CHAT, plan(provider.address)).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderFailed);
@@ -188,32 +158,19 @@ async fn hang_up_cancels_one_stream_of_a_shared_connection() {
     let start = rig.start(STREAM, plan(provider.address)).await.unwrap();
     let mut first = start.into_body();
     assert!(next(&mut first).await.unwrap().contains("hello"));
-    let mut second = rig
-        .start(STREAM, plan(provider.address))
-        .await
-        .unwrap()
-        .into_body();
+    let mut second = rig.start(STREAM, plan(provider.address)).await.unwrap().into_body();
     assert!(next(&mut second).await.unwrap().contains("hello"));
     drop(first);
     provider.dropped.recv().await.unwrap();
     // the other goes on, and so does the connection
     assert!(provider.dropped.try_recv().is_err());
-    rest(
-        rig.start(CHAT, plan(provider.address))
-            .await
-            .unwrap()
-            .into_body(),
-    )
-    .await;
+    rest(rig.start(CHAT, plan(provider.address)).await.unwrap().into_body()).await;
     drop(second);
     provider.dropped.recv().await.unwrap();
     assert_eq!(provider.connections.load(Ordering::SeqCst), 1);
     let (usages, _) = rig.events().await;
     let outcomes: Vec<_> = usages.iter().map(|usage| usage.outcome).collect();
-    assert_eq!(
-        outcomes,
-        [Outcome::Cancelled, Outcome::Completed, Outcome::Cancelled]
-    );
+    assert_eq!(outcomes, [Outcome::Cancelled, Outcome::Completed, Outcome::Cancelled]);
 }
 
 /// A proxy that opens tunnels; gives the heads of what it was asked.
@@ -246,11 +203,9 @@ async fn proxy() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
 async fn https_goes_through_the_proxy_but_for_exceptions() {
     let provider = secure(&["h2", "http/1.1"]).await;
     let (address, mut heads) = proxy().await;
-    for (no_proxy, through) in [
-        (None, true),
-        (Some("example.org,127.0.0.1"), false),
-        (Some("example.org"), true),
-    ] {
+    for (no_proxy, through) in
+        [(None, true), (Some("example.org,127.0.0.1"), false), (Some("example.org"), true)]
+    {
         let config = UpstreamConfig {
             https_proxy: Some(format!("http://someone:secret@{address}")),
             no_proxy: no_proxy.map(str::to_owned),
@@ -267,10 +222,7 @@ async fn https_goes_through_the_proxy_but_for_exceptions() {
                 "{head}"
             );
             let lower = head.to_ascii_lowercase();
-            assert!(
-                lower.contains("proxy-authorization: basic c29tzw9uztpzzwnyzxq="),
-                "{head}"
-            );
+            assert!(lower.contains("proxy-authorization: basic c29tzw9uztpzzwnyzxq="), "{head}");
             assert!(!lower.contains("bearer"), "{head}");
         }
     }

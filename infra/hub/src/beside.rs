@@ -39,11 +39,7 @@ impl gateway::Beside for Beside {
 
     fn scrape(&self) {
         for progress in self.board.read() {
-            let Progress {
-                processor,
-                partition,
-                ..
-            } = &progress;
+            let Progress { processor, partition, .. } = &progress;
             let now = numbers(&progress);
             self.metrics.set_processor(processor, *partition, &now);
         }

@@ -55,11 +55,7 @@ impl Warehouse {
         let password = secrets.clickhouse(User::Writer)?.expose().to_owned();
         let user = User::Writer.user().to_owned();
         let options = options(config.clickhouse_url(), user, password);
-        let mut warehouse = Self {
-            options,
-            state: None,
-            missing: None,
-        };
+        let mut warehouse = Self { options, state: None, missing: None };
         if start {
             let counts = shared.metrics.clickhouse();
             match supervise(config, &secrets, tasks).await {
@@ -86,10 +82,7 @@ impl Warehouse {
 
     /// Its address as a setting has it, without `http://`.
     pub fn address(&self) -> &str {
-        self.options
-            .url
-            .strip_prefix("http://")
-            .unwrap_or(&self.options.url)
+        self.options.url.strip_prefix("http://").unwrap_or(&self.options.url)
     }
 
     /// A client as the read-write user.
@@ -117,10 +110,7 @@ impl Warehouse {
                 }
             }
             let client = analytics::client(&warehouse);
-            tell(
-                "sink",
-                processors::sink::run(deps, client, batches, token).await,
-            );
+            tell("sink", processors::sink::run(deps, client, batches, token).await);
         });
     }
 
@@ -136,11 +126,7 @@ impl Warehouse {
             (None, Some(State::Stopped)) => (false, json!("stopped")),
             (None, None) => (true, json!({"url": self.options.url})),
         };
-        Report {
-            name: "clickhouse".to_owned(),
-            well,
-            detail,
-        }
+        Report { name: "clickhouse".to_owned(), well, detail }
     }
 }
 
@@ -166,12 +152,7 @@ async fn follow(mut state: watch::Receiver<State>, counts: metrics::Clickhouse) 
 }
 
 fn options(url: String, user: String, password: String) -> analytics::Options {
-    analytics::Options {
-        url,
-        user,
-        password,
-        database: analytics::DATABASE.to_owned(),
-    }
+    analytics::Options { url, user, password, database: analytics::DATABASE.to_owned() }
 }
 
 async fn supervise(
@@ -185,10 +166,7 @@ async fn supervise(
             config.clickhouse.listen
         )
     })?;
-    let folders = [
-        config.data.join("clickhouse-library"),
-        PathBuf::from("target/cache"),
-    ];
+    let folders = [config.data.join("clickhouse-library"), PathBuf::from("target/cache")];
     let options = SupervisorOptions {
         program: std::env::current_exe().context("where this program is")?,
         arguments: vec!["clickhouse".to_owned()],

@@ -37,9 +37,7 @@ fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
 }
 
 async fn warehouse(shared: &Shared) -> anyhow::Result<clickhouse::Client> {
-    Ok(Warehouse::start(shared, false, &Tasks::new())
-        .await?
-        .client())
+    Ok(Warehouse::start(shared, false, &Tasks::new()).await?.client())
 }
 
 /// Moves money of an account.
@@ -48,12 +46,7 @@ pub(crate) async fn credits(
     environment: Environment,
     command: Credits,
 ) -> anyhow::Result<()> {
-    let Credits::Grant {
-        account,
-        amount,
-        command,
-        reason,
-    } = command;
+    let Credits::Grant { account, amount, command, reason } = command;
     let shared = shared(config, environment)?;
     let credit = Credit {
         command: command.clone(),
@@ -64,11 +57,7 @@ pub(crate) async fn credits(
         reason,
     };
     append(&shared, Topic::Credits, &account, &credit).await?;
-    writeln!(
-        std::io::stdout(),
-        "sent: {} USD to {account} as command {command}",
-        credit.amount
-    )?;
+    writeln!(std::io::stdout(), "sent: {} USD to {account} as command {command}", credit.amount)?;
     Ok(())
 }
 
@@ -125,11 +114,8 @@ pub(crate) async fn verify(
         verdicts.push(replay::verify(&shared.deps(), &client, partition).await?);
     }
     tell(&verdicts, json, |verdict: &Verdict| {
-        let wrong = if verdict.is_sound() {
-            "all is well".to_owned()
-        } else {
-            verdict.wrong.join("; ")
-        };
+        let wrong =
+            if verdict.is_sound() { "all is well".to_owned() } else { verdict.wrong.join("; ") };
         format!(
             "partition {}: {} events, {} charged, {} in suspense, {} dead, {} rows: {wrong}",
             verdict.partition,
@@ -140,11 +126,7 @@ pub(crate) async fn verify(
             verdict.rows
         )
     })?;
-    if verdicts.iter().all(Verdict::is_sound) {
-        Ok(())
-    } else {
-        bail!("something does not add up")
-    }
+    if verdicts.iter().all(Verdict::is_sound) { Ok(()) } else { bail!("something does not add up") }
 }
 
 fn tell<T: Serialize>(items: &[T], json: bool, line: impl Fn(&T) -> String) -> anyhow::Result<()> {
@@ -182,10 +164,6 @@ pub(crate) async fn outbox(
             stats.failing.unwrap_or_default()
         );
     }
-    writeln!(
-        std::io::stdout(),
-        "shipped {} records; the folder can be removed",
-        stats.shipped
-    )?;
+    writeln!(std::io::stdout(), "shipped {} records; the folder can be removed", stats.shipped)?;
     Ok(())
 }

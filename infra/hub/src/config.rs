@@ -133,11 +133,7 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Pretty,
-            filter: "info".into(),
-            otlp_endpoint: None,
-        }
+        Self { format: LogFormat::Pretty, filter: "info".into(), otlp_endpoint: None }
     }
 }
 
@@ -163,20 +159,14 @@ pub struct SinkConfig {
 
 impl Default for SinkConfig {
     fn default() -> Self {
-        Self {
-            rows: 50_000,
-            age: Time(Duration::from_millis(500)),
-        }
+        Self { rows: 50_000, age: Time(Duration::from_millis(500)) }
     }
 }
 
 impl Config {
     /// Where ClickHouse answers HTTP.
     pub fn clickhouse_url(&self) -> String {
-        self.clickhouse
-            .url
-            .clone()
-            .unwrap_or_else(|| format!("http://{}", self.clickhouse.listen))
+        self.clickhouse.url.clone().unwrap_or_else(|| format!("http://{}", self.clickhouse.listen))
     }
 }
 
@@ -194,8 +184,6 @@ pub fn load(
     file: Option<&Path>,
     environment: &Environment,
 ) -> Result<Config, runtime::config::Error> {
-    let variables = environment
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
+    let variables = environment.iter().map(|(name, value)| (name.clone(), value.clone()));
     runtime::config::load(file, variables, IGNORED)
 }

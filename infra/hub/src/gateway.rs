@@ -57,9 +57,7 @@ impl GatewayRole {
         let outbox = open_outbox(shared, &config.data.join("outbox"))?;
         let demo = demo::start(tasks).await.context("the demo provider")?;
         let snapshot = seed::snapshot(shared, demo)?;
-        seed::publish(shared, &snapshot)
-            .await
-            .context("the log refused the seed")?;
+        seed::publish(shared, &snapshot).await.context("the log refused the seed")?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
 
         let accounts = Arc::new(Accounts::new());
@@ -97,19 +95,8 @@ impl GatewayRole {
         });
         let front = Tasks::new();
         serve(callers, routes(Arc::clone(&gateway)), &front, "callers");
-        serve(
-            operators,
-            operator_routes(Arc::clone(&gateway)),
-            &front,
-            "operators",
-        );
-        Ok(Self {
-            address,
-            admin_address,
-            gateway,
-            front,
-            drain: config.limits.drain_time.into(),
-        })
+        serve(operators, operator_routes(Arc::clone(&gateway)), &front, "operators");
+        Ok(Self { address, admin_address, gateway, front, drain: config.limits.drain_time.into() })
     }
 
     /// Takes no new calls, lets open ones finish, and ships what they left.

@@ -31,14 +31,8 @@ use crate::serve::Environment;
 /// # Errors
 /// In words for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Some(Command::Clickhouse {
-        options: Some(options),
-    }) = &cli.command
-    {
-        return Ok(embedded::clickhouse::run(
-            options,
-            CancellationToken::new(),
-        )?);
+    if let Some(Command::Clickhouse { options: Some(options) }) = &cli.command {
+        return Ok(embedded::clickhouse::run(options, CancellationToken::new())?);
     }
     let environment: Environment = runtime::config::environment().into_iter().collect();
     let config = config::load(cli.config.as_deref(), &environment)?;
@@ -46,11 +40,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
-    runtime.block_on(dispatch(
-        cli.command.unwrap_or(Command::Serve),
-        config,
-        environment,
-    ))
+    runtime.block_on(dispatch(cli.command.unwrap_or(Command::Serve), config, environment))
 }
 
 async fn dispatch(

@@ -40,10 +40,7 @@ pub(crate) fn serve(listener: TcpListener, routes: Router, tasks: &Tasks, name: 
     tasks.spawn(name, async move {
         let mut server = auto::Builder::new(TokioExecutor::new());
         // no `pipeline_flush`: it loses the answer to a request that can't be read to its end
-        server
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME);
+        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
         server.http2().timer(TokioTimer::new());
         let open = GracefulShutdown::new();
         loop {

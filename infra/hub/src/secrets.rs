@@ -16,9 +16,7 @@ pub struct Secrets {
 impl Secrets {
     /// Those of this folder.
     pub fn new(data: &Path) -> Self {
-        Self {
-            data: data.to_owned(),
-        }
+        Self { data: data.to_owned() }
     }
 
     /// Where the client key is.

@@ -41,9 +41,7 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
     Secrets::new(&config.data).client_key()?;
     keys.push(KeySeed {
         id: "client".into(),
-        secret: Some(SecretRef::File(
-            Secrets::new(&config.data).client_key_path(),
-        )),
+        secret: Some(SecretRef::File(Secrets::new(&config.data).client_key_path())),
         sha256: None,
         account: "default".into(),
         project: "default".into(),
@@ -58,13 +56,7 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
         accounts: config.accounts.clone(),
     };
     let lookup = |name: &str| shared.environment.get(name).cloned();
-    Ok(seed::snapshot(
-        &seed,
-        &vendors,
-        prices,
-        config.limits.call_time.into(),
-        &lookup,
-    )?)
+    Ok(seed::snapshot(&seed, &vendors, prices, config.limits.call_time.into(), &lookup)?)
 }
 
 fn vendors(shared: &Shared) -> anyhow::Result<Vendors> {
@@ -106,34 +98,25 @@ fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
         let (name, value) = shared.environment.get_key_value(name.as_deref()?)?;
         (!value.is_empty()).then_some((name, value))
     };
-    let configured = |id: &str| {
-        shared
-            .config
-            .providers
-            .iter()
-            .any(|provider| provider.id == id)
-    };
-    let found = vendors
-        .values()
-        .filter(|vendor| !configured(&vendor.id))
-        .filter_map(|vendor| {
-            let key = set(&vendor.key_env);
-            let address = set(&vendor.base_url_env).map(|(_, address)| address.clone());
-            if key.is_none() && (vendor.key_env.is_some() || address.is_none()) {
-                return None;
-            }
-            let credentials = key.map(|(name, _)| CredentialSeed {
-                id: "env".into(),
-                secret: SecretRef::Variable(name.clone()),
-                version: 1,
-                weight: 1,
-            });
-            Some(ProviderSeed {
-                base_url: address,
-                credentials: credentials.into_iter().collect(),
-                ..blank(&vendor.id)
-            })
+    let configured = |id: &str| shared.config.providers.iter().any(|provider| provider.id == id);
+    let found = vendors.values().filter(|vendor| !configured(&vendor.id)).filter_map(|vendor| {
+        let key = set(&vendor.key_env);
+        let address = set(&vendor.base_url_env).map(|(_, address)| address.clone());
+        if key.is_none() && (vendor.key_env.is_some() || address.is_none()) {
+            return None;
+        }
+        let credentials = key.map(|(name, _)| CredentialSeed {
+            id: "env".into(),
+            secret: SecretRef::Variable(name.clone()),
+            version: 1,
+            weight: 1,
         });
+        Some(ProviderSeed {
+            base_url: address,
+            credentials: credentials.into_iter().collect(),
+            ..blank(&vendor.id)
+        })
+    });
     found.collect()
 }
 
@@ -143,17 +126,10 @@ fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
 /// A proxy or certificate file is not good.
 pub(crate) fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
     let mut config = shared.config.upstream.clone();
-    let variable = |names: [&str; 2]| {
-        names
-            .iter()
-            .find_map(|name| shared.environment.get(*name).cloned())
-    };
-    config.https_proxy = config
-        .https_proxy
-        .or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
-    config.no_proxy = config
-        .no_proxy
-        .or_else(|| variable(["NO_PROXY", "no_proxy"]));
+    let variable =
+        |names: [&str; 2]| names.iter().find_map(|name| shared.environment.get(*name).cloned());
+    config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
+    config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
     let options = upstream::Options {
         answer: shared.config.limits.answer.as_usize(),
         clock: shared.clock.clone(),
@@ -179,21 +155,13 @@ pub(crate) async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Res
             actor: "hub".into(),
             reason: Some("prices at start".into()),
         };
-        append(
-            shared,
-            Topic::Control,
-            &format!("{PRICE_BOOK}/{version}"),
-            &book,
-        )
-        .await?;
+        append(shared, Topic::Control, &format!("{PRICE_BOOK}/{version}"), &book).await?;
     }
     for account in &shared.config.accounts {
         let Some(grant) = &account.grant else {
             continue;
         };
-        let amount = grant
-            .parse()
-            .with_context(|| format!("accounts[{}].grant", account.id))?;
+        let amount = grant.parse().with_context(|| format!("accounts[{}].grant", account.id))?;
         if has_balance(shared, &account.id).await? {
             continue;
         }
@@ -216,23 +184,15 @@ async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
     let ends = shared.log.ends(partition).await?;
     let mut reader = shared.log.reader(partition, ends.start).await?;
     let mut next = ends.start;
-    let limit = Limit {
-        records: 500,
-        bytes: 8 << 20,
-        wait: std::time::Duration::ZERO,
-    };
+    let limit = Limit { records: 500, bytes: 8 << 20, wait: std::time::Duration::ZERO };
     while next < ends.end {
         let page = reader.next(limit).await?;
-        let found = page
-            .records
-            .iter()
-            .filter_map(|record| record.value.as_deref())
-            .any(|value| {
-                let control = shared.codec.decode::<Control>(value);
-                control.is_ok_and(|control| {
-                    control.kind == PRICE_BOOK && control.id == version && !control.deleted
-                })
-            });
+        let found = page.records.iter().filter_map(|record| record.value.as_deref()).any(|value| {
+            let control = shared.codec.decode::<Control>(value);
+            control.is_ok_and(|control| {
+                control.kind == PRICE_BOOK && control.id == version && !control.deleted
+            })
+        });
         if found {
             return Ok(true);
         }
@@ -247,10 +207,7 @@ async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
 async fn has_balance(shared: &Shared, account: &str) -> anyhow::Result<bool> {
     let partition = partition_of(account.as_bytes(), shared.log.partitions(Topic::Balances));
     let latest = shared.log.latest(Topic::Balances.at(partition)).await?;
-    Ok(latest
-        .records
-        .iter()
-        .any(|record| record.key == account.as_bytes()))
+    Ok(latest.records.iter().any(|record| record.key == account.as_bytes()))
 }
 
 /// Appends one event under its key.
@@ -269,12 +226,6 @@ pub(crate) async fn append<E: Event>(
         value: Some(shared.codec.to_vec(event)?.into()),
         headers: Vec::new(),
     };
-    shared
-        .log
-        .append(vec![Outgoing {
-            to: topic.at(partition),
-            record,
-        }])
-        .await?;
+    shared.log.append(vec![Outgoing { to: topic.at(partition), record }]).await?;
     Ok(())
 }

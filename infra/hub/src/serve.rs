@@ -71,10 +71,8 @@ pub async fn start(
     let tasks = Tasks::new();
     let clock = Clock::system();
     let log = open_log(&config, &clock)?;
-    let metrics = Metrics::new(
-        env!("CARGO_PKG_VERSION"),
-        option_env!("HUB_COMMIT").unwrap_or("unknown"),
-    );
+    let metrics =
+        Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUB_COMMIT").unwrap_or("unknown"));
     let shared = Shared {
         config: Arc::new(config),
         environment: Arc::new(environment),
@@ -98,22 +96,14 @@ pub async fn start(
             Role::Health => {
                 let (deps, token) = (shared.deps(), tasks.token());
                 tasks.spawn("health", async move {
-                    tell(
-                        "health",
-                        processors::health::run(deps, thresholds(), token).await,
-                    );
+                    tell("health", processors::health::run(deps, thresholds(), token).await);
                 });
             }
             Role::Sink => warehouse.sink(&shared, &tasks),
         }
     }
     tasks.spawn("log maintenance", maintain(log, tasks.token()));
-    Ok(Running {
-        gateway,
-        warehouse,
-        tasks,
-        _locks: locks,
-    })
+    Ok(Running { gateway, warehouse, tasks, _locks: locks })
 }
 
 impl Shared {
@@ -167,11 +157,9 @@ pub fn tell(processor: &str, ends: Vec<processors::End>) {
     for end in ends {
         match end {
             End::Stopped => tracing::debug!(processor, "stopped"),
-            End::Fenced(by) => tracing::error!(
-                processor,
-                by,
-                "another process took over; this one has stopped"
-            ),
+            End::Fenced(by) => {
+                tracing::error!(processor, by, "another process took over; this one has stopped")
+            }
             End::Failed(error) => {
                 tracing::error!(processor, %error, "stopped: going on would have been wrong")
             }

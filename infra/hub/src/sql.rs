@@ -20,17 +20,11 @@ use crate::secrets::Secrets;
 /// No ClickHouse answers, or it refuses the query.
 pub(crate) async fn run(config: &Config, query: &str, format: Option<&str>) -> anyhow::Result<()> {
     let url = config.clickhouse_url();
-    let default = if std::io::stdout().is_terminal() {
-        "PrettyCompact"
-    } else {
-        "PrettyCompactNoEscapes"
-    };
+    let default =
+        if std::io::stdout().is_terminal() { "PrettyCompact" } else { "PrettyCompactNoEscapes" };
     let secrets = Secrets::new(&config.data);
     if config.clickhouse.url.is_none() && !secrets.clickhouse_folder().is_dir() {
-        bail!(
-            "no hub has been started with the data folder {} (HUB_DATA)",
-            config.data.display()
-        );
+        bail!("no hub has been started with the data folder {} (HUB_DATA)", config.data.display());
     }
     let password = secrets.clickhouse(User::Reader)?;
     let request = Request::post(format!(

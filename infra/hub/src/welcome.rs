@@ -44,11 +44,7 @@ pub(crate) fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::R
         }
         None => {
             let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
-            let names = if names.is_empty() {
-                "clickhouse".to_owned()
-            } else {
-                names.join(", ")
-            };
+            let names = if names.is_empty() { "clickhouse".to_owned() } else { names.join(", ") };
             writeln!(text, "hub {names} runs on {}", data.display())?;
         }
     }
@@ -63,16 +59,11 @@ fn program() -> PathBuf {
 /// The path from here, where that is shorter.
 fn shown(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here)
-        .map_or_else(|_| path.to_owned(), Path::to_owned)
+    path.strip_prefix(here).map_or_else(|_| path.to_owned(), Path::to_owned)
 }
 
 fn quote(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

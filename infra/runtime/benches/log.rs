@@ -24,21 +24,13 @@ const USAGE: TopicPartition = Topic::Usage.at(0);
 /// 300 bytes: a value, a key and the marks as headers.
 fn batch(to: TopicPartition, records: usize) -> Vec<Outgoing> {
     let value = bytes::Bytes::from(vec![7; VALUE]);
-    let header = |name, size| Header {
-        name,
-        value: vec![1; size].into(),
-    };
+    let header = |name, size| Header { name, value: vec![1; size].into() };
     let record = |n: usize| NewRecord {
         key: format!("account-{:06}", n % 1000).into(),
         value: Some(value.clone()),
         headers: vec![header("origin", 16), header("seq", 8)],
     };
-    (0..records)
-        .map(|n| Outgoing {
-            to,
-            record: record(n),
-        })
-        .collect()
+    (0..records).map(|n| Outgoing { to, record: record(n) }).collect()
 }
 
 fn open(path: &Path) -> Arc<LocalLog> {
@@ -46,20 +38,14 @@ fn open(path: &Path) -> Arc<LocalLog> {
 }
 
 fn tokio() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap()
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 fn append(c: &mut Criterion) {
     let (tokio, folder) = (tokio(), TempDir::new().unwrap());
     let log = open(&folder.path().join("log.db"));
     let mut group = c.benchmark_group("append");
-    group
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(4));
+    group.sample_size(10).measurement_time(Duration::from_secs(4));
 
     group.throughput(Throughput::Elements(1));
     group.bench_function("one record", |b| {
@@ -80,33 +66,22 @@ fn append(c: &mut Criterion) {
     group.throughput(Throughput::Elements(8 * BATCH as u64));
     group.bench_function("8 batches of 500 at once", |b| {
         b.iter_batched(
-            || {
-                (0..8)
-                    .map(|n| batch(Topic::Usage.at(n % 4), BATCH))
-                    .collect::<Vec<_>>()
-            },
+            || (0..8).map(|n| batch(Topic::Usage.at(n % 4), BATCH)).collect::<Vec<_>>(),
             |batches| {
                 let appends = batches.into_iter().map(|batch| log.append(batch));
-                tokio
-                    .block_on(futures::future::try_join_all(appends))
-                    .unwrap()
+                tokio.block_on(futures::future::try_join_all(appends)).unwrap()
             },
             BatchSize::SmallInput,
         );
     });
     group.throughput(Throughput::Elements(BATCH as u64));
-    let mut writer = tokio
-        .block_on(log.writer(WriterId("bench".to_owned())))
-        .unwrap();
+    let mut writer = tokio.block_on(log.writer(WriterId("bench".to_owned()))).unwrap();
     group.bench_function("a step of 500 and 100 balances", |b| {
         b.iter_batched(
             || {
                 let mut outputs = batch(Topic::Ledger.at(0), BATCH);
                 outputs.extend(batch(Topic::Balances.at(0), 100));
-                Step {
-                    outputs,
-                    inputs: vec![(USAGE, 1)],
-                }
+                Step { outputs, inputs: vec![(USAGE, 1)] }
             },
             |step| tokio.block_on(writer.commit(step)).unwrap(),
             BatchSize::SmallInput,
@@ -119,11 +94,7 @@ const STORED: usize = 200_000;
 
 /// Reads everything from an offset on.
 async fn drain(log: &LocalLog, from: Offset, records: usize) -> usize {
-    let limit = Limit {
-        records,
-        bytes: 1 << 20,
-        wait: Duration::ZERO,
-    };
+    let limit = Limit { records, bytes: 1 << 20, wait: Duration::ZERO };
     let mut reader = log.reader(USAGE, from).await.unwrap();
     let mut count = 0;
     loop {
@@ -146,9 +117,7 @@ fn read(c: &mut Criterion) {
     };
     tokio.block_on(fill);
     let mut group = c.benchmark_group("read");
-    group
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(4));
+    group.sample_size(10).measurement_time(Duration::from_secs(4));
     for (name, page, from) in [
         ("all, pages of 5000", 5000, 0),
         ("all, pages of 100", 100, 0),

@@ -45,10 +45,7 @@ impl Lock {
     /// [`Error::Held`] when another process, or another part of this one, has it; [`Error::Io`].
     pub fn take(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("lock");
-        let failed = |source| Error::Io {
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| Error::Io { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let mut file = OpenOptions::new()
             .read(true)
@@ -63,10 +60,7 @@ impl Lock {
                 let mut text = String::new();
                 let read = file.read_to_string(&mut text);
                 let pid = read.ok().and_then(|_| text.trim().parse().ok());
-                return Err(Error::Held {
-                    folder: folder.to_path_buf(),
-                    pid,
-                });
+                return Err(Error::Held { folder: folder.to_path_buf(), pid });
             }
             Err(errno) => return Err(failed(errno.into())),
         }
@@ -107,10 +101,8 @@ mod tests {
         let folder = root.path().join("deep/data");
         let lock = Lock::take(&folder).unwrap();
         let error = Lock::take(&folder).unwrap_err();
-        let wanted = format!(
-            "is in use by process {}: stop it, or set HUB_DATA",
-            std::process::id()
-        );
+        let wanted =
+            format!("is in use by process {}: stop it, or set HUB_DATA", std::process::id());
         assert!(error.to_string().contains(&wanted), "{error}");
         drop(lock);
         Lock::take(&folder).unwrap();
@@ -130,23 +122,9 @@ mod tests {
             .spawn()
             .unwrap();
         let mut said = [0; 5];
-        child
-            .stdout
-            .as_mut()
-            .unwrap()
-            .read_exact(&mut said)
-            .unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
         let error = Lock::take(folder.path()).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::Held {
-                    pid: Some(4711),
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Held { pid: Some(4711), .. }), "{error}");
         drop(child.stdin.take()); // cat ends, and flock with it
         child.wait().unwrap();
         Lock::take(folder.path()).unwrap();
@@ -157,9 +135,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(matches!(
-            Lock::take(&file.join("data")),
-            Err(Error::Io { .. })
-        ));
+        assert!(matches!(Lock::take(&file.join("data")), Err(Error::Io { .. })));
     }
 }

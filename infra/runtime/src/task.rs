@@ -53,8 +53,6 @@ impl Tasks {
     /// Waits until all tasks have ended; false when `limit` passed before.
     pub async fn drained(&self, limit: Duration) -> bool {
         self.tracker.close();
-        tokio::time::timeout(limit, self.tracker.wait())
-            .await
-            .is_ok()
+        tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
     }
 }

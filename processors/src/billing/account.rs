@@ -58,10 +58,7 @@ pub(super) fn moved(before: &Balance, movement: Movement) -> Result<[Amount; 3],
 /// Notes that events of the origin up to `seq` are in the balance; whether that is news.
 /// The list is ordered by origin.
 pub(super) fn include(balance: &mut Balance, origin: Origin, seq: i64) -> bool {
-    match balance
-        .included
-        .binary_search_by_key(&origin, |included| included.origin)
-    {
+    match balance.included.binary_search_by_key(&origin, |included| included.origin) {
         Ok(at) => balance.included.get_mut(at).is_some_and(|included| {
             let news = included.seq < seq;
             included.seq = included.seq.max(seq);

@@ -28,20 +28,14 @@ impl Books {
 
     /// The book of a version.
     pub fn get(&self, version: &PriceVersion) -> Option<Arc<PriceBook>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(version)
-            .cloned()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(version).cloned()
     }
 
     /// Adds a book under its version.
     pub fn add(&self, book: PriceBook) -> PriceVersion {
         let version = book.version();
         let mut books = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        books
-            .entry(version.clone())
-            .or_insert_with(|| Arc::new(book));
+        books.entry(version.clone()).or_insert_with(|| Arc::new(book));
         version
     }
 
@@ -49,14 +43,7 @@ impl Books {
     /// is not what its version says is never used: what names the version goes on waiting.
     pub fn learn(&self, codec: &Codec, record: &Record) {
         let Some(value) = &record.value else { return };
-        let Ok(Control {
-            kind,
-            id,
-            body,
-            deleted: false,
-            ..
-        }) = codec.decode(value)
-        else {
+        let Ok(Control { kind, id, body, deleted: false, .. }) = codec.decode(value) else {
             return;
         };
         if kind != "price_book" {
@@ -106,21 +93,9 @@ impl Books {
         let mut reader = deps.log.reader(control, from).await?;
         *next = Some(from);
         while end.is_none_or(|end| next.is_none_or(|next| next < end)) {
-            let wait = if end.is_some() {
-                Duration::ZERO
-            } else {
-                Duration::from_secs(60)
-            };
-            let page = reader
-                .next(Limit {
-                    records: 1000,
-                    bytes: 4 << 20,
-                    wait,
-                })
-                .await?;
-            page.records
-                .iter()
-                .for_each(|record| self.learn(&deps.codec, record));
+            let wait = if end.is_some() { Duration::ZERO } else { Duration::from_secs(60) };
+            let page = reader.next(Limit { records: 1000, bytes: 4 << 20, wait }).await?;
+            page.records.iter().for_each(|record| self.learn(&deps.codec, record));
             *next = Some(page.next);
         }
         Ok(())

@@ -26,11 +26,7 @@ impl Default for Calls {
 impl Calls {
     /// Remembers up to `limit` calls.
     pub fn with_limit(limit: usize) -> Self {
-        Self {
-            order: VecDeque::new(),
-            known: HashSet::new(),
-            limit,
-        }
+        Self { order: VecDeque::new(), known: HashSet::new(), limit }
     }
 
     /// Whether the call is remembered.
@@ -78,10 +74,7 @@ mod tests {
         for n in [1, 2, 2, 3] {
             calls.add(call(n));
         }
-        assert_eq!(
-            [1, 2, 3].map(|n| calls.knows(&call(n))),
-            [false, true, true]
-        );
+        assert_eq!([1, 2, 3].map(|n| calls.knows(&call(n))), [false, true, true]);
         assert_eq!(calls.len(), 2);
     }
 }

@@ -193,8 +193,7 @@ impl Billing {
         };
         self.post(place, credit.account, draft, out)?;
         let state = Topic::State.at(self.partition);
-        out.push(state, format!("{NAME}/{key}"), &item)
-            .map_err(|error| unencodable(&error))?;
+        out.push(state, format!("{NAME}/{key}"), &item).map_err(|error| unencodable(&error))?;
         self.commands.insert(key, digest);
         Ok(())
     }
@@ -239,17 +238,11 @@ impl Billing {
         let key = Bytes::copy_from_slice(account.as_str().as_bytes());
         let mut headers = Vec::new();
         if let (EntryKind::Usage, Some(call)) = (entry.kind, entry.call) {
-            headers.push(Header {
-                name: "call",
-                value: Bytes::copy_from_slice(&call.0),
-            });
+            headers.push(Header { name: "call", value: Bytes::copy_from_slice(&call.0) });
             self.calls.add(call);
         }
         out.push_value(Topic::Ledger.at(self.partition), key, value, headers);
-        let state = self
-            .accounts
-            .entry(account.clone())
-            .or_insert_with(|| unused(account.clone()));
+        let state = self.accounts.entry(account.clone()).or_insert_with(|| unused(account.clone()));
         (state.balance, state.granted, state.spent) = (balance, granted, spent);
         (state.account_seq, state.hash, state.at) = (account_seq, entry.hash, place.at.0);
         if let Some(sighting) = place.sighting {
@@ -396,10 +389,7 @@ impl Fold for Billing {
 pub(super) const NAME: &str = "billing";
 
 fn uses(balance: &Balance, origin: Origin) -> bool {
-    balance
-        .included
-        .binary_search_by_key(&origin, |included| included.origin)
-        .is_ok()
+    balance.included.binary_search_by_key(&origin, |included| included.origin).is_ok()
 }
 
 fn unpriced(error: &RateError) -> Refusal {
@@ -418,9 +408,7 @@ fn unencodable(error: &wire::Error) -> Refusal {
 /// SHA-256 of a command's body, without the frame.
 fn digest(codec: &Codec, credit: &Credit) -> Result<Hash, Refusal> {
     let bytes = codec.to_vec(credit).map_err(|error| unencodable(&error))?;
-    Ok(Hash(
-        Sha256::digest(bytes.get(HEADER..).unwrap_or_default()).into(),
-    ))
+    Ok(Hash(Sha256::digest(bytes.get(HEADER..).unwrap_or_default()).into()))
 }
 
 /// Key of a command's state item, without the processor's prefix. A slash in the account is
@@ -436,7 +424,5 @@ fn stated_account(record: &Record) -> Option<AccountId> {
 }
 
 fn stated_call(record: &Record) -> Option<CallId> {
-    header(record, "call")
-        .and_then(|call| call.try_into().ok())
-        .map(CallId)
+    header(record, "call").and_then(|call| call.try_into().ok()).map(CallId)
 }

@@ -8,14 +8,8 @@ use sha2::{Digest as _, Sha256};
 /// Two postings that sum to zero: `amount` to the customer, its counterpart from `other`.
 pub(super) fn postings(other: &str, amount: Amount) -> Vec<Posting> {
     vec![
-        Posting {
-            ledger_account: "customer".to_owned(),
-            amount,
-        },
-        Posting {
-            ledger_account: other.to_owned(),
-            amount: amount.negated(),
-        },
+        Posting { ledger_account: "customer".to_owned(), amount },
+        Posting { ledger_account: other.to_owned(), amount: amount.negated() },
     ]
 }
 
@@ -42,10 +36,7 @@ pub(super) fn seal(codec: &Codec, entry: &mut Ledger) -> Result<Vec<u8>, Error> 
 /// # Errors
 /// The entry does not fit its schema.
 pub fn is_sealed(codec: &Codec, entry: &Ledger) -> Result<bool, Error> {
-    let mut copy = Ledger {
-        hash: Hash::default(),
-        ..entry.clone()
-    };
+    let mut copy = Ledger { hash: Hash::default(), ..entry.clone() };
     seal(codec, &mut copy)?;
     Ok(copy.hash == entry.hash)
 }
@@ -72,11 +63,7 @@ fn hash_place(entry: &Ledger) -> std::ops::Range<usize> {
 const fn varint(number: i64) -> usize {
     let zigzag = (number << 1) ^ (number >> 63);
     let bits = 64_u32.saturating_sub(zigzag.leading_zeros());
-    if bits == 0 {
-        1
-    } else {
-        bits.div_ceil(7) as usize
-    }
+    if bits == 0 { 1 } else { bits.div_ceil(7) as usize }
 }
 
 #[cfg(test)]
@@ -107,32 +94,17 @@ mod tests {
     #[test]
     fn the_hash_is_over_the_entry_with_this_field_zero() {
         let codec = Codec::fixed();
-        for (account, seq) in [
-            ("", 1),
-            ("a", 63),
-            ("b", 64),
-            (&"x".repeat(200), 8191),
-            ("c", 8192),
-            ("d", i64::MAX),
-        ] {
+        for (account, seq) in
+            [("", 1), ("a", 63), ("b", 64), (&"x".repeat(200), 8191), ("c", 8192), ("d", i64::MAX)]
+        {
             let mut sealed = entry(account, seq);
             let bytes = seal(&codec, &mut sealed).unwrap();
             assert_eq!(codec.decode::<Ledger>(&bytes).unwrap(), sealed);
-            let zeroed = Ledger {
-                hash: Hash::default(),
-                ..sealed.clone()
-            };
+            let zeroed = Ledger { hash: Hash::default(), ..sealed.clone() };
             let datum = codec.to_vec(&zeroed).unwrap();
-            assert_eq!(
-                sealed.hash.0[..],
-                Sha256::digest(&datum[HEADER..])[..],
-                "{account} {seq}"
-            );
+            assert_eq!(sealed.hash.0[..], Sha256::digest(&datum[HEADER..])[..], "{account} {seq}");
             assert!(is_sealed(&codec, &sealed).unwrap());
-            let forged = Ledger {
-                cause_offset: 3,
-                ..sealed
-            };
+            let forged = Ledger { cause_offset: 3, ..sealed };
             assert!(!is_sealed(&codec, &forged).unwrap());
         }
     }
@@ -141,10 +113,8 @@ mod tests {
     fn postings_sum_to_zero() {
         for units in [0, 1, -1, 10_i128.pow(37)] {
             let amount = Amount::from_units(units).unwrap();
-            let sum = postings("revenue", amount)
-                .iter()
-                .map(|posting| posting.amount.units())
-                .sum();
+            let sum =
+                postings("revenue", amount).iter().map(|posting| posting.amount.units()).sum();
             assert_eq!(0_i128, sum);
         }
     }

@@ -28,17 +28,11 @@ pub(super) async fn load(
         fold.restore_account(deps.codec.decode::<Balance>(&value)?);
     }
     for (key, state) in held.items {
-        let digest: [u8; 32] = state
-            .digest
-            .try_into()
-            .map_err(|_| Error::Damaged(format!("billing/{key}")))?;
+        let digest: [u8; 32] =
+            state.digest.try_into().map_err(|_| Error::Damaged(format!("billing/{key}")))?;
         fold.restore_command(key, Hash(digest));
     }
-    Ok(Loaded {
-        fold,
-        marks: held.marks,
-        positions: held.positions,
-    })
+    Ok(Loaded { fold, marks: held.marks, positions: held.positions })
 }
 
 /// The calls of the newest charges, as the headers of their entries name them.
@@ -67,17 +61,10 @@ async fn settled_calls(
     let mut reader = log.reader(Topic::Ledger.at(partition), from).await?;
     let (mut calls, mut next) = (Vec::new(), from);
     while next < end {
-        let limit = Limit {
-            records: 5000,
-            bytes: 4 << 20,
-            wait: Duration::ZERO,
-        };
+        let limit = Limit { records: 5000, bytes: 4 << 20, wait: Duration::ZERO };
         let page = reader.next(limit).await?;
         next = page.next;
-        let settled = page
-            .records
-            .iter()
-            .filter_map(|record| header(record, "call"));
+        let settled = page.records.iter().filter_map(|record| header(record, "call"));
         calls.extend(settled.filter_map(|call| call.try_into().ok()).map(CallId));
     }
     Ok(calls)

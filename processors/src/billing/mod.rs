@@ -48,10 +48,7 @@ pub async fn run(deps: Deps, token: CancellationToken) -> Vec<End> {
     let books = Books::new();
     let followed = {
         let (books, deps, token) = (books.clone(), deps.clone(), token.clone());
-        task::spawn(
-            "price books",
-            async move { books.follow(&deps, token).await },
-        )
+        task::spawn("price books", async move { books.follow(&deps, token).await })
     };
     let ends = pipeline::run(Partitions { books }, deps, token).await;
     followed.abort();
@@ -75,11 +72,7 @@ impl Processor for Partitions {
     }
 
     fn batching(&self) -> Batching {
-        Batching {
-            records: 5000,
-            bytes: 8 << 20,
-            linger: Duration::ZERO,
-        }
+        Batching { records: 5000, bytes: 8 << 20, linger: Duration::ZERO }
     }
 
     async fn load(

@@ -38,13 +38,7 @@ impl Healths {
     /// The fold of partition `partition` of `partitions`, with no subjects.
     pub fn new(partition: u32, partitions: u32, rules: Thresholds) -> Self {
         let (subjects, changed) = (BTreeMap::new(), BTreeSet::new());
-        Self {
-            partition,
-            partitions,
-            rules,
-            subjects,
-            changed,
-        }
+        Self { partition, partitions, rules, subjects, changed }
     }
 
     /// Puts a subject as its record holds it.
@@ -79,9 +73,7 @@ impl Healths {
             return Err(Refusal::new("partition", reason));
         }
         let (target, own) = impact(attempt.error);
-        let retry_after = attempt
-            .retry_after_ms
-            .and_then(|wait| u64::try_from(wait).ok());
+        let retry_after = attempt.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());
         let news = News {
             impact: target,
             error: attempt.error,
@@ -93,10 +85,7 @@ impl Healths {
             self.fold(subject, SubjectKind::Target, news, now, out);
         }
         if own != Impact::Nothing {
-            let news = News {
-                impact: own,
-                ..news
-            };
+            let news = News { impact: own, ..news };
             self.fold(owner, SubjectKind::Credential, news, now, out);
         }
         Ok(())

@@ -39,15 +39,7 @@ pub const STEP: Duration = Duration::from_millis(250);
 
 /// Runs health for this process's share of partitions until cancelled.
 pub async fn run(deps: Deps, rules: Thresholds, token: CancellationToken) -> Vec<End> {
-    pipeline::run(
-        Partitions {
-            rules,
-            ticked: Mutex::default(),
-        },
-        deps,
-        token,
-    )
-    .await
+    pipeline::run(Partitions { rules, ticked: Mutex::default() }, deps, token).await
 }
 
 struct Partitions {
@@ -83,11 +75,7 @@ impl Processor for Partitions {
     }
 
     fn batching(&self) -> Batching {
-        Batching {
-            records: 5000,
-            bytes: 8 << 20,
-            linger: STEP,
-        }
+        Batching { records: 5000, bytes: 8 << 20, linger: STEP }
     }
 
     async fn load(
@@ -102,11 +90,7 @@ impl Processor for Partitions {
             let value = record.value.unwrap_or_default();
             fold.restore(deps.codec.decode::<Health>(&value)?);
         }
-        Ok(Loaded {
-            fold,
-            marks: held.marks,
-            positions: held.positions,
-        })
+        Ok(Loaded { fold, marks: held.marks, positions: held.positions })
     }
 
     async fn pulse(&self, deps: &Deps, partition: u32, fold: &Healths) -> Result<(), Error> {
@@ -119,17 +103,8 @@ impl Processor for Partitions {
         let period_us = i64::try_from(period.as_micros()).unwrap_or(i64::MAX);
         let value = deps.codec.to_vec(&Tick { period_us })?;
         let (key, headers) = (Bytes::from_static(b"tick"), Vec::new());
-        let record = NewRecord {
-            key,
-            value: Some(value.into()),
-            headers,
-        };
-        deps.log
-            .append(vec![Outgoing {
-                to: Topic::Attempts.at(partition),
-                record,
-            }])
-            .await?;
+        let record = NewRecord { key, value: Some(value.into()), headers };
+        deps.log.append(vec![Outgoing { to: Topic::Attempts.at(partition), record }]).await?;
         Ok(())
     }
 }

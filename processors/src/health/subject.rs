@@ -41,9 +41,7 @@ pub(super) fn advance(health: &mut Health, rules: &Thresholds, now: i64) -> bool
     let begins = now.saturating_sub(rules.window());
     let slice = micros(rules.slice);
     let kept = health.window.len();
-    health
-        .window
-        .retain(|counts| counts.at.saturating_add(slice) > begins);
+    health.window.retain(|counts| counts.at.saturating_add(slice) > begins);
     let mut changed = health.window.len() != kept;
     if health.until.is_some_and(|until| until <= now) {
         enter(health, HealthState::Probing, now);
@@ -82,11 +80,7 @@ pub(super) fn record(health: &mut Health, rules: &Thresholds, news: News, now: i
             count(health, rules, now, |counts| counts.bad += 1);
             health.consecutive = health.consecutive.saturating_add(1);
             let out_of_money = news.error == AttemptError::Credit;
-            let pause = if out_of_money {
-                rules.credit
-            } else {
-                rules.auth
-            };
+            let pause = if out_of_money { rules.credit } else { rules.auth };
             enter(health, HealthState::Disabled, now);
             health.reason = news.error.as_str().to_owned();
             health.until = Some(now.saturating_add(micros(pause)));
@@ -110,11 +104,7 @@ fn good(health: &mut Health, rules: &Thresholds, news: News, now: i64) {
     health.consecutive = 0;
     let step = news.latency_us.saturating_sub(health.latency_us) / 8;
     let first = health.latency_us == 0;
-    health.latency_us = if first {
-        news.latency_us
-    } else {
-        health.latency_us + step
-    };
+    health.latency_us = if first { news.latency_us } else { health.latency_us + step };
     let recovers = matches!(health.state, HealthState::Probing | HealthState::Disabled);
     if recovers {
         // what was before is over: it must not eject again
@@ -153,10 +143,7 @@ fn must_eject(health: &Health, rules: &Thresholds) -> bool {
 
 fn eject(health: &mut Health, rules: &Thresholds, error: AttemptError, now: i64) {
     let doublings = u32::try_from(health.ejections.clamp(0, 20)).unwrap_or(0);
-    let pause = rules
-        .eject
-        .saturating_mul(1 << doublings)
-        .min(rules.eject_most);
+    let pause = rules.eject.saturating_mul(1 << doublings).min(rules.eject_most);
     health.ejections = health.ejections.saturating_add(1);
     enter(health, HealthState::Ejected, now);
     health.reason = error.as_str().to_owned();
@@ -187,10 +174,7 @@ fn judge(health: &mut Health, rules: &Thresholds, now: i64) -> bool {
 }
 
 const fn standing(state: HealthState) -> bool {
-    matches!(
-        state,
-        HealthState::Healthy | HealthState::Degraded | HealthState::Other
-    )
+    matches!(state, HealthState::Healthy | HealthState::Degraded | HealthState::Other)
 }
 
 fn enter(health: &mut Health, state: HealthState, now: i64) {
@@ -208,11 +192,7 @@ fn counts(health: &Health) -> (i64, i64) {
 fn count(health: &mut Health, rules: &Thresholds, now: i64, add: impl FnOnce(&mut Slice)) {
     let at = now - now.rem_euclid(micros(rules.slice).max(1));
     if health.window.last().is_none_or(|last| last.at != at) {
-        health.window.push(Slice {
-            at,
-            good: 0,
-            bad: 0,
-        });
+        health.window.push(Slice { at, good: 0, bad: 0 });
     }
     if let Some(last) = health.window.last_mut() {
         add(last);

@@ -24,22 +24,12 @@ struct Bench {
 impl Bench {
     fn new(rules: Thresholds) -> Self {
         let out = Output::new(Codec::fixed(), "health", Topic::Dead.at(0));
-        Self {
-            fold: Healths::new(0, 1, rules),
-            out,
-            rules,
-            now: 1_000_000 * SECOND,
-        }
+        Self { fold: Healths::new(0, 1, rules), out, rules, now: 1_000_000 * SECOND }
     }
 
     fn apply(&mut self, event: Event) {
         let input = Topic::Attempts.at(0);
-        let place = Place {
-            input,
-            offset: 0,
-            at: Micros(self.now),
-            sighting: None,
-        };
+        let place = Place { input, offset: 0, at: Micros(self.now), sighting: None };
         assert_eq!(self.fold.apply(&place, event, &mut self.out), Verdict::Emit);
     }
 
@@ -56,9 +46,7 @@ impl Bench {
     }
 
     fn get(&self, subject: &str) -> Option<&Health> {
-        self.fold
-            .subjects()
-            .find(|health| health.subject.as_str() == subject)
+        self.fold.subjects().find(|health| health.subject.as_str() == subject)
     }
 
     fn target(&self) -> &Health {
@@ -135,22 +123,10 @@ fn each_error_counts_where_it_belongs() {
         bench.attempt(error);
         let counts = |subject: &str| {
             let window = &bench.get(subject)?.window;
-            Some(
-                window
-                    .iter()
-                    .fold((0, 0), |sum, one| (sum.0 + one.good, sum.1 + one.bad)),
-            )
+            Some(window.iter().fold((0, 0), |sum, one| (sum.0 + one.good, sum.1 + one.bad)))
         };
-        assert_eq!(
-            counts("openai/main@1/gpt-4o"),
-            target,
-            "{error} for the target"
-        );
-        assert_eq!(
-            counts("openai/main@1"),
-            credential,
-            "{error} for the credential"
-        );
+        assert_eq!(counts("openai/main@1/gpt-4o"), target, "{error} for the target");
+        assert_eq!(counts("openai/main@1"), credential, "{error} for the credential");
     }
     assert_eq!(E::ALL.len(), 17, "every error has its row");
 }
@@ -168,11 +144,7 @@ fn failures_degrade_eject_probe_and_recover() {
     assert_eq!(bench.state(), (HealthState::Ejected, 0, "server"));
     assert!(bench.out.urgent(), "a change of state is published at once");
     bench.attempt(AttemptError::None);
-    assert_eq!(
-        bench.state().0,
-        HealthState::Ejected,
-        "calls that began before come in late"
-    );
+    assert_eq!(bench.state().0, HealthState::Ejected, "calls that began before come in late");
     bench.pass(9);
     assert_eq!(bench.state().0, HealthState::Ejected);
     bench.pass(1);
@@ -180,28 +152,16 @@ fn failures_degrade_eject_probe_and_recover() {
     bench.attempt(AttemptError::Connect);
     assert_eq!(bench.state(), (HealthState::Ejected, 0, "connect"));
     bench.pass(19);
-    assert_eq!(
-        bench.state().0,
-        HealthState::Ejected,
-        "the second lasts twice as long"
-    );
+    assert_eq!(bench.state().0, HealthState::Ejected, "the second lasts twice as long");
     bench.pass(1);
     bench.attempt(AttemptError::None);
     assert_eq!(bench.state(), (HealthState::Healthy, 100, ""));
     assert_eq!(bench.target().ejections, 2);
     bench.pass(600);
     assert_eq!(bench.target().ejections, 0, "forgiven");
-    assert_eq!(
-        bench.fold.tick_in(),
-        Some(Duration::from_secs(60)),
-        "only forgetting is left"
-    );
+    assert_eq!(bench.fold.tick_in(), Some(Duration::from_secs(60)), "only forgetting is left");
     bench.pass(3600);
-    assert_eq!(
-        (bench.fold.subjects().count(), bench.fold.tick_in()),
-        (0, None),
-        "forgotten"
-    );
+    assert_eq!((bench.fold.subjects().count(), bench.fold.tick_in()), (0, None), "forgotten");
 }
 
 #[test]
@@ -221,28 +181,13 @@ fn ejections_do_not_grow_for_ever() {
 
 #[test]
 fn a_rate_limit_is_believed_within_bounds() {
-    for (asked, ejected) in [
-        (None, 5),
-        (Some(0), 1),
-        (Some(30_000), 30),
-        (Some(86_400_000), 300),
-    ] {
+    for (asked, ejected) in [(None, 5), (Some(0), 1), (Some(30_000), 30), (Some(86_400_000), 300)] {
         let mut bench = Bench::new(Thresholds::default());
-        let attempt = Attempt {
-            retry_after_ms: asked,
-            ..attempt(AttemptError::RateLimit)
-        };
+        let attempt = Attempt { retry_after_ms: asked, ..attempt(AttemptError::RateLimit) };
         bench.apply(Event::Attempt(Box::new(attempt)));
         assert_eq!(bench.state(), (HealthState::Ejected, 0, "rate_limit"));
-        assert_eq!(
-            bench.target().until,
-            Some(bench.now + ejected * SECOND),
-            "{asked:?}"
-        );
-        assert_eq!(
-            (bench.target().consecutive, bench.target().ejections),
-            (0, 0)
-        );
+        assert_eq!(bench.target().until, Some(bench.now + ejected * SECOND), "{asked:?}");
+        assert_eq!((bench.target().consecutive, bench.target().ejections), (0, 0));
         bench.pass(ejected);
         assert_eq!(bench.state().0, HealthState::Probing);
         bench.attempt(AttemptError::None);
@@ -255,24 +200,12 @@ fn a_refused_credential_is_disabled_until_it_works() {
     let mut bench = Bench::new(Thresholds::default());
     bench.attempt(AttemptError::Auth);
     let credential = bench.get("openai/main@1").unwrap();
-    assert_eq!(
-        (credential.state, credential.reason.as_str()),
-        (HealthState::Disabled, "auth")
-    );
-    assert!(
-        bench.get("openai/main@1/gpt-4o").is_none(),
-        "no fault of the model"
-    );
+    assert_eq!((credential.state, credential.reason.as_str()), (HealthState::Disabled, "auth"));
+    assert!(bench.get("openai/main@1/gpt-4o").is_none(), "no fault of the model");
     bench.pass(600);
-    assert_eq!(
-        bench.get("openai/main@1").unwrap().state,
-        HealthState::Probing
-    );
+    assert_eq!(bench.get("openai/main@1").unwrap().state, HealthState::Probing);
     bench.attempt(AttemptError::None);
-    assert_eq!(
-        bench.get("openai/main@1").unwrap().state,
-        HealthState::Healthy
-    );
+    assert_eq!(bench.get("openai/main@1").unwrap().state, HealthState::Healthy);
 }
 
 #[derive(Clone, Debug)]
@@ -286,10 +219,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let good = Just(Step::Attempt(AttemptError::None));
     let bad = Just(Step::Attempt(AttemptError::Server));
     let pass = (1_i64..40).prop_map(Step::Pass);
-    prop::collection::vec(
-        prop_oneof![2 => error, 3 => good, 3 => bad, 2 => pass],
-        1..80,
-    )
+    prop::collection::vec(prop_oneof![2 => error, 3 => good, 3 => bad, 2 => pass], 1..80)
 }
 
 impl Bench {

@@ -82,13 +82,7 @@ impl Board {
 
     /// The progress of every partition, ordered by processor and partition.
     pub fn read(&self) -> Vec<Progress> {
-        self.0
-            .progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Whether every partition runs with at most `lag` offsets left in each input.
@@ -111,11 +105,7 @@ impl Board {
 
     /// Changes what a partition tells.
     pub fn update(&self, processor: &str, partition: u32, change: impl FnOnce(&mut Progress)) {
-        let mut board = self
-            .0
-            .progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut board = self.0.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (processor.to_owned(), partition);
         let progress = board.entry(key).or_insert_with(|| Progress {
             processor: processor.to_owned(),

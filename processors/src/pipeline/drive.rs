@@ -43,9 +43,10 @@ pub async fn run<P: Processor>(processor: P, deps: Deps, token: CancellationToke
     let own = deps.share.of(deps.log.partitions(first));
     let tasks = own.map(|partition| {
         let (processor, deps, token) = (Arc::clone(&processor), deps.clone(), token.clone());
-        task::spawn("processor", async move {
-            supervise(&*processor, &deps, partition, token).await
-        })
+        task::spawn(
+            "processor",
+            async move { supervise(&*processor, &deps, partition, token).await },
+        )
     });
     let ends = futures::future::join_all(tasks.collect::<Vec<_>>()).await;
     ends.into_iter()
@@ -95,11 +96,7 @@ async fn supervise<P: Processor>(
                 return End::Failed(error);
             }
             Remedy::TakeOver => {
-                pause = if moved {
-                    PAUSE.0
-                } else {
-                    pause.saturating_mul(2).min(PAUSE.1)
-                };
+                pause = if moved { PAUSE.0 } else { pause.saturating_mul(2).min(PAUSE.1) };
                 tracing::warn!(processor = name, partition, %error, ?pause, "will take over again");
                 board(Phase::Retrying, Some(error.to_string()));
             }
@@ -116,8 +113,7 @@ async fn supervise<P: Processor>(
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default()
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// Nothing: the loop ends only by an error, or by being dropped.
@@ -136,11 +132,7 @@ async fn drive<P: Processor>(
     let mut writer = log.writer(WriterId(format!("{name}/{partition}"))).await?;
     let held = Held::take_over(log, &deps.codec, name, partition, &mut *writer).await?;
     let buried = held.positions.clone();
-    let Loaded {
-        fold,
-        marks,
-        positions,
-    } = processor.load(deps, partition, held).await?;
+    let Loaded { fold, marks, positions } = processor.load(deps, partition, held).await?;
     let mut inputs = Vec::with_capacity(processor.inputs().len());
     for topic in processor.inputs() {
         let at = topic.at(partition);
@@ -150,17 +142,8 @@ async fn drive<P: Processor>(
     }
     let out = output(deps, name, partition);
     let folding = Folding::new(name, partition, fold, marks, out).buried(buried);
-    deps.board
-        .update(name, partition, |progress| progress.takeovers += 1);
-    let mut ownership = Ownership {
-        processor,
-        deps,
-        partition,
-        writer,
-        inputs,
-        folding,
-        turn: 0,
-    };
+    deps.board.update(name, partition, |progress| progress.takeovers += 1);
+    let mut ownership = Ownership { processor, deps, partition, writer, inputs, folding, turn: 0 };
     loop {
         ownership.step().await?;
         *moved = true;
@@ -182,24 +165,18 @@ impl<P: Processor> Ownership<'_, P> {
     /// Gathers a step, commits it, and does its effect.
     async fn step(&mut self) -> Result<(), Error> {
         let before = self.folding.tally();
-        self.processor
-            .pulse(self.deps, self.partition, self.folding.fold())
-            .await?;
+        self.processor.pulse(self.deps, self.partition, self.folding.fold()).await?;
         self.turn = self.turn.wrapping_add(1);
         self.gather().await?;
         let step = self.folding.close(ids(self.deps))?;
         self.writer.commit(step).await?;
-        self.processor
-            .effect(self.deps, self.folding.fold_mut())
-            .await?;
+        self.processor.effect(self.deps, self.folding.fold_mut()).await?;
         let (tally, missing) = (self.folding.tally(), self.folding.marks().missing());
-        self.deps
-            .board
-            .update(self.processor.name(), self.partition, |progress| {
-                progress.count(before, tally);
-                progress.missing = missing;
-                progress.steps += 1;
-            });
+        self.deps.board.update(self.processor.name(), self.partition, |progress| {
+            progress.count(before, tally);
+            progress.missing = missing;
+            progress.steps += 1;
+        });
         Ok(())
     }
 
@@ -227,12 +204,8 @@ impl<P: Processor> Ownership<'_, P> {
             if open && now >= *due.get_or_insert(now + batching.linger) {
                 return Ok(());
             }
-            self.processor
-                .pulse(self.deps, self.partition, self.folding.fold())
-                .await?;
-            let mut wait = due
-                .map_or(PULSE, |due| due.saturating_duration_since(now))
-                .min(PULSE);
+            self.processor.pulse(self.deps, self.partition, self.folding.fold()).await?;
+            let mut wait = due.map_or(PULSE, |due| due.saturating_duration_since(now)).min(PULSE);
             if self.inputs.iter().any(|input| input.waits.is_some()) {
                 wait = wait.min(LOOK_AGAIN);
             }
@@ -276,18 +249,12 @@ impl<P: Processor> Ownership<'_, P> {
             let wait = input.waits.as_ref()?;
             Some(format!("{} waits for {wait}", input.at))
         });
-        self.deps
-            .board
-            .update(self.processor.name(), self.partition, |progress| {
-                progress.phase = if waits.is_some() {
-                    Phase::Waiting
-                } else {
-                    Phase::Running
-                };
-                progress.detail = waits;
-                for input in &self.inputs {
-                    progress.lag.insert(input.at.topic.name(), input.lag());
-                }
-            });
+        self.deps.board.update(self.processor.name(), self.partition, |progress| {
+            progress.phase = if waits.is_some() { Phase::Waiting } else { Phase::Running };
+            progress.detail = waits;
+            for input in &self.inputs {
+                progress.lag.insert(input.at.topic.name(), input.lag());
+            }
+        });
     }
 }

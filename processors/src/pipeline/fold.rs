@@ -127,12 +127,7 @@ impl<F: Fold> Folding<F> {
     /// # Errors
     /// An output does not fit its schema: a bug, the processor must stop.
     pub fn take(&mut self, input: TopicPartition, record: &Record) -> Result<Taken, wire::Error> {
-        let mut place = Place {
-            input,
-            offset: record.offset,
-            at: record.at,
-            sighting: None,
-        };
+        let mut place = Place { input, offset: record.offset, at: record.at, sighting: None };
         let stated = stated_identity(record);
         let mut mark = None;
         if let Some((origin, seq)) = stated {
@@ -196,10 +191,7 @@ impl<F: Fold> Folding<F> {
         if F::KEEPS_MARKS {
             for ((topic, origin), mark) in self.marks.take_changed() {
                 let key = format!("{processor}/mark/{}/{origin}", topic.name());
-                let gaps = mark
-                    .missing()
-                    .iter()
-                    .flat_map(|(first, last)| [*first, *last]);
+                let gaps = mark.missing().iter().flat_map(|(first, last)| [*first, *last]);
                 let item = State {
                     origin: Some(origin),
                     seq: mark.greatest().cast_signed(),
@@ -213,17 +205,11 @@ impl<F: Fold> Folding<F> {
         for (input, next) in &moved {
             let key = format!("{processor}/position/{}", input.topic.name());
             let offset = next.cast_signed();
-            let item = State {
-                offset,
-                ..item(StateItem::Position, *input, &ids)
-            };
+            let item = State { offset, ..item(StateItem::Position, *input, &ids) };
             self.out.push(state, key, &item)?;
         }
         self.open = 0;
-        Ok(Step {
-            outputs: self.out.take(),
-            inputs: moved.into_iter().collect(),
-        })
+        Ok(Step { outputs: self.out.take(), inputs: moved.into_iter().collect() })
     }
 
     /// Takes the outputs so far, for a replay that commits nothing.
@@ -268,10 +254,7 @@ impl<F: Fold> Folding<F> {
         match self.fold.decode(self.out.codec(), topic, value) {
             Ok(event) => Ok(event),
             Err(wire::Error::UnknownSchema(id)) => Err(Trouble::Wait(Wait::Schema(id))),
-            Err(error) => Err(Trouble::Refuse(Refusal::new(
-                "undecodable",
-                error.to_string(),
-            ))),
+            Err(error) => Err(Trouble::Refuse(Refusal::new("undecodable", error.to_string()))),
         }
     }
 
@@ -282,11 +265,7 @@ impl<F: Fold> Folding<F> {
         mark: Option<(Origin, super::Mark)>,
         why: &Refusal,
     ) -> Result<Taken, wire::Error> {
-        if self
-            .buried
-            .get(&place.input)
-            .is_none_or(|before| place.offset >= *before)
-        {
+        if self.buried.get(&place.input).is_none_or(|before| place.offset >= *before) {
             self.out.bury(&place, record, why)?;
         }
         self.fold.refuse(&place, record, why, &mut self.out)?;
@@ -301,8 +280,7 @@ impl<F: Fold> Folding<F> {
     }
 
     fn pass(&mut self, place: Place, count: impl FnOnce(&mut Tally)) -> Taken {
-        self.moved
-            .insert(place.input, place.offset.saturating_add(1));
+        self.moved.insert(place.input, place.offset.saturating_add(1));
         self.open += 1;
         self.tally.records += 1;
         count(&mut self.tally);
@@ -316,12 +294,7 @@ enum Trouble {
 }
 
 fn sighting(origin: Origin, seq: Seq, next: &super::Mark) -> Sighting {
-    Sighting {
-        origin,
-        seq,
-        included: next.included(),
-        late: seq < next.greatest(),
-    }
+    Sighting { origin, seq, included: next.included(), late: seq < next.greatest() }
 }
 
 /// Origin and seq as the headers state them, so that marks move past values that can't be read.

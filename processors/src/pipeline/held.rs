@@ -112,21 +112,10 @@ pub fn same_log(log: &dyn Log, topic: Topic, kept: &LogId) -> Result<(), Error> 
     if found == *kept {
         return Ok(());
     }
-    Err(Error::OtherLog {
-        topic,
-        kept: kept.clone(),
-        found,
-    })
+    Err(Error::OtherLog { topic, kept: kept.clone(), found })
 }
 
 fn show(positions: &BTreeMap<TopicPartition, Offset>) -> String {
-    let parts: Vec<_> = positions
-        .iter()
-        .map(|(at, offset)| format!("{at}:{offset}"))
-        .collect();
-    if parts.is_empty() {
-        "nothing".to_owned()
-    } else {
-        parts.join(" ")
-    }
+    let parts: Vec<_> = positions.iter().map(|(at, offset)| format!("{at}:{offset}")).collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(" ") }
 }

@@ -56,15 +56,9 @@ impl Mark {
             if seq - self.greatest > 1 {
                 missing.push((self.greatest + 1, seq - 1));
             }
-            return Some(Self {
-                greatest: seq,
-                missing,
-            });
+            return Some(Self { greatest: seq, missing });
         }
-        let at = self
-            .missing
-            .iter()
-            .position(|(first, last)| (*first..=*last).contains(&seq))?;
+        let at = self.missing.iter().position(|(first, last)| (*first..=*last).contains(&seq))?;
         let mut missing = self.missing.clone();
         let (first, last) = missing.remove(at);
         if seq < last {
@@ -73,10 +67,7 @@ impl Mark {
         if first < seq {
             missing.insert(at, (first, seq - 1));
         }
-        Some(Self {
-            greatest: self.greatest,
-            missing,
-        })
+        Some(Self { greatest: self.greatest, missing })
     }
 }
 
@@ -119,16 +110,12 @@ impl Marks {
 
     /// All marks, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Topic, Origin, &Mark)> {
-        self.marks
-            .iter()
-            .map(|((topic, origin), mark)| (*topic, *origin, mark))
+        self.marks.iter().map(|((topic, origin), mark)| (*topic, *origin, mark))
     }
 
     /// How many seqs are missing over all origins.
     pub fn missing(&self) -> u64 {
-        self.marks
-            .values()
-            .fold(0, |sum, mark| sum.saturating_add(mark.gap()))
+        self.marks.values().fold(0, |sum, mark| sum.saturating_add(mark.gap()))
     }
 }
 
@@ -138,10 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn flat(mark: &Mark) -> Vec<Seq> {
-        mark.missing()
-            .iter()
-            .flat_map(|(first, last)| [*first, *last])
-            .collect()
+        mark.missing().iter().flat_map(|(first, last)| [*first, *last]).collect()
     }
 
     proptest! {
@@ -165,13 +149,9 @@ mod tests {
 
     #[test]
     fn damaged_marks_are_refused() {
-        for (greatest, missing) in [
-            (5, vec![2]),
-            (5, vec![3, 2]),
-            (5, vec![2, 5]),
-            (5, vec![0, 1]),
-            (9, vec![4, 5, 5, 6]),
-        ] {
+        for (greatest, missing) in
+            [(5, vec![2]), (5, vec![3, 2]), (5, vec![2, 5]), (5, vec![0, 1]), (9, vec![4, 5, 5, 6])]
+        {
             assert_eq!(Mark::stored(greatest, &missing), None, "{missing:?}");
         }
     }

@@ -27,14 +27,7 @@ impl Output {
     /// No outputs yet; refused records go to `dead`.
     pub fn new(codec: Codec, processor: &str, dead: TopicPartition) -> Self {
         let processor = processor.to_owned();
-        Self {
-            codec,
-            processor,
-            dead,
-            records: Vec::new(),
-            bytes: 0,
-            urgent: false,
-        }
+        Self { codec, processor, dead, records: Vec::new(), bytes: 0, urgent: false }
     }
 
     /// Encodes with the framing of this log.
@@ -66,21 +59,13 @@ impl Output {
         headers: Vec<Header>,
     ) {
         self.bytes = self.bytes.saturating_add(value.len());
-        let record = NewRecord {
-            key: key.into(),
-            value: Some(value.into()),
-            headers,
-        };
+        let record = NewRecord { key: key.into(), value: Some(value.into()), headers };
         self.records.push(Outgoing { to, record });
     }
 
     /// Appends a tombstone.
     pub fn remove(&mut self, to: TopicPartition, key: impl Into<Bytes>) {
-        let record = NewRecord {
-            key: key.into(),
-            value: None,
-            headers: Vec::new(),
-        };
+        let record = NewRecord { key: key.into(), value: None, headers: Vec::new() };
         self.records.push(Outgoing { to, record });
     }
 
@@ -92,11 +77,7 @@ impl Output {
         let header = |(name, value): &(String, Bytes)| (name.clone(), ByteBuf::from(&**value));
         let whole = record.value.as_ref().map_or(0, Bytes::len) <= WHOLE;
         let kept = record.value.as_ref().filter(|_| whole);
-        let cut = if whole {
-            ""
-        } else {
-            " (too large to be kept here: see the record itself)"
-        };
+        let cut = if whole { "" } else { " (too large to be kept here: see the record itself)" };
         let dead = Dead {
             processor: self.processor.clone(),
             topic: place.input.topic.name().to_owned(),

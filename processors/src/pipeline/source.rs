@@ -27,14 +27,7 @@ impl Input {
         let reader = log.reader(at, from).await?;
         let end = log.ends(at).await?.end;
         let ahead = VecDeque::new();
-        Ok(Self {
-            at,
-            reader,
-            ahead,
-            next: from,
-            end,
-            waits: None,
-        })
+        Ok(Self { at, reader, ahead, next: from, end, waits: None })
     }
 
     /// Reads on if nothing is left, waiting up to `wait`. Cancel safe.
@@ -42,14 +35,7 @@ impl Input {
         if !self.ahead.is_empty() {
             return Ok(());
         }
-        let page = self
-            .reader
-            .next(Limit {
-                records,
-                bytes: READ_BYTES,
-                wait,
-            })
-            .await?;
+        let page = self.reader.next(Limit { records, bytes: READ_BYTES, wait }).await?;
         (self.next, self.end) = (page.next, page.end);
         self.ahead = page.records.into();
         Ok(())
@@ -73,9 +59,7 @@ pub(super) async fn wait_any(
     wait: Duration,
 ) -> log::Result<()> {
     let idle = inputs.iter_mut().filter(|input| input.ahead.is_empty());
-    let reads: Vec<_> = idle
-        .map(|input| input.fill(records, wait).boxed())
-        .collect();
+    let reads: Vec<_> = idle.map(|input| input.fill(records, wait).boxed()).collect();
     if reads.is_empty() {
         tokio::time::sleep(wait).await;
         return Ok(());

@@ -59,10 +59,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal.
     pub fn new(code: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
+        Self { code, reason: reason.into() }
     }
 }
 

@@ -42,13 +42,8 @@ pub async fn billing(deps: &Deps, partition: u32) -> Result<Report, Error> {
         let value = record.value.unwrap_or_default();
         let entry: Ledger = codec.decode(&value).map_err(crate::pipeline::Error::from)?;
         let cause = Topic::from_name(&entry.cause_topic);
-        let behind = u64::try_from(entry.cause_offset)
-            .unwrap_or(0)
-            .saturating_add(1);
-        for input in inputs
-            .iter_mut()
-            .filter(|input| Some(input.at().topic) == cause)
-        {
+        let behind = u64::try_from(entry.cause_offset).unwrap_or(0).saturating_add(1);
+        for input in inputs.iter_mut().filter(|input| Some(input.at().topic) == cause) {
             rebuilt.feed(input, behind, &mut report).await?;
         }
         let key = || format!("{} {}", entry.account, entry.account_seq);
@@ -102,8 +97,7 @@ impl Rebuilt {
                     self.entries.push_back(value);
                 } else if outgoing.to.topic == Topic::Dead {
                     let offset = record.offset.cast_signed();
-                    self.dead
-                        .insert((input.at().topic.name().to_owned(), offset), value);
+                    self.dead.insert((input.at().topic.name().to_owned(), offset), value);
                 }
             }
         }
@@ -120,31 +114,18 @@ impl Rebuilt {
         let codec = &deps.codec;
         let mut balances = BTreeMap::new();
         for balance in self.folding.fold().accounts() {
-            let value = codec
-                .to_vec(balance)
-                .map_err(crate::pipeline::Error::from)?;
+            let value = codec.to_vec(balance).map_err(crate::pipeline::Error::from)?;
             let key = Bytes::copy_from_slice(balance.account.as_str().as_bytes());
             balances.insert(key, Bytes::from(value));
         }
-        report.compare_all(
-            "balance",
-            &live.published,
-            &balances,
-            text,
-            show::<Balance>(codec),
-        );
+        report.compare_all("balance", &live.published, &balances, text, show::<Balance>(codec));
         compare_marks(report, &live.held.marks, self.folding.marks());
         let items = live.held.items.iter();
-        let done: BTreeMap<_, _> = items
-            .map(|(key, state)| (key.clone(), state.digest.clone()))
-            .collect();
+        let done: BTreeMap<_, _> =
+            items.map(|(key, state)| (key.clone(), state.digest.clone())).collect();
         let commands = self.folding.fold().commands().iter();
-        let redone = commands
-            .map(|(key, digest)| (key.clone(), digest.0.to_vec()))
-            .collect();
-        report.compare_all("command", &done, &redone, Clone::clone, |digest| {
-            format!("{digest:?}")
-        });
+        let redone = commands.map(|(key, digest)| (key.clone(), digest.0.to_vec())).collect();
+        report.compare_all("command", &done, &redone, Clone::clone, |digest| format!("{digest:?}"));
         let dead = dead_letters(deps, "billing", partition, &live.held.positions).await?;
         let key = |(topic, offset): &(String, i64)| format!("{topic} {offset}");
         report.compare_all("dead letter", &dead, &self.dead, key, show::<Dead>(codec));
@@ -165,10 +146,7 @@ pub(super) async fn dead_letters(
     let mut dead = BTreeMap::new();
     while let Some(record) = letters.before(ends.end).await? {
         let value = record.value.unwrap_or_default();
-        let letter: Dead = deps
-            .codec
-            .decode(&value)
-            .map_err(crate::pipeline::Error::from)?;
+        let letter: Dead = deps.codec.decode(&value).map_err(crate::pipeline::Error::from)?;
         let input = Topic::from_name(&letter.topic).map(|topic| topic.at(partition));
         let own = letter.processor == processor && letter.partition.cast_unsigned() == partition;
         let before = input.and_then(|input| positions.get(&input));

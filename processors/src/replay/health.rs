@@ -28,10 +28,7 @@ pub async fn health(deps: &Deps, partition: u32, rules: Thresholds) -> Result<Re
     let end = live.held.positions.get(&input).copied().unwrap_or(0);
     let mut attempts = Records::whole(log, input).await?;
     while let Some(record) = attempts.before(end).await? {
-        match folding
-            .take(input, &record)
-            .map_err(crate::pipeline::Error::from)?
-        {
+        match folding.take(input, &record).map_err(crate::pipeline::Error::from)? {
             Taken::Done | Taken::Cut => {}
             Taken::Wait(wait) => return Err(Error::Unknown(input, record.offset, wait)),
         }
@@ -44,13 +41,7 @@ pub async fn health(deps: &Deps, partition: u32, rules: Thresholds) -> Result<Re
         let key = Bytes::copy_from_slice(health.subject.as_str().as_bytes());
         subjects.insert(key, Bytes::from(value));
     }
-    report.compare_all(
-        "health",
-        &live.published,
-        &subjects,
-        text,
-        show::<Health>(codec),
-    );
+    report.compare_all("health", &live.published, &subjects, text, show::<Health>(codec));
     compare_marks(&mut report, &live.held.marks, folding.marks());
     Ok(report)
 }

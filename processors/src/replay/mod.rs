@@ -61,13 +61,9 @@ impl From<crate::sink::Fault> for Error {
 
 fn compare_marks(report: &mut Report, live: &Marks, replayed: &Marks) {
     let all = |marks: &Marks| {
-        let each = marks
-            .iter()
-            .map(|(topic, origin, mark)| ((topic, origin), mark.clone()));
+        let each = marks.iter().map(|(topic, origin, mark)| ((topic, origin), mark.clone()));
         each.collect::<std::collections::BTreeMap<_, Mark>>()
     };
     let key = |(topic, origin): &_| format!("{topic} {origin}");
-    report.compare_all("mark", &all(live), &all(replayed), key, |mark| {
-        format!("{mark:?}")
-    });
+    report.compare_all("mark", &all(live), &all(replayed), key, |mark| format!("{mark:?}"));
 }

@@ -36,12 +36,7 @@ impl Records {
         from: Offset,
     ) -> Result<Self, Error> {
         let reader = log.reader(at, from).await?;
-        Ok(Self {
-            at,
-            reader,
-            ahead: VecDeque::new(),
-            next: from,
-        })
+        Ok(Self { at, reader, ahead: VecDeque::new(), next: from })
     }
 
     pub(super) const fn at(&self) -> TopicPartition {
@@ -51,11 +46,7 @@ impl Records {
     /// The next record before `end`.
     pub(super) async fn before(&mut self, end: Offset) -> Result<Option<Record>, Error> {
         while self.ahead.is_empty() && self.next < end {
-            let limit = Limit {
-                records: 5000,
-                bytes: 4 << 20,
-                wait: Duration::ZERO,
-            };
+            let limit = Limit { records: 5000, bytes: 4 << 20, wait: Duration::ZERO };
             let page = self.reader.next(limit).await?;
             self.next = page.next;
             self.ahead = page.records.into();
@@ -64,11 +55,7 @@ impl Records {
             }
         }
         let is_before = self.ahead.front().is_some_and(|record| record.offset < end);
-        Ok(if is_before {
-            self.ahead.pop_front()
-        } else {
-            None
-        })
+        Ok(if is_before { self.ahead.pop_front() } else { None })
     }
 }
 
@@ -104,14 +91,8 @@ pub(super) async fn live(
         let after = held().await?;
         if before.positions == after.positions {
             let values = latest.records.into_iter();
-            let published = values
-                .filter_map(|record| Some((record.key, record.value?)))
-                .collect();
-            return Ok(Live {
-                held: after,
-                published,
-                end,
-            });
+            let published = values.filter_map(|record| Some((record.key, record.value?))).collect();
+            return Ok(Live { held: after, published, end });
         }
         before = after;
         tokio::time::sleep(BETWEEN_LOOKS).await;

@@ -46,11 +46,7 @@ const TOLD: usize = 10;
 
 impl Report {
     pub(super) fn new(processor: impl Into<String>, partition: u32) -> Self {
-        Self {
-            processor: processor.into(),
-            partition,
-            ..Self::default()
-        }
+        Self { processor: processor.into(), partition, ..Self::default() }
     }
 
     /// Whether live and replayed are the same to the byte.
@@ -75,12 +71,7 @@ impl Report {
         if self.differences.len() < TOLD {
             let show = |value: Option<&T>| value.map_or("nothing".to_owned(), &show);
             let (live, replayed) = (show(live), show(replayed));
-            self.differences.push(Difference {
-                what,
-                key: key(),
-                live,
-                replayed,
-            });
+            self.differences.push(Difference { what, key: key(), live, replayed });
         }
     }
 

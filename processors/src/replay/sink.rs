@@ -31,10 +31,7 @@ pub async fn sink<K: Kind>(deps: &Deps, client: &Client, partition: u32) -> Resu
     let mut records = Records::whole(log, input).await?;
     while let Some(record) = records.before(table.written).await? {
         loop {
-            match folding
-                .take(input, &record)
-                .map_err(crate::pipeline::Error::from)?
-            {
+            match folding.take(input, &record).map_err(crate::pipeline::Error::from)? {
                 Taken::Done => break,
                 Taken::Cut => folding.fold_mut().landed(), // a month ends
                 Taken::Wait(wait) => return Err(Error::Unknown(input, record.offset, wait)),
@@ -42,12 +39,7 @@ pub async fn sink<K: Kind>(deps: &Deps, client: &Client, partition: u32) -> Resu
         }
         folding.take_outputs();
         report.records += 1;
-        let row = folding
-            .fold()
-            .batch()
-            .rows()
-            .next()
-            .map(|row| format!("{row:?}"));
+        let row = folding.fold().batch().rows().next().map(|row| format!("{row:?}"));
         let Some(row) = row else { continue };
         replayed_hash.update(&row);
         let found = live.next().await?;
@@ -56,13 +48,7 @@ pub async fn sink<K: Kind>(deps: &Deps, client: &Client, partition: u32) -> Resu
         folding.fold_mut().landed();
     }
     while let Some(row) = live.next().await? {
-        report.compare(
-            "row",
-            || "not in the log".to_owned(),
-            Some(&row),
-            None,
-            Clone::clone,
-        );
+        report.compare("row", || "not in the log".to_owned(), Some(&row), None, Clone::clone);
     }
     report.live_hash = hex(live.hash.finalize().into());
     report.replayed_hash = hex(replayed_hash.finalize().into());
@@ -77,21 +63,15 @@ struct Rows<K: Kind> {
 
 impl<K: Kind> Rows<K> {
     fn open(client: &Client, partition: u32) -> Result<Self, Error> {
-        let columns: Vec<_> = K::TABLE
-            .columns()
-            .iter()
-            .map(|column| format!("`{column}`"))
-            .collect();
+        let columns: Vec<_> =
+            K::TABLE.columns().iter().map(|column| format!("`{column}`")).collect();
         let query = format!(
             "SELECT {} FROM {} WHERE log_partition = {{partition:UInt32}} ORDER BY log_offset",
             columns.join(", "),
             K::TABLE.name()
         );
         let query = client.query_raw(&query).param("partition", partition);
-        Ok(Self {
-            cursor: query.fetch().map_err(crate::sink::Fault::from)?,
-            hash: Sha256::new(),
-        })
+        Ok(Self { cursor: query.fetch().map_err(crate::sink::Fault::from)?, hash: Sha256::new() })
     }
 
     async fn next(&mut self) -> Result<Option<String>, Error> {

@@ -71,17 +71,11 @@ struct Counted {
 pub async fn verify(deps: &Deps, client: &Client, partition: u32) -> Result<Verdict, Error> {
     let (log, codec, usage) = (&*deps.log, &deps.codec, Topic::Usage.at(partition));
     let held = async |name| Held::read(log, codec, name, partition).await;
-    let (billing, sink) = (
-        held("billing").await?.positions,
-        held("sink/usage").await?.positions,
-    );
+    let (billing, sink) = (held("billing").await?.positions, held("sink/usage").await?.positions);
     let billed = billing.get(&usage).copied().unwrap_or(0);
     let sunk = sink.get(&usage).copied().unwrap_or(0);
 
-    let mut verdict = Verdict {
-        partition,
-        ..Verdict::default()
-    };
+    let mut verdict = Verdict { partition, ..Verdict::default() };
     let mut marks = Marks::default();
     let (mut billed_events, mut sunk_events) = (0, 0);
     let mut records = Records::whole(log, usage).await?;
@@ -137,21 +131,11 @@ pub async fn verify(deps: &Deps, client: &Client, partition: u32) -> Result<Verd
     );
     let mut check = |is: u64, should: u64, what: &str| {
         if is != should {
-            verdict
-                .wrong
-                .push(format!("{what}: {is}, should be {should}"));
+            verdict.wrong.push(format!("{what}: {is}, should be {should}"));
         }
     };
-    check(
-        ended,
-        billed_events,
-        "events in the journal or among the dead letters",
-    );
-    check(
-        counted.distinct + verdict.sink_dead,
-        sunk_events,
-        "events with a row or a dead letter",
-    );
+    check(ended, billed_events, "events in the journal or among the dead letters");
+    check(counted.distinct + verdict.sink_dead, sunk_events, "events with a row or a dead letter");
     check(counted.rows, counted.distinct, "rows without FINAL");
     check(verdict.charged_twice, 0, "calls charged more than once");
     Ok(verdict)
@@ -177,10 +161,7 @@ impl Causes {
         let mut calls: HashSet<CallId> = HashSet::new();
         while let Some(record) = entries.before(end).await? {
             let value = record.value.unwrap_or_default();
-            let entry: Ledger = deps
-                .codec
-                .decode(&value)
-                .map_err(crate::pipeline::Error::from)?;
+            let entry: Ledger = deps.codec.decode(&value).map_err(crate::pipeline::Error::from)?;
             if entry.cause_topic != Topic::Usage.name() {
                 continue;
             }

@@ -97,18 +97,9 @@ mod tests {
             (Error::TimedOut, Kind::Away),
             (Error::Network("connection refused".into()), Kind::Away),
             (said("502 Bad Gateway"), Kind::Away),
-            (
-                said("Code: 252. DB::Exception: Too many parts (300)"),
-                Kind::Busy,
-            ),
-            (
-                said("Code: 60. DB::Exception: Table hub.usage does not exist"),
-                Kind::Missing,
-            ),
-            (
-                said("Code: 516. DB::Exception: hub: Authentication failed"),
-                Kind::Denied,
-            ),
+            (said("Code: 252. DB::Exception: Too many parts (300)"), Kind::Busy),
+            (said("Code: 60. DB::Exception: Table hub.usage does not exist"), Kind::Missing),
+            (said("Code: 516. DB::Exception: hub: Authentication failed"), Kind::Denied),
             (said("Code: 516"), Kind::Denied),
             (Error::SchemaMismatch("column x".to_owned()), Kind::Mismatch),
             (said("Code: 62. DB::Exception: Syntax error"), Kind::Other),

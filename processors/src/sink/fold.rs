@@ -28,27 +28,14 @@ impl<K: Kind> Batch<K> {
     pub fn token(&self) -> String {
         let offset = |end: Option<&(Place, K::Event)>| end.map_or(0, |(place, _)| place.offset);
         let (first, last) = (offset(self.events.first()), offset(self.events.last()));
-        format!(
-            "{}/{}/{}/{first}-{last}",
-            K::TABLE.name(),
-            self.log_id,
-            self.partition
-        )
+        format!("{}/{}/{}/{first}-{last}", K::TABLE.name(), self.log_id, self.partition)
     }
 
     /// The rows.
     pub fn rows(&self) -> impl Iterator<Item = <K::Row as Row>::Value<'_>> {
         self.events.iter().map(|(place, event)| {
             let (partition, offset, at) = (self.partition, place.offset, place.at.0);
-            K::row(
-                event,
-                From {
-                    log_id: &self.log_id,
-                    partition,
-                    offset,
-                    at,
-                },
-            )
+            K::row(event, From { log_id: &self.log_id, partition, offset, at })
         })
     }
 
@@ -83,19 +70,8 @@ pub struct Sink<K: Kind> {
 impl<K: Kind> Sink<K> {
     /// Goes on behind the last row of the table; a batch is closed at `limit` bytes of events.
     pub fn new(partition: u32, log_id: LogId, written: u64, limit: usize) -> Self {
-        let batch = Batch {
-            log_id: log_id.0.as_str().into(),
-            partition,
-            events: Vec::new(),
-        };
-        Self {
-            state: partition,
-            log_id,
-            written,
-            batch,
-            bytes: 0,
-            limit,
-        }
+        let batch = Batch { log_id: log_id.0.as_str().into(), partition, events: Vec::new() };
+        Self { state: partition, log_id, written, batch, bytes: 0, limit }
     }
 
     /// The rows that wait for their insert.
@@ -135,10 +111,7 @@ impl<K: Kind> Fold for Sink<K> {
         if K::TOPIC == Topic::Attempts && codec.name_of(value)? == SchemaName::Tick {
             return Ok(None);
         }
-        Ok(Some(Sized {
-            bytes: value.len(),
-            event: codec.decode(value)?,
-        }))
+        Ok(Some(Sized { bytes: value.len(), event: codec.decode(value)? }))
     }
 
     fn identity(event: &Self::Event) -> Option<(Origin, i64)> {
@@ -147,11 +120,8 @@ impl<K: Kind> Fold for Sink<K> {
 
     fn apply(&mut self, place: &Place, event: Self::Event, out: &mut Output) -> Verdict {
         let Sized { bytes, event } = event;
-        let other_month = self
-            .batch
-            .events
-            .last()
-            .is_some_and(|(last, _)| month(last) != month(place));
+        let other_month =
+            self.batch.events.last().is_some_and(|(last, _)| month(last) != month(place));
         if other_month {
             return Verdict::Cut;
         }
@@ -179,10 +149,7 @@ impl<K: Kind> Fold for Sink<K> {
         let input = K::TOPIC.at(self.batch.partition);
         let offset = self.written.cast_signed();
         let ids = |_| self.log_id.clone();
-        let written = schemas::event::State {
-            offset,
-            ..item(StateItem::Position, input, &ids)
-        };
+        let written = schemas::event::State { offset, ..item(StateItem::Position, input, &ids) };
         let key = format!("{}/{}", name::<K>(), written_key::<K>());
         out.push(Topic::State.at(self.state), key, &written)
     }
@@ -212,11 +179,7 @@ fn civil(days: i64) -> (i64, u8) {
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let from_march = (5 * day + 2) / 153;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let year = year + era * 400 + i64::from(month <= 2);
     (year, u8::try_from(month).unwrap_or(0))
 }

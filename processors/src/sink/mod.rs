@@ -76,10 +76,7 @@ pub async fn run(
         run_one::<Balances, _>(&deps, &client, options, &token),
         run_one::<Healths, _>(&deps, &client, options, &token),
     );
-    [usage, attempts, ledger, balances, health]
-        .into_iter()
-        .flatten()
-        .collect()
+    [usage, attempts, ledger, balances, health].into_iter().flatten().collect()
 }
 
 /// Runs the sink of one table.
@@ -119,17 +116,9 @@ impl<K: Kind, S: Store<K>> Processor for Partitions<K, S> {
 
     fn batching(&self) -> Batching {
         let first = matches!(K::TABLE, Table::Usage | Table::Attempts);
-        let linger = if first {
-            self.options.age
-        } else {
-            self.options.derived_age
-        };
+        let linger = if first { self.options.age } else { self.options.derived_age };
         let records = self.options.rows.clamp(1, 1_000_000);
-        Batching {
-            records,
-            bytes: self.options.bytes,
-            linger,
-        }
+        Batching { records, bytes: self.options.bytes, linger }
     }
 
     async fn ready(&self, _deps: &Deps) -> Result<(), Error> {
@@ -147,10 +136,7 @@ impl<K: Kind, S: Store<K>> Processor for Partitions<K, S> {
 
     async fn effect(&self, _deps: &Deps, fold: &mut Sink<K>) -> Result<(), Error> {
         if !fold.batch().is_empty() {
-            self.store
-                .insert(fold.batch())
-                .await
-                .map_err(resume::effect)?;
+            self.store.insert(fold.batch()).await.map_err(resume::effect)?;
             fold.landed();
         }
         Ok(())

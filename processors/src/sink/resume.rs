@@ -29,17 +29,10 @@ pub(super) async fn load<K: Kind, S: Store<K>>(
     let table = store.resume(partition).await.map_err(effect)?;
     if let Some(other) = table.log_ids.iter().find(|kept| **kept != log_id.0) {
         let kept = LogId(other.clone());
-        return Err(Error::OtherLog {
-            topic: K::TOPIC,
-            kept,
-            found: log_id,
-        });
+        return Err(Error::OtherLog { topic: K::TOPIC, kept, found: log_id });
     }
     let position = held.positions.get(&input).copied().unwrap_or(0);
-    let named = held
-        .items
-        .get(&written_key::<K>())
-        .map_or(0, |state| state.offset);
+    let named = held.items.get(&written_key::<K>()).map_or(0, |state| state.offset);
     let named = Offset::try_from(named).map_err(|_| Error::Damaged(written_key::<K>()))?;
     if table.written > position {
         return Err(Error::Disagree {
@@ -58,10 +51,7 @@ pub(super) async fn load<K: Kind, S: Store<K>>(
         // it landed, or there is nothing to land
         (folding, position)
     } else if written == named {
-        (
-            redo(deps, store, folding, input, named.max(start), position).await?,
-            position,
-        )
+        (redo(deps, store, folding, input, named.max(start), position).await?, position)
     } else {
         tracing::warn!(
             table = K::TABLE.name(),
@@ -73,11 +63,7 @@ pub(super) async fn load<K: Kind, S: Store<K>>(
         (folding, written)
     };
     let (fold, marks) = folding.into_parts();
-    Ok(Loaded {
-        fold,
-        marks,
-        positions: [(input, next.max(start))].into(),
-    })
+    Ok(Loaded { fold, marks, positions: [(input, next.max(start))].into() })
 }
 
 /// Folds the records of the batch again, and inserts it.
@@ -92,11 +78,7 @@ async fn redo<K: Kind, S: Store<K>>(
     let mut reader = deps.log.reader(input, from).await?;
     let mut next = from;
     while next < end {
-        let limit = Limit {
-            records: 5000,
-            bytes: 4 << 20,
-            wait: Duration::ZERO,
-        };
+        let limit = Limit { records: 5000, bytes: 4 << 20, wait: Duration::ZERO };
         let page = reader.next(limit).await?;
         next = page.next;
         for record in page.records.iter().take_while(|record| record.offset < end) {

@@ -69,11 +69,7 @@ impl Kind for Usages {
             key: usage.key.as_str(),
             user: usage.user.as_deref().unwrap_or_default(),
             client: usage.client.as_deref().unwrap_or_default(),
-            tags: usage
-                .tags
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect(),
+            tags: usage.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             operation: usage.operation.as_str(),
             dialect: &usage.dialect,
             streamed: usage.streamed,
@@ -101,13 +97,7 @@ impl Kind for Usages {
             for (at, quantity) in charge.quantities.iter().enumerate() {
                 // once per charge, so that a sum counts it once
                 let reported = charge.reported_nano.filter(|_| at == 0);
-                push(
-                    &mut row,
-                    charge,
-                    quantity.meter.as_str(),
-                    quantity.units,
-                    reported,
-                );
+                push(&mut row, charge, quantity.meter.as_str(), quantity.units, reported);
             }
         }
         row
@@ -190,9 +180,7 @@ impl Kind for Entries {
 
     fn row<'a>(entry: &'a Ledger, from: From<'a>) -> LedgerRow<'a> {
         let (lines, postings) = (&entry.lines, &entry.postings);
-        let to_customer = postings
-            .iter()
-            .filter(|posting| posting.ledger_account == "customer");
+        let to_customer = postings.iter().filter(|posting| posting.ledger_account == "customer");
         LedgerRow {
             log_id: from.log_id,
             log_partition: from.partition,
@@ -207,10 +195,7 @@ impl Kind for Entries {
             cause_partition: count(entry.cause_partition),
             cause_offset: unsigned(entry.cause_offset),
             caused_at: entry.at,
-            price_version: entry
-                .price_version
-                .as_ref()
-                .map_or("", |version| version.as_str()),
+            price_version: entry.price_version.as_ref().map_or("", |version| version.as_str()),
             amount: to_customer.map(|posting| posting.amount.units()).sum(),
             balance: entry.balance.units(),
             lines_provider: lines.iter().map(|line| line.provider.as_str()).collect(),
@@ -223,10 +208,7 @@ impl Kind for Entries {
                 .iter()
                 .map(|posting| posting.ledger_account.as_str())
                 .collect(),
-            postings_amount: postings
-                .iter()
-                .map(|posting| posting.amount.units())
-                .collect(),
+            postings_amount: postings.iter().map(|posting| posting.amount.units()).collect(),
             prev_hash: entry.prev_hash.0,
             hash: entry.hash.0,
         }
@@ -256,16 +238,8 @@ impl Kind for Balances {
             account_seq: unsigned(balance.account_seq),
             hash: balance.hash.0,
             caused_at: balance.at,
-            included_origin: balance
-                .included
-                .iter()
-                .map(|item| item.origin.into())
-                .collect(),
-            included_seq: balance
-                .included
-                .iter()
-                .map(|item| unsigned(item.seq))
-                .collect(),
+            included_origin: balance.included.iter().map(|item| item.origin.into()).collect(),
+            included_seq: balance.included.iter().map(|item| unsigned(item.seq)).collect(),
         }
     }
 }

@@ -90,16 +90,8 @@ impl<K: Kind> Store<K> for Client {
              groupUniqArray(toString(log_id)) AS log_ids \
              FROM {table} WHERE log_partition = {{partition:UInt32}}"
         );
-        let end = self
-            .query_raw(&end)
-            .param("partition", partition)
-            .fetch_one::<End>()
-            .await?;
-        let mut resume = Resume {
-            written: end.written,
-            log_ids: end.log_ids,
-            ..Resume::default()
-        };
+        let end = self.query_raw(&end).param("partition", partition).fetch_one::<End>().await?;
+        let mut resume = Resume { written: end.written, log_ids: end.log_ids, ..Resume::default() };
         if K::TABLE.counts_origins() {
             let origins = format!(
                 "SELECT origin, max(seq) AS greatest, count() AS rows \
@@ -112,9 +104,7 @@ impl<K: Kind> Store<K> for Client {
                 } else {
                     seen(self, K::TABLE, partition, row.origin).await?
                 };
-                resume
-                    .marks
-                    .restore(K::TOPIC, Origin(row.origin.into_bytes()), mark);
+                resume.marks.restore(K::TOPIC, Origin(row.origin.into_bytes()), mark);
             }
         }
         Ok(resume)
@@ -154,10 +144,8 @@ async fn seen(client: &Client, table: Table, partition: u32, origin: Uuid) -> Re
          AND origin = {{origin:UUID}} ORDER BY seq",
         table.name()
     );
-    let query = client
-        .query_raw(&query)
-        .param("partition", partition)
-        .param("origin", origin.to_string());
+    let query =
+        client.query_raw(&query).param("partition", partition).param("origin", origin.to_string());
     let mut rows = query.fetch::<SeqRow>()?;
     let mut mark = Mark::default();
     while let Some(SeqRow { seq }) = rows.next().await? {

@@ -18,28 +18,18 @@ use crate::rig::{Rig, Running, book, grant, usage};
 async fn a_call_becomes_an_entry_and_a_balance() {
     let rig = Rig::new(2);
     let _running = Running::billing(&rig.deps);
-    rig.log
-        .append(vec![rig.credit_record(&grant("acme", "g1", "5"))])
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.credit_record(&grant("acme", "g1", "5"))]).await.unwrap();
     rig.until_done("billing", &[Topic::Credits]).await;
     // the price book comes after the call that names it: the call waits
-    rig.log
-        .append(vec![rig.usage_record(&usage(1, 1, "acme", 500))])
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.usage_record(&usage(1, 1, "acme", 500))]).await.unwrap();
     rig.until(|board| {
         board.iter().any(|progress| {
-            progress
-                .detail
-                .as_ref()
-                .is_some_and(|detail| detail.contains("price book"))
+            progress.detail.as_ref().is_some_and(|detail| detail.contains("price book"))
         })
     })
     .await;
     rig.log.append(vec![rig.book_record(book())]).await.unwrap();
-    rig.until_done("billing", &[Topic::Credits, Topic::Usage])
-        .await;
+    rig.until_done("billing", &[Topic::Credits, Topic::Usage]).await;
 
     let balances = rig.latest(Topic::Balances).await;
     let balance: Balance = rig.codec.decode(&balances["acme"]).unwrap();
@@ -48,19 +38,9 @@ async fn a_call_becomes_an_entry_and_a_balance() {
         (balance.granted.to_string(), balance.spent.to_string()),
         ("5.00".into(), "0.00045".into())
     );
-    assert_eq!(
-        balance
-            .included
-            .iter()
-            .map(|included| included.seq)
-            .collect::<Vec<_>>(),
-        [1]
-    );
+    assert_eq!(balance.included.iter().map(|included| included.seq).collect::<Vec<_>>(), [1]);
     let ledger: Vec<Ledger> = rig.events_of(Topic::Ledger).await;
-    let kinds: Vec<_> = ledger
-        .iter()
-        .map(|entry| (entry.account_seq, entry.kind))
-        .collect();
+    let kinds: Vec<_> = ledger.iter().map(|entry| (entry.account_seq, entry.kind)).collect();
     assert_eq!(kinds, [(1, EntryKind::Credit), (2, EntryKind::Usage)]);
     assert_eq!(balance.hash, ledger[1].hash);
     check_journal(&rig, &ledger);
@@ -72,25 +52,15 @@ pub(crate) fn check_journal(rig: &Rig, ledger: &[Ledger]) {
     let mut newest: BTreeMap<&str, &Ledger> = BTreeMap::new();
     for entry in ledger {
         assert!(billing::is_sealed(&rig.codec, entry).unwrap());
-        let sum: i128 = entry
-            .postings
-            .iter()
-            .map(|posting| posting.amount.units())
-            .sum();
+        let sum: i128 = entry.postings.iter().map(|posting| posting.amount.units()).sum();
         assert_eq!(sum, 0);
         let before = newest.insert(entry.account.as_str(), entry);
         let (seq, hash, balance) = before.map_or((0, Default::default(), Amount::ZERO), |before| {
             (before.account_seq, before.hash, before.balance)
         });
         assert_eq!((entry.account_seq, entry.prev_hash), (seq + 1, hash));
-        let customer = entry
-            .postings
-            .iter()
-            .find(|posting| posting.ledger_account == "customer");
-        assert_eq!(
-            entry.balance,
-            balance.checked_add(customer.unwrap().amount).unwrap()
-        );
+        let customer = entry.postings.iter().find(|posting| posting.ledger_account == "customer");
+        assert_eq!(entry.balance, balance.checked_add(customer.unwrap().amount).unwrap());
     }
 }
 
@@ -115,8 +85,7 @@ async fn replay_is_exact() {
                 running = Running::billing(&flaky);
             }
         }
-        rig.until_done("billing", &[Topic::Usage, Topic::Credits])
-            .await;
+        rig.until_done("billing", &[Topic::Usage, Topic::Credits]).await;
         drop(running);
 
         let ledger: Vec<Ledger> = rig.events_of(Topic::Ledger).await;
@@ -128,13 +97,7 @@ async fn replay_is_exact() {
         }
         let causes: BTreeSet<_> = ledger
             .iter()
-            .map(|entry| {
-                (
-                    entry.cause_topic.clone(),
-                    entry.cause_partition,
-                    entry.cause_offset,
-                )
-            })
+            .map(|entry| (entry.cause_topic.clone(), entry.cause_partition, entry.cause_offset))
             .collect();
         assert_eq!(causes.len(), ledger.len(), "one entry per cause");
         for partition in 0..2 {
@@ -195,49 +158,29 @@ async fn the_balance_says_what_it_includes() {
         let balances = rig.latest(Topic::Balances).await.into_iter();
         let read = balances.map(|(account, value)| {
             let balance: Balance = rig.codec.decode(&value).unwrap();
-            (
-                account,
-                balance
-                    .included
-                    .iter()
-                    .map(|item| item.seq)
-                    .collect::<Vec<_>>(),
-            )
+            (account, balance.included.iter().map(|item| item.seq).collect::<Vec<_>>())
         });
         read.collect::<BTreeMap<_, _>>()
     };
     let send = async |usage: Usage| {
-        rig.log
-            .append(vec![rig.usage_record(&usage)])
-            .await
-            .unwrap();
+        rig.log.append(vec![rig.usage_record(&usage)]).await.unwrap();
     };
     send(usage(1, 1, "acme", 1)).await;
-    send(Usage {
-        charges: Vec::new(),
-        ..usage(1, 2, "acme", 1)
-    })
-    .await;
-    assert_eq!(
-        included().await["acme"],
-        [2],
-        "an event that costs nothing counts"
-    );
+    send(Usage { charges: Vec::new(), ..usage(1, 2, "acme", 1) }).await;
+    assert_eq!(included().await["acme"], [2], "an event that costs nothing counts");
     // 3 is missing: nothing behind it is told to be included
     send(usage(1, 4, "bolt", 1)).await;
     send(usage(1, 5, "acme", 1)).await;
     let gap = included().await;
     assert_eq!((&gap["acme"][..], &gap["bolt"][..]), (&[2][..], &[2][..]));
-    rig.until(|board| board.iter().any(|progress| progress.missing == 1))
-        .await;
+    rig.until(|board| board.iter().any(|progress| progress.missing == 1)).await;
     // when it comes, all accounts of the origin are told
     send(usage(1, 3, "coil", 1)).await;
     let closed = included().await;
     for account in ["acme", "bolt", "coil"] {
         assert_eq!(closed[account], [5], "{account}");
     }
-    rig.until(|board| board.iter().all(|progress| progress.missing == 0))
-        .await;
+    rig.until(|board| board.iter().all(|progress| progress.missing == 0)).await;
 }
 
 #[tokio::test]
@@ -251,18 +194,11 @@ async fn no_free_call() {
     let mut torn = rig.usage_record(&usage(1, 3, "acme", 1));
     torn.record.value = Some(bytes::Bytes::from_static(b"{}"));
     // refused before, so not charged twice
-    let again = Usage {
-        seq: 4,
-        call: unpriced.call,
-        ..usage(1, 4, "acme", 1)
-    };
+    let again = Usage { seq: 4, call: unpriced.call, ..usage(1, 4, "acme", 1) };
     let mut lying = rig.usage_record(&usage(1, 6, "acme", 1));
     lying.record.headers = rig.usage_record(&usage(1, 5, "acme", 1)).record.headers;
     let good = usage(1, 6, "acme", 1);
-    let twice = Usage {
-        seq: 7,
-        ..good.clone()
-    };
+    let twice = Usage { seq: 7, ..good.clone() };
     rig.log
         .append(vec![
             rig.usage_record(&unpriced),
@@ -279,10 +215,7 @@ async fn no_free_call() {
     rig.until_done("billing", &[Topic::Usage]).await;
 
     let dead: Vec<Dead> = rig.events_of(Topic::Dead).await;
-    let codes: Vec<_> = dead
-        .iter()
-        .map(|dead| (dead.offset, dead.code.as_str()))
-        .collect();
+    let codes: Vec<_> = dead.iter().map(|dead| (dead.offset, dead.code.as_str())).collect();
     assert_eq!(
         codes,
         [
@@ -293,24 +226,13 @@ async fn no_free_call() {
             (6, "second_settlement"),
         ]
     );
-    assert!(
-        dead.iter()
-            .all(|dead| dead.processor == "billing" && dead.value.is_some())
-    );
+    assert!(dead.iter().all(|dead| dead.processor == "billing" && dead.value.is_some()));
     let ledger: Vec<Ledger> = rig.events_of(Topic::Ledger).await;
     check_journal(&rig, &ledger);
     let kinds: Vec<_> = ledger.iter().map(|entry| entry.kind).collect();
     let (suspense, charged) = (EntryKind::Suspense, EntryKind::Usage);
-    assert_eq!(
-        kinds,
-        [
-            suspense, suspense, suspense, charged, suspense, charged, suspense
-        ]
-    );
-    let balance: Balance = rig
-        .codec
-        .decode(&rig.latest(Topic::Balances).await["acme"])
-        .unwrap();
+    assert_eq!(kinds, [suspense, suspense, suspense, charged, suspense, charged, suspense]);
+    let balance: Balance = rig.codec.decode(&rig.latest(Topic::Balances).await["acme"]).unwrap();
     assert_eq!(balance.included[0].seq, 7, "what is refused moves the mark");
     assert_eq!(balance.spent.to_string(), "0.0003012");
     let report = replay::billing(&rig.deps, 0).await.unwrap();
@@ -321,10 +243,7 @@ async fn no_free_call() {
 #[tokio::test]
 async fn a_command_is_done_once() {
     let rig = Rig::new(1);
-    let refund = Credit {
-        kind: CreditKind::Refund,
-        ..grant("acme", "r1", "-1")
-    };
+    let refund = Credit { kind: CreditKind::Refund, ..grant("acme", "r1", "-1") };
     let commands = [
         grant("acme", "g1", "5"),
         grant("acme", "g1", "5"),
@@ -337,23 +256,14 @@ async fn a_command_is_done_once() {
     ];
     let mut running = Running::billing(&rig.deps);
     for command in &commands {
-        rig.log
-            .append(vec![rig.credit_record(command)])
-            .await
-            .unwrap();
+        rig.log.append(vec![rig.credit_record(command)]).await.unwrap();
         rig.until_done("billing", &[Topic::Credits]).await;
         running = Running::billing(&rig.deps); // what was done is known after a takeover
     }
     drop(running);
     let dead: Vec<Dead> = rig.events_of(Topic::Dead).await;
-    let codes: Vec<_> = dead
-        .iter()
-        .map(|dead| (dead.offset, dead.code.as_str()))
-        .collect();
-    assert_eq!(
-        codes,
-        [(2, "command_reused"), (5, "credit"), (6, "command")]
-    );
+    let codes: Vec<_> = dead.iter().map(|dead| (dead.offset, dead.code.as_str())).collect();
+    assert_eq!(codes, [(2, "command_reused"), (5, "credit"), (6, "command")]);
     let balances = rig.latest(Topic::Balances).await;
     for (account, wanted) in [("acme", "6.00"), ("bolt", "5.00")] {
         let balance: Balance = rig.codec.decode(&balances[account]).unwrap();
@@ -393,16 +303,8 @@ async fn a_zombie_stops_for_good() {
         tokio::task::yield_now().await;
     }
     let _new = Running::billing(&rig.deps);
-    rig.until(|board| {
-        board
-            .iter()
-            .any(|progress| progress.phase == Phase::Running)
-    })
-    .await;
-    rig.log
-        .append(vec![rig.credit_record(&grant("acme", "g1", "5"))])
-        .await
-        .unwrap();
+    rig.until(|board| board.iter().any(|progress| progress.phase == Phase::Running)).await;
+    rig.log.append(vec![rig.credit_record(&grant("acme", "g1", "5"))]).await.unwrap();
     rig.until_done("billing", &[Topic::Credits]).await;
     assert!(matches!(old.ended().await[..], [End::Fenced(_)]));
     assert_eq!(rig.events_of::<Ledger>(Topic::Ledger).await.len(), 1);
@@ -411,27 +313,11 @@ async fn a_zombie_stops_for_good() {
 #[tokio::test]
 async fn state_and_offsets_that_disagree_stop_it() {
     let rig = Rig::new(1);
-    rig.log
-        .append(vec![rig.credit_record(&grant("acme", "g1", "5"))])
-        .await
-        .unwrap();
-    let mut writer = rig
-        .log
-        .writer(WriterId("billing/0".to_owned()))
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.credit_record(&grant("acme", "g1", "5"))]).await.unwrap();
+    let mut writer = rig.log.writer(WriterId("billing/0".to_owned())).await.unwrap();
     let inputs = vec![(Topic::Credits.at(0), 1)];
-    writer
-        .commit(Step {
-            outputs: Vec::new(),
-            inputs,
-        })
-        .await
-        .unwrap();
+    writer.commit(Step { outputs: Vec::new(), inputs }).await.unwrap();
     let ends = Running::billing(&rig.deps).ended().await;
-    assert!(
-        matches!(ends[..], [End::Failed(pipeline::Error::Disagree { .. })]),
-        "{ends:?}"
-    );
+    assert!(matches!(ends[..], [End::Failed(pipeline::Error::Disagree { .. })]), "{ends:?}");
     assert!(rig.events_of::<Ledger>(Topic::Ledger).await.is_empty());
 }

@@ -23,10 +23,7 @@ use crate::rig::{Rig, Running, book, grant, usage};
 
 /// A fresh database of this name.
 async fn database(name: &str) -> (analytics::Options, Client) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests are told where ClickHouse is"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "tests are told where ClickHouse is")]
     let Ok(given) = std::env::var("HUB_TEST_CLICKHOUSE") else {
         panic!(
             "these tests need a ClickHouse: run `make test`, which starts one, or set \
@@ -62,11 +59,7 @@ async fn columns_are_the_row_types() {
         let query = "SELECT name FROM system.columns WHERE database = {database:String} \
                      AND table = {table:String} ORDER BY position";
         let query = client.query_raw(query).param("database", &options.database);
-        let columns: Vec<String> = query
-            .param("table", table.name())
-            .fetch_all()
-            .await
-            .unwrap();
+        let columns: Vec<String> = query.param("table", table.name()).fetch_all().await.unwrap();
         assert_eq!(columns, table.columns(), "{}", table.name());
     }
     let parameters = BTreeMap::from([
@@ -77,9 +70,7 @@ async fn columns_are_the_row_types() {
     for query in QUERIES {
         let wanted = query.parameters();
         let given = parameters.iter().filter(|(name, _)| wanted.contains(name));
-        let given = given
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let given = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         query.run(&client, &given, "JSONEachRow").await.unwrap();
     }
 }
@@ -87,12 +78,7 @@ async fn columns_are_the_row_types() {
 fn run_sink(client: &Client, deps: &Deps) -> Running {
     let client = client.clone();
     let age = Duration::from_millis(20);
-    let options = Options {
-        rows: 500,
-        age,
-        derived_age: age,
-        ..Options::default()
-    };
+    let options = Options { rows: 500, age, derived_age: age, ..Options::default() };
     Running::start(
         move |deps: Deps, token: CancellationToken| sink::run(deps, client, options, token),
         deps,
@@ -105,10 +91,7 @@ async fn a_row_once_in_clickhouse() {
     let rig = Rig::new(2);
     let mut random = SmallRng::seed_from_u64(1);
     rig.log.append(vec![rig.book_record(book())]).await.unwrap();
-    rig.log
-        .append(vec![rig.credit_record(&grant("acme", "g1", "5"))])
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.credit_record(&grant("acme", "g1", "5"))]).await.unwrap();
     let _billing = Running::billing(&rig.deps);
     let _health = Running::health(&rig.deps);
     let flaky = rig.deps_on(Flaky::over(Arc::clone(&rig.log), 1, 5));
@@ -132,11 +115,7 @@ async fn a_row_once_in_clickhouse() {
         }
         rig.log.append(records).await.unwrap();
         rig.log
-            .append(vec![rig.attempt_record(&attempt(
-                1,
-                round + 1,
-                AttemptError::None,
-            ))])
+            .append(vec![rig.attempt_record(&attempt(1, round + 1, AttemptError::None))])
             .await
             .unwrap();
         if round % 3 == 0 {
@@ -147,22 +126,15 @@ async fn a_row_once_in_clickhouse() {
             running = run_sink(&client, &flaky);
         }
     }
-    rig.until_done("billing", &[Topic::Usage, Topic::Credits])
-        .await;
+    rig.until_done("billing", &[Topic::Usage, Topic::Credits]).await;
     rig.until_done("health", &[Topic::Attempts]).await;
-    for table in Table::ALL
-        .into_iter()
-        .filter(|table| *table != Table::Audit)
-    {
+    for table in Table::ALL.into_iter().filter(|table| *table != Table::Audit) {
         until_in_table(&rig, &client, table).await;
     }
     for partition in 0..2 {
         let verdict = replay::verify(&rig.deps, &client, partition).await.unwrap();
         assert!(verdict.is_sound(), "{verdict:#?}");
-        assert_eq!(
-            verdict.rows,
-            u64::try_from(seqs[partition as usize]).unwrap()
-        );
+        assert_eq!(verdict.rows, u64::try_from(seqs[partition as usize]).unwrap());
         assert!(verdict.rows > 0 && verdict.records > verdict.events);
         for report in [
             replay::sink::<Usages>(&rig.deps, &client, partition).await,
@@ -181,14 +153,8 @@ async fn a_row_once_in_clickhouse() {
     let spent = "SELECT toString(sum(cost)) FROM calls";
     let booked = "SELECT toString(sum(spent)) FROM balances_now";
     assert_eq!(ask(spent).await, ask(booked).await);
-    assert_eq!(
-        ask("SELECT toString(countIf(billed != 'usage')) FROM calls").await,
-        "0"
-    );
-    assert_eq!(
-        ask("SELECT toString(sum(cost)) FROM spend").await,
-        ask(booked).await
-    );
+    assert_eq!(ask("SELECT toString(countIf(billed != 'usage')) FROM calls").await, "0");
+    assert_eq!(ask("SELECT toString(sum(cost)) FROM spend").await, ask(booked).await);
 }
 
 /// Waits until the row of the last event is there.
@@ -215,10 +181,7 @@ async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
             }
         }
     };
-    if tokio::time::timeout(Duration::from_secs(60), look)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(Duration::from_secs(60), look).await.is_err() {
         panic!("{} is not filled", table.name());
     }
 }
@@ -236,11 +199,7 @@ async fn an_insert_is_one_block() {
         });
         rig.log.append(records.collect()).await.unwrap();
     }
-    let large = Options {
-        rows: 50_000,
-        age: Duration::from_secs(5),
-        ..Options::default()
-    };
+    let large = Options { rows: 50_000, age: Duration::from_secs(5), ..Options::default() };
     let store = Arc::new(client.clone());
     let _running = Running::start(
         move |deps: Deps, token: CancellationToken| async move {
@@ -267,10 +226,7 @@ async fn the_same_token_is_taken_once() {
             .with_setting("insert_deduplication_token", token);
         insert.write(&row()).await.unwrap();
         insert.end().await.unwrap();
-        let count = client
-            .query_raw("SELECT count() FROM health")
-            .fetch_one::<u64>()
-            .await;
+        let count = client.query_raw("SELECT count() FROM health").fetch_one::<u64>().await;
         assert_eq!(count.unwrap(), rows, "after {token}");
     }
 }

@@ -29,21 +29,14 @@ impl Chance {
     }
 
     fn strike(&self, when: &str) -> Result<()> {
-        if self.strikes() {
-            Err(Error::Unavailable(format!("struck {when}")))
-        } else {
-            Ok(())
-        }
+        if self.strikes() { Err(Error::Unavailable(format!("struck {when}"))) } else { Ok(()) }
     }
 }
 
 impl Flaky {
     pub(crate) fn over(log: Arc<dyn Log>, seed: u64, percent: u32) -> Arc<dyn Log> {
         let random = Mutex::new(SmallRng::seed_from_u64(seed));
-        Arc::new(Self {
-            log,
-            chance: Arc::new(Chance { random, percent }),
-        })
+        Arc::new(Self { log, chance: Arc::new(Chance { random, percent }) })
     }
 }
 
@@ -76,10 +69,7 @@ impl Log for Flaky {
 
     async fn writer(&self, id: WriterId) -> Result<Box<dyn Writer>> {
         let writer = self.log.writer(id).await?;
-        Ok(Box::new(FlakyWriter {
-            writer,
-            chance: Arc::clone(&self.chance),
-        }))
+        Ok(Box::new(FlakyWriter { writer, chance: Arc::clone(&self.chance) }))
     }
 }
 

@@ -46,11 +46,7 @@ async fn health_replays_exactly() {
             for _ in 0..20 {
                 seq += 1;
                 let error = AttemptError::ALL[random.random_range(0..AttemptError::ALL.len())];
-                let error = if random.random_ratio(2, 3) {
-                    AttemptError::None
-                } else {
-                    error
-                };
+                let error = if random.random_ratio(2, 3) { AttemptError::None } else { error };
                 let record = rig.attempt_record(&attempt(1, seq, error));
                 if random.random_ratio(1, 8) {
                     records.push(record.clone()); // sent again
@@ -58,11 +54,8 @@ async fn health_replays_exactly() {
                 records.push(record);
             }
             rig.log.append(records).await.unwrap();
-            rig.clock
-                .advance(Duration::from_secs(random.random_range(1..20)));
-            let tick = Tick {
-                period_us: 5_000_000,
-            };
+            rig.clock.advance(Duration::from_secs(random.random_range(1..20)));
+            let tick = Tick { period_us: 5_000_000 };
             for partition in 0..2 {
                 let tick = rig.record(Topic::Attempts.at(partition), "tick", &tick);
                 rig.log.append(vec![tick]).await.unwrap();
@@ -76,9 +69,7 @@ async fn health_replays_exactly() {
         drop(running);
         let mut subjects = 0;
         for partition in 0..2 {
-            let report = replay::health(&rig.deps, partition, Thresholds::default())
-                .await
-                .unwrap();
+            let report = replay::health(&rig.deps, partition, Thresholds::default()).await.unwrap();
             assert!(report.is_same(), "seed {seed}: {report:#?}");
             subjects += report.compared.get("health").copied().unwrap_or(0);
         }
@@ -92,10 +83,7 @@ async fn a_bad_key_is_seen_at_once() {
     let _running = Running::health(&rig.deps);
     let mut foreign = rig.attempt_record(&attempt(1, 2, AttemptError::None));
     foreign.record.value = Some(bytes::Bytes::from_static(b"\0\0\0\0\x02"));
-    let records = vec![
-        rig.attempt_record(&attempt(1, 1, AttemptError::Auth)),
-        foreign,
-    ];
+    let records = vec![rig.attempt_record(&attempt(1, 1, AttemptError::Auth)), foreign];
     rig.log.append(records).await.unwrap();
     rig.until_done("health", &[Topic::Attempts]).await;
     let published = rig.latest(Topic::Health).await;

@@ -48,22 +48,12 @@ impl Rig {
             board: Board::new(),
             share: Share::ALL,
         };
-        Self {
-            deps,
-            codec: Codec::fixed(),
-            clock,
-            log,
-            _folder: folder,
-        }
+        Self { deps, codec: Codec::fixed(), clock, log, _folder: folder }
     }
 
     /// The same log for another process, which sees it through `log`.
     pub(crate) fn deps_on(&self, log: Arc<dyn Log>) -> Deps {
-        Deps {
-            log,
-            board: Board::new(),
-            ..self.deps.clone()
-        }
+        Deps { log, board: Board::new(), ..self.deps.clone() }
     }
 
     pub(crate) fn partition(&self, account: &str) -> u32 {
@@ -75,14 +65,7 @@ impl Rig {
         let value = Some(self.codec.to_vec(usage).unwrap().into());
         let key = Bytes::copy_from_slice(usage.account.as_str().as_bytes());
         let to = Topic::Usage.at(self.partition(usage.account.as_str()));
-        Outgoing {
-            to,
-            record: NewRecord {
-                key,
-                value,
-                headers,
-            },
-        }
+        Outgoing { to, record: NewRecord { key, value, headers } }
     }
 
     pub(crate) fn attempt_record(&self, attempt: &Attempt) -> Outgoing {
@@ -114,14 +97,7 @@ impl Rig {
     pub(crate) fn record<E: Event>(&self, to: TopicPartition, key: &str, event: &E) -> Outgoing {
         let value = Some(self.codec.to_vec(event).unwrap().into());
         let key = Bytes::copy_from_slice(key.as_bytes());
-        Outgoing {
-            to,
-            record: NewRecord {
-                key,
-                value,
-                headers: Vec::new(),
-            },
-        }
+        Outgoing { to, record: NewRecord { key, value, headers: Vec::new() } }
     }
 
     pub(crate) fn book_record(&self, book: &PriceBook) -> Outgoing {
@@ -144,11 +120,7 @@ impl Rig {
         let mut reader = self.log.reader(at, ends.start).await.unwrap();
         let (mut records, mut next) = (Vec::new(), ends.start);
         while next < ends.end {
-            let limit = Limit {
-                records: 10_000,
-                bytes: 64 << 20,
-                wait: Duration::ZERO,
-            };
+            let limit = Limit { records: 10_000, bytes: 64 << 20, wait: Duration::ZERO };
             let page = reader.next(limit).await.unwrap();
             next = page.next;
             records.extend(page.records);
@@ -181,10 +153,7 @@ impl Rig {
     /// Waits until the board says what is wanted.
     pub(crate) async fn until(&self, wanted: impl Fn(&[processors::Progress]) -> bool) {
         let look = self.deps.board.until(wanted);
-        if tokio::time::timeout(Duration::from_secs(60), look)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(Duration::from_secs(60), look).await.is_err() {
             panic!("not reached; the board says {:#?}", self.deps.board.read());
         }
     }
@@ -198,10 +167,7 @@ impl Rig {
                 }
             }
         };
-        if tokio::time::timeout(Duration::from_secs(60), look)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(Duration::from_secs(60), look).await.is_err() {
             panic!("not reached; the board says {:#?}", self.deps.board.read());
         }
     }
@@ -209,18 +175,10 @@ impl Rig {
     async fn until_at_end(&self, processor: &str, at: TopicPartition) {
         let end = self.log.ends(at).await.unwrap().end;
         let key = format!("{processor}/position/{}", at.topic.name());
-        let mut states = self
-            .log
-            .reader(Topic::State.at(at.partition), 0)
-            .await
-            .unwrap();
+        let mut states = self.log.reader(Topic::State.at(at.partition), 0).await.unwrap();
         let mut offset = 0;
         while offset < end {
-            let limit = Limit {
-                records: 10_000,
-                bytes: 64 << 20,
-                wait: Duration::from_secs(9),
-            };
+            let limit = Limit { records: 10_000, bytes: 64 << 20, wait: Duration::from_secs(9) };
             let records = states.next(limit).await.unwrap().records.into_iter();
             for record in records.filter(|record| record.key == key.as_bytes()) {
                 let state: State = self.codec.decode(&record.value.unwrap()).unwrap();
@@ -252,10 +210,7 @@ impl Running {
     }
 
     pub(crate) fn health(deps: &Deps) -> Self {
-        Self::start(
-            |deps, token| processors::health::run(deps, Default::default(), token),
-            deps,
-        )
+        Self::start(|deps, token| processors::health::run(deps, Default::default(), token), deps)
     }
 
     /// How each partition ended.
@@ -273,22 +228,10 @@ impl Drop for Running {
 
 pub(crate) fn headers(origin: Origin, seq: i64, account: &str, call: CallId) -> Vec<Header> {
     vec![
-        Header {
-            name: "origin",
-            value: Bytes::copy_from_slice(&origin.0),
-        },
-        Header {
-            name: "seq",
-            value: Bytes::copy_from_slice(&seq.to_be_bytes()),
-        },
-        Header {
-            name: "account",
-            value: Bytes::copy_from_slice(account.as_bytes()),
-        },
-        Header {
-            name: "call",
-            value: Bytes::copy_from_slice(&call.0),
-        },
+        Header { name: "origin", value: Bytes::copy_from_slice(&origin.0) },
+        Header { name: "seq", value: Bytes::copy_from_slice(&seq.to_be_bytes()) },
+        Header { name: "account", value: Bytes::copy_from_slice(account.as_bytes()) },
+        Header { name: "call", value: Bytes::copy_from_slice(&call.0) },
     ]
 }
 
@@ -330,14 +273,8 @@ pub(crate) fn usage(origin: u8, seq: i64, account: &str, output: i64) -> Usage {
             credential: "main".into(),
             model: "gpt-4o-mini".into(),
             quantities: vec![
-                Quantity {
-                    meter: Meter::Input,
-                    units: 1000,
-                },
-                Quantity {
-                    meter: Meter::Output,
-                    units: output,
-                },
+                Quantity { meter: Meter::Input, units: 1000 },
+                Quantity { meter: Meter::Output, units: output },
             ],
             estimated: false,
             reported_nano: None,

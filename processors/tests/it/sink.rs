@@ -49,11 +49,7 @@ async fn a_row_once() {
             for n in 0..30 {
                 let account = ["acme", "bolt", "coil"][random.random_range(0..3)];
                 let origin = 1 + u8::try_from(rig.partition(account)).unwrap();
-                let seq = events
-                    .iter()
-                    .filter(|one| one.origin.0[0] == origin)
-                    .count()
-                    + 1;
+                let seq = events.iter().filter(|one| one.origin.0[0] == origin).count() + 1;
                 events.push(usage(origin, i64::try_from(seq).unwrap(), account, n));
             }
             let again = random.random_range(0..events.len());
@@ -90,9 +86,7 @@ async fn a_row_once() {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), rows)
-            .await
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(30), rows).await.unwrap();
         drop(running);
 
         let mut total = 0;
@@ -100,11 +94,7 @@ async fn a_row_once() {
             let rows = table.rows(partition);
             total += rows.rows.len();
             for (offset, texts) in &rows.rows {
-                assert_eq!(
-                    texts.len(),
-                    1,
-                    "seed {seed}: offset {offset} of {partition}"
-                );
+                assert_eq!(texts.len(), 1, "seed {seed}: offset {offset} of {partition}");
             }
         }
         let dead: Vec<Dead> = rig.events_of(Topic::Dead).await;
@@ -127,9 +117,7 @@ async fn a_wiped_table_is_filled_again() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), look)
-            .await
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(30), look).await.unwrap();
     };
     let running = run(&table, QUICK, &rig.deps);
     send(1).await;
@@ -141,33 +129,22 @@ async fn a_wiped_table_is_filled_again() {
     until(200).await;
     let rows = table.rows(0);
     assert!(rows.rows.values().all(|texts| texts.len() == 1));
-    assert!(
-        rows.inserts.iter().all(|rows| *rows <= 50),
-        "batches keep to their size"
-    );
+    assert!(rows.inserts.iter().all(|rows| *rows <= 50), "batches keep to their size");
 }
 
 #[tokio::test]
 async fn a_log_made_anew_is_refused() {
     let rig = Rig::new(1);
     let table = Recorder::new("another log".to_owned(), 1, 0);
-    rig.log
-        .append(vec![rig.usage_record(&usage(1, 1, "acme", 1))])
-        .await
-        .unwrap();
+    rig.log.append(vec![rig.usage_record(&usage(1, 1, "acme", 1))]).await.unwrap();
     let running = run(&table, QUICK, &rig.deps);
     let look = async {
         while table.rows(0).rows.is_empty() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), look)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(30), look).await.unwrap();
     drop(running);
     let ends = run(&table, QUICK, &rig.deps).ended().await;
-    assert!(
-        matches!(ends[..], [End::Failed(pipeline::Error::OtherLog { .. })]),
-        "{ends:?}"
-    );
+    assert!(matches!(ends[..], [End::Failed(pipeline::Error::OtherLog { .. })]), "{ends:?}");
 }

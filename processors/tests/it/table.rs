@@ -38,21 +38,11 @@ pub(crate) struct Recorder {
 impl Recorder {
     pub(crate) fn new(log_id: String, seed: u64, percent: u32) -> Arc<Self> {
         let random = Mutex::new(SmallRng::seed_from_u64(seed));
-        Arc::new(Self {
-            partitions: Mutex::default(),
-            log_id,
-            random,
-            percent,
-        })
+        Arc::new(Self { partitions: Mutex::default(), log_id, random, percent })
     }
 
     pub(crate) fn rows(&self, partition: u32) -> Rows {
-        self.partitions
-            .lock()
-            .unwrap()
-            .get(&partition)
-            .cloned()
-            .unwrap_or_default()
+        self.partitions.lock().unwrap().get(&partition).cloned().unwrap_or_default()
     }
 
     pub(crate) fn wipe(&self) {
@@ -65,10 +55,7 @@ impl Recorder {
 }
 
 fn fault(text: &str) -> Fault {
-    Fault {
-        kind: FaultKind::Away,
-        text: text.to_owned(),
-    }
+    Fault { kind: FaultKind::Away, text: text.to_owned() }
 }
 
 impl Rows {
@@ -89,23 +76,14 @@ impl Rows {
 #[async_trait]
 impl<K: Kind> Store<K> for Recorder {
     async fn ping(&self) -> Result<(), Fault> {
-        if self.strikes() {
-            Err(fault("no answer"))
-        } else {
-            Ok(())
-        }
+        if self.strikes() { Err(fault("no answer")) } else { Ok(()) }
     }
 
     async fn resume(&self, partition: u32) -> Result<Resume, Fault> {
         let rows = self.rows(partition);
         let mut resume = Resume {
             written: rows.rows.keys().last().map_or(0, |last| last + 1),
-            log_ids: rows
-                .rows
-                .keys()
-                .take(1)
-                .map(|_| self.log_id.clone())
-                .collect(),
+            log_ids: rows.rows.keys().take(1).map(|_| self.log_id.clone()).collect(),
             ..Resume::default()
         };
         for (origin, seqs) in rows.seqs {
@@ -120,15 +98,10 @@ impl<K: Kind> Store<K> for Recorder {
 
     async fn insert(&self, batch: &Batch<K>) -> Result<(), Fault> {
         let rows = batch.places().zip(batch.rows()).map(|(place, row)| {
-            let identity = place
-                .sighting
-                .map(|sighting| (sighting.origin, sighting.seq));
+            let identity = place.sighting.map(|sighting| (sighting.origin, sighting.seq));
             (place.offset, identity, format!("{row:?}"))
         });
-        let parcel = Parcel {
-            token: batch.token(),
-            rows: rows.collect(),
-        };
+        let parcel = Parcel { token: batch.token(), rows: rows.collect() };
         if self.strikes() {
             return Err(fault("refused"));
         }
@@ -144,10 +117,6 @@ impl<K: Kind> Store<K> for Recorder {
         if let Some(parcel) = table.late.pop() {
             table.land(parcel);
         }
-        if lost {
-            Err(fault("the answer was lost"))
-        } else {
-            Ok(())
-        }
+        if lost { Err(fault("the answer was lost")) } else { Ok(()) }
     }
 }

@@ -81,12 +81,7 @@ pub fn parse(text: &str) -> Result<PriceBook, Error> {
         let line = record.position().map_or(0, csv::Position::line);
         let row: Row = record.deserialize(Some(&headers))?;
         let prices = read(&row, line)?;
-        book.prices
-            .entry(row.provider)
-            .or_default()
-            .entry(row.model)
-            .or_default()
-            .push(prices);
+        book.prices.entry(row.provider).or_default().entry(row.model).or_default().push(prices);
     }
     Ok(book)
 }
@@ -102,11 +97,7 @@ fn read(row: &Row, line: u64) -> Result<Prices, Error> {
         ("input", Meter::Input, &row.input),
         ("input_cached", Meter::InputCached, &row.input_cached),
         ("cache_write", Meter::CacheWrite, &row.cache_write),
-        (
-            "cache_write_long",
-            Meter::CacheWriteLong,
-            &row.cache_write_long,
-        ),
+        ("cache_write_long", Meter::CacheWriteLong, &row.cache_write_long),
         ("output", Meter::Output, &row.output),
         ("output_image", Meter::OutputImage, &row.output_image),
         ("image", Meter::Image, &row.image),
@@ -122,22 +113,17 @@ fn read(row: &Row, line: u64) -> Result<Prices, Error> {
         let scale = if meter == Meter::Image { 1_000_000 } else { 1 };
         let price = (price.0 >= 0).then(|| price.0.checked_mul(scale)).flatten();
         let price = price.ok_or_else(|| {
-            refuse(
-                field,
-                text,
-                "a price is 0 or more, below 9 thousand USD".into(),
-            )
+            refuse(field, text, "a price is 0 or more, below 9 thousand USD".into())
         })?;
         rates.insert(meter, Nano(price));
     }
-    let above_input = match row.above_input.as_str() {
-        "" => 0,
-        text => text
-            .parse()
-            .ok()
-            .filter(|tokens| *tokens >= 0)
-            .ok_or_else(|| refuse("above_input", text, "a number of tokens, 0 or more".into()))?,
-    };
+    let above_input =
+        match row.above_input.as_str() {
+            "" => 0,
+            text => text.parse().ok().filter(|tokens| *tokens >= 0).ok_or_else(|| {
+                refuse("above_input", text, "a number of tokens, 0 or more".into())
+            })?,
+        };
     let hours = row.hours.split_whitespace().map(|span| {
         span.split_once('-')
             .and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)))
@@ -150,12 +136,7 @@ fn read(row: &Row, line: u64) -> Result<Prices, Error> {
         "true" => true,
         text => return Err(refuse("reported", text, "true or false".into())),
     };
-    Ok(Prices {
-        above_input,
-        hours,
-        rates,
-        reported,
-    })
+    Ok(Prices { above_input, hours, rates, reported })
 }
 
 #[cfg(test)]
@@ -167,10 +148,7 @@ mod tests {
         let book = shipped().unwrap();
         assert!(book.find(&"openai".into(), &"gpt-4o-mini".into()).is_some());
         assert!(book.find(&"demo".into(), &"demo".into()).is_some());
-        assert!(
-            book.find(&"openai".into(), &"no-such-model".into())
-                .is_none()
-        );
+        assert!(book.find(&"openai".into(), &"no-such-model".into()).is_none());
         assert_eq!(book.version(), book.clone().version());
         let again: PriceBook = serde_json::from_slice(&book.to_json()).unwrap();
         assert_eq!(again, book);
@@ -190,10 +168,7 @@ mod tests {
             assert!(error.contains(wanted), "{row}: {error}");
         }
         assert!(
-            parse("provider,model,colour\na,m,red\n")
-                .unwrap_err()
-                .to_string()
-                .contains("colour")
+            parse("provider,model,colour\na,m,red\n").unwrap_err().to_string().contains("colour")
         );
     }
 }

@@ -50,10 +50,7 @@ pub struct PriceBook {
 impl PriceBook {
     /// The book as JSON, always the same for the same book.
     pub fn to_json(&self) -> Vec<u8> {
-        #[expect(
-            clippy::expect_used,
-            reason = "maps with text keys and integers always serialise"
-        )]
+        #[expect(clippy::expect_used, reason = "maps with text keys and integers always serialise")]
         serde_json::to_vec(self).expect("a price book is plain data")
     }
 
@@ -78,10 +75,5 @@ impl PriceBook {
 /// The version of the book of this JSON.
 pub fn version_of(json: &[u8]) -> PriceVersion {
     let digest = Sha256::digest(json);
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        .into()
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }

@@ -78,41 +78,26 @@ impl PriceBook {
         if charge.quantities.iter().any(|quantity| quantity.units < 0) {
             return Err(Error::Range);
         }
-        let prices = self
-            .find(&charge.provider, &charge.model)
-            .ok_or_else(|| Error::NoPrice {
-                provider: charge.provider.clone(),
-                model: charge.model.clone(),
-            })?;
-        let input = charge
-            .quantities
-            .iter()
-            .filter(|quantity| is_input(quantity.meter));
+        let prices = self.find(&charge.provider, &charge.model).ok_or_else(|| Error::NoPrice {
+            provider: charge.provider.clone(),
+            model: charge.model.clone(),
+        })?;
+        let input = charge.quantities.iter().filter(|quantity| is_input(quantity.meter));
         let input = input.fold(0_i64, |sum, quantity| sum.saturating_add(quantity.units));
         let prices = applicable(prices, input, admitted_at);
-        if let (true, Some(nano)) = (
-            prices.is_some_and(|prices| prices.reported),
-            charge.reported_nano,
-        ) {
+        if let (true, Some(nano)) =
+            (prices.is_some_and(|prices| prices.reported), charge.reported_nano)
+        {
             if nano < 0 {
                 return Err(Error::Range);
             }
             // as if a million units had been sold at the reported cost
             let amount = Amount::from(Nano(nano));
-            each(Priced {
-                meter: "reported",
-                units: 1_000_000,
-                price: Nano(nano),
-                amount,
-            });
+            each(Priced { meter: "reported", units: 1_000_000, price: Nano(nano), amount });
             return Ok(amount);
         }
         let mut total = Amount::ZERO;
-        for quantity in charge
-            .quantities
-            .iter()
-            .filter(|quantity| quantity.units > 0)
-        {
+        for quantity in charge.quantities.iter().filter(|quantity| quantity.units > 0) {
             let price = prices.and_then(|prices| price_of(prices, quantity.meter));
             let price = price.ok_or_else(|| Error::NoMeter {
                 provider: charge.provider.clone(),
@@ -121,12 +106,7 @@ impl PriceBook {
             })?;
             let amount = multiply(quantity.units, price)?;
             total = total.checked_add(amount).map_err(|_| Error::Range)?;
-            each(Priced {
-                meter: quantity.meter.as_str(),
-                units: quantity.units,
-                price,
-                amount,
-            });
+            each(Priced { meter: quantity.meter.as_str(), units: quantity.units, price, amount });
         }
         Ok(total)
     }
@@ -149,17 +129,11 @@ fn multiply(units: i64, price: Nano) -> Result<Amount, Error> {
 fn applicable(prices: &[Prices], input: i64, admitted_at: i64) -> Option<&Prices> {
     let hour = u8::try_from(admitted_at.div_euclid(3_600_000_000).rem_euclid(24)).unwrap_or(0);
     let holds = |row: &&Prices| {
-        let in_hours = row.hours.is_empty()
-            || row
-                .hours
-                .iter()
-                .any(|(from, to)| (*from..*to).contains(&hour));
+        let in_hours =
+            row.hours.is_empty() || row.hours.iter().any(|(from, to)| (*from..*to).contains(&hour));
         in_hours && (row.above_input == 0 || input > row.above_input)
     };
-    prices
-        .iter()
-        .filter(holds)
-        .max_by_key(|row| (!row.hours.is_empty(), row.above_input))
+    prices.iter().filter(holds).max_by_key(|row| (!row.hours.is_empty(), row.above_input))
 }
 
 const fn is_input(meter: Meter) -> bool {
@@ -198,9 +172,8 @@ fn price_of(prices: &Prices, meter: Meter) -> Option<Nano> {
 /// `None` when the model has no token price at all (it is then refused or flagged by policy).
 pub fn upper_bound(prices: &[Prices], input: i64, output: i64) -> Option<Nano> {
     let dearest = |meters: &[Meter]| {
-        let rates = prices
-            .iter()
-            .flat_map(|row| meters.iter().filter_map(|meter| row.rates.get(meter)));
+        let rates =
+            prices.iter().flat_map(|row| meters.iter().filter_map(|meter| row.rates.get(meter)));
         rates.max().copied()
     };
     let input_price = dearest(&[
@@ -211,12 +184,8 @@ pub fn upper_bound(prices: &[Prices], input: i64, output: i64) -> Option<Nano> {
         Meter::InputAudio,
         Meter::InputImage,
     ]);
-    let output_price = dearest(&[
-        Meter::Output,
-        Meter::OutputReasoning,
-        Meter::OutputAudio,
-        Meter::OutputImage,
-    ]);
+    let output_price =
+        dearest(&[Meter::Output, Meter::OutputReasoning, Meter::OutputAudio, Meter::OutputImage]);
     if input_price.is_none() && output_price.is_none() {
         return None;
     }
@@ -224,11 +193,7 @@ pub fn upper_bound(prices: &[Prices], input: i64, output: i64) -> Option<Nano> {
         i128::from(units.max(0)) * i128::from(price.unwrap_or_default().0)
     };
     let units = part(input, input_price).checked_add(part(output, output_price))?;
-    Some(
-        Amount::from_units(units)
-            .and_then(Amount::to_nano_up)
-            .unwrap_or(Nano(i64::MAX)),
-    )
+    Some(Amount::from_units(units).and_then(Amount::to_nano_up).unwrap_or(Nano(i64::MAX)))
 }
 
 #[cfg(test)]
@@ -244,10 +209,7 @@ mod tests {
             model: model.into(),
             quantities: quantities
                 .iter()
-                .map(|(meter, units)| Quantity {
-                    meter: *meter,
-                    units: *units,
-                })
+                .map(|(meter, units)| Quantity { meter: *meter, units: *units })
                 .collect(),
             estimated: false,
             reported_nano: None,
@@ -265,55 +227,19 @@ mod tests {
     fn money_is_integer() {
         use Meter::{Input, InputCached, Output, OutputReasoning};
         for (charge, hour, wanted) in [
+            (charge("openai", "gpt-4o-mini", &[(Input, 1000), (Output, 500)]), 0, "0.00045"),
+            (charge("openai", "gpt-4o-mini", &[(Input, 1)]), 0, "0.00000015"),
             (
-                charge("openai", "gpt-4o-mini", &[(Input, 1000), (Output, 500)]),
-                0,
-                "0.00045",
-            ),
-            (
-                charge("openai", "gpt-4o-mini", &[(Input, 1)]),
-                0,
-                "0.00000015",
-            ),
-            (
-                charge(
-                    "openai",
-                    "gpt-4o-mini",
-                    &[(InputCached, 1), (OutputReasoning, 1)],
-                ),
+                charge("openai", "gpt-4o-mini", &[(InputCached, 1), (OutputReasoning, 1)]),
                 0,
                 "0.000000675",
             ),
-            (
-                charge("openai", "gpt-6-sol", &[(Input, 272_000)]),
-                0,
-                "0.544",
-            ),
-            (
-                charge("openai", "gpt-6-sol", &[(Input, 272_000), (InputCached, 1)]),
-                0,
-                "1.0880004",
-            ),
-            (
-                charge("deepseek", "deepseek-v4-pro", &[(Output, 1_000_000)]),
-                0,
-                "1.98",
-            ),
-            (
-                charge("deepseek", "deepseek-v4-pro", &[(Output, 1_000_000)]),
-                1,
-                "3.96",
-            ),
-            (
-                charge("deepseek", "deepseek-v4-pro", &[(Output, 1_000_000)]),
-                4,
-                "1.98",
-            ),
-            (
-                charge("ollama", "whatever", &[(Output, 1_000_000)]),
-                4,
-                "0.00",
-            ),
+            (charge("openai", "gpt-6-sol", &[(Input, 272_000)]), 0, "0.544"),
+            (charge("openai", "gpt-6-sol", &[(Input, 272_000), (InputCached, 1)]), 0, "1.0880004"),
+            (charge("deepseek", "deepseek-v4-pro", &[(Output, 1_000_000)]), 0, "1.98"),
+            (charge("deepseek", "deepseek-v4-pro", &[(Output, 1_000_000)]), 1, "3.96"),
+            (charge("deepseek", "deepseek-v4-pro", &[(Output, 1_000_000)]), 4, "1.98"),
+            (charge("ollama", "whatever", &[(Output, 1_000_000)]), 4, "0.00"),
             (charge("openai", "gpt-4o-mini", &[]), 0, "0.00"),
         ] {
             assert_eq!(cost(&charge, hour).as_deref(), Ok(wanted), "{charge:?}");
@@ -325,13 +251,7 @@ mod tests {
         let unknown = charge("openai", "nope", &[(Meter::Input, 1)]);
         assert!(matches!(cost(&unknown, 0), Err(Error::NoPrice { .. })));
         let unpriced = charge("openai", "gpt-4o-mini", &[(Meter::Search, 1)]);
-        assert!(matches!(
-            cost(&unpriced, 0),
-            Err(Error::NoMeter {
-                meter: Meter::Search,
-                ..
-            })
-        ));
+        assert!(matches!(cost(&unpriced, 0), Err(Error::NoMeter { meter: Meter::Search, .. })));
         let negative = charge("openai", "gpt-4o-mini", &[(Meter::Input, -1)]);
         assert_eq!(cost(&negative, 0), Err(Error::Range));
     }
@@ -354,10 +274,7 @@ mod tests {
                 };
                 for meters in [
                     [(Meter::Input, 300_000), (Meter::Output, 5_000)],
-                    [
-                        (Meter::CacheWriteLong, 300_000),
-                        (Meter::OutputReasoning, 5_000),
-                    ],
+                    [(Meter::CacheWriteLong, 300_000), (Meter::OutputReasoning, 5_000)],
                 ] {
                     for hour in [0, 2] {
                         let charge = charge(provider.as_str(), model.as_str(), &meters);

@@ -92,21 +92,11 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
                 index if index == *null => visitor.visit_none(),
                 index => Err(branch(index)),
             },
-            Plan::Array(inner) => visitor.visit_seq(Items {
-                plan: inner,
-                input,
-                left: 0,
-            }),
-            Plan::Map(inner) => visitor.visit_map(Items {
-                plan: inner,
-                input,
-                left: 0,
-            }),
-            Plan::Record(fields) => visitor.visit_map(Fields {
-                left: fields.iter(),
-                current: None,
-                input,
-            }),
+            Plan::Array(inner) => visitor.visit_seq(Items { plan: inner, input, left: 0 }),
+            Plan::Map(inner) => visitor.visit_map(Items { plan: inner, input, left: 0 }),
+            Plan::Record(fields) => {
+                visitor.visit_map(Fields { left: fields.iter(), current: None, input })
+            }
         }
     }
 
@@ -171,10 +161,7 @@ impl<'de> MapAccess<'de> for Fields<'_, '_, 'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mismatch> {
         let plan = self.current.take();
         let plan = plan.ok_or_else(|| Mismatch("a value before its field".into()))?;
-        seed.deserialize(Decoder {
-            plan,
-            input: self.input,
-        })
+        seed.deserialize(Decoder { plan, input: self.input })
     }
 }
 
@@ -224,10 +211,7 @@ impl<'de> SeqAccess<'de> for Items<'_, '_, 'de> {
         if !self.advance()? {
             return Ok(None);
         }
-        let item = Decoder {
-            plan: self.plan,
-            input: self.input,
-        };
+        let item = Decoder { plan: self.plan, input: self.input };
         seed.deserialize(item).map(Some)
     }
 
@@ -246,18 +230,12 @@ impl<'de> MapAccess<'de> for Items<'_, '_, 'de> {
         if !self.advance()? {
             return Ok(None);
         }
-        let key = Decoder {
-            plan: &Plan::String,
-            input: self.input,
-        };
+        let key = Decoder { plan: &Plan::String, input: self.input };
         seed.deserialize(key).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mismatch> {
-        seed.deserialize(Decoder {
-            plan: self.plan,
-            input: self.input,
-        })
+        seed.deserialize(Decoder { plan: self.plan, input: self.input })
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -280,14 +258,9 @@ impl<'de> EnumAccess<'de> for Symbol<'_, '_, 'de> {
         seed: V,
     ) -> Result<(V::Value, NoData), Mismatch> {
         let index = take_long(self.input)?;
-        let symbol = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.symbols.get(index));
+        let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index));
         let symbol = symbol.ok_or_else(|| {
-            Mismatch(format!(
-                "symbol {index} of an enum of {}",
-                self.symbols.len()
-            ))
+            Mismatch(format!("symbol {index} of an enum of {}", self.symbols.len()))
         })?;
         let symbol: StrDeserializer<'_, Mismatch> = symbol.as_str().into_deserializer();
         Ok((seed.deserialize(symbol)?, NoData))

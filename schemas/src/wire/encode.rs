@@ -146,10 +146,7 @@ impl<'a> Serializer for Encoder<'a> {
         match self.plan {
             Plan::Option { some, inner, .. } => {
                 put_long(self.out, *some);
-                value.serialize(Encoder {
-                    plan: inner,
-                    out: self.out,
-                })
+                value.serialize(Encoder { plan: inner, out: self.out })
             }
             plan => Err(mismatch("some", plan)),
         }
@@ -166,11 +163,7 @@ impl<'a> Serializer for Encoder<'a> {
         };
         let index = index as usize;
         let here = symbols.get(index).is_some_and(|known| known == symbol);
-        let index = if here {
-            Some(index)
-        } else {
-            symbols.iter().position(|one| one == symbol)
-        };
+        let index = if here { Some(index) } else { symbols.iter().position(|one| one == symbol) };
         put_count(self.out, index.ok_or_else(|| mismatch(symbol, self.plan))?)
     }
 
@@ -208,10 +201,7 @@ impl<'a> Serializer for Encoder<'a> {
 
     fn serialize_struct(self, _name: &'static str, _length: usize) -> Result<Fields<'a>, Mismatch> {
         match self.plan {
-            Plan::Record(fields) => Ok(Fields {
-                left: fields.iter(),
-                out: self.out,
-            }),
+            Plan::Record(fields) => Ok(Fields { left: fields.iter(), out: self.out }),
             plan => Err(mismatch("a struct", plan)),
         }
     }
@@ -237,15 +227,12 @@ impl SerializeStruct for Fields<'_> {
         value: &T,
     ) -> Result<(), Mismatch> {
         match self.left.next() {
-            Some((known, plan)) if known == name => value.serialize(Encoder {
-                plan,
-                out: self.out,
-            }),
+            Some((known, plan)) if known == name => {
+                value.serialize(Encoder { plan, out: self.out })
+            }
             other => {
                 let known = other.map(|(known, _)| known);
-                Err(Mismatch(format!(
-                    "field {name} where the schema has {known:?}"
-                )))
+                Err(Mismatch(format!("field {name} where the schema has {known:?}")))
             }
         }
     }
@@ -282,10 +269,7 @@ impl<'a> Items<'a> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Mismatch> {
         let less = self.left.checked_sub(1);
         self.left = less.ok_or_else(|| Mismatch("more items than told".into()))?;
-        value.serialize(Encoder {
-            plan: self.plan,
-            out: self.out,
-        })
+        value.serialize(Encoder { plan: self.plan, out: self.out })
     }
 
     fn finish(self) -> Result<(), Mismatch> {
@@ -315,10 +299,7 @@ impl SerializeMap for Items<'_> {
     type Error = Mismatch;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Mismatch> {
-        key.serialize(Encoder {
-            plan: &Plan::String,
-            out: self.out,
-        })
+        key.serialize(Encoder { plan: &Plan::String, out: self.out })
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Mismatch> {
@@ -383,13 +364,8 @@ mod tests {
         let plan =
             Plan::of(&Schema::parse_str(schema).unwrap()).map_err(|error| error.to_string())?;
         let mut out = Vec::new();
-        let encoder = Encoder {
-            plan: &plan,
-            out: &mut out,
-        };
-        value
-            .serialize(encoder)
-            .map_err(|error| error.to_string())?;
+        let encoder = Encoder { plan: &plan, out: &mut out };
+        value.serialize(encoder).map_err(|error| error.to_string())?;
         Ok(out)
     }
 
@@ -411,9 +387,7 @@ mod tests {
                 map: BTreeMap::from([("a", number), ("b", 0)]),
             };
             let schema = Schema::parse_str(SCHEMA).unwrap();
-            let library = GenericDatumWriter::builder(&schema)
-                .human_readable(false)
-                .build();
+            let library = GenericDatumWriter::builder(&schema).human_readable(false).build();
             let wanted = library.unwrap().write_ser_to_vec(&all).unwrap();
             assert_eq!(encode(SCHEMA, &all).unwrap(), wanted, "{number}");
         }
@@ -425,27 +399,16 @@ mod tests {
             |fields: &str| format!(r#"{{"type": "record", "name": "Part", "fields": [{fields}]}}"#);
         let number = r#"{"name": "number", "type": "long"}"#;
         let kind = r#"{"name": "kind", "type": {"type": "enum", "name": "K", "symbols": ["A"]}}"#;
-        let part = |kind| Part {
-            number: 1 << 40,
-            kind,
-        };
+        let part = |kind| Part { number: 1 << 40, kind };
         for (fields, kind, wanted) in [
             (format!("{number}, {kind}"), Kind::A, Ok(())),
-            (
-                format!("{number}, {kind}"),
-                Kind::B,
-                Err("B where the schema has Enum([\"A\"])"),
-            ),
+            (format!("{number}, {kind}"), Kind::B, Err("B where the schema has Enum([\"A\"])")),
             (
                 format!("{kind}, {number}"),
                 Kind::A,
                 Err("field number where the schema has Some(\"kind\")"),
             ),
-            (
-                number.into(),
-                Kind::A,
-                Err("field kind where the schema has None"),
-            ),
+            (number.into(), Kind::A, Err("field kind where the schema has None")),
             (
                 format!(r#"{number}, {kind}, {{"name": "more", "type": "long"}}"#),
                 Kind::A,

@@ -56,37 +56,13 @@ pub enum SchemaName {
 /// last version of a name is the one that is written.
 pub const SCHEMAS: &[(u32, SchemaName, &str)] = &[
     (1, SchemaName::Usage, include_str!("../../avro/usage.avsc")),
-    (
-        2,
-        SchemaName::Attempt,
-        include_str!("../../avro/attempt.avsc"),
-    ),
+    (2, SchemaName::Attempt, include_str!("../../avro/attempt.avsc")),
     (3, SchemaName::Tick, include_str!("../../avro/tick.avsc")),
-    (
-        4,
-        SchemaName::Control,
-        include_str!("../../avro/control.avsc"),
-    ),
-    (
-        5,
-        SchemaName::Credit,
-        include_str!("../../avro/credit.avsc"),
-    ),
-    (
-        6,
-        SchemaName::Ledger,
-        include_str!("../../avro/ledger.avsc"),
-    ),
-    (
-        7,
-        SchemaName::Balance,
-        include_str!("../../avro/balance.avsc"),
-    ),
-    (
-        8,
-        SchemaName::Health,
-        include_str!("../../avro/health.avsc"),
-    ),
+    (4, SchemaName::Control, include_str!("../../avro/control.avsc")),
+    (5, SchemaName::Credit, include_str!("../../avro/credit.avsc")),
+    (6, SchemaName::Ledger, include_str!("../../avro/ledger.avsc")),
+    (7, SchemaName::Balance, include_str!("../../avro/balance.avsc")),
+    (8, SchemaName::Health, include_str!("../../avro/health.avsc")),
     (9, SchemaName::Limit, include_str!("../../avro/limit.avsc")),
     (10, SchemaName::Audit, include_str!("../../avro/audit.avsc")),
     (11, SchemaName::Dead, include_str!("../../avro/dead.avsc")),
@@ -106,9 +82,7 @@ macro_rules! events {
         }
     )*};
 }
-events!(
-    Usage, Attempt, Tick, Control, Credit, Ledger, Balance, Health, Limit, Audit, Dead, State
-);
+events!(Usage, Attempt, Tick, Control, Credit, Ledger, Balance, Health, Limit, Audit, Dead, State);
 
 /// Why a value can't be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
@@ -165,10 +139,7 @@ struct Version {
 }
 
 static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {
-    #[expect(
-        clippy::expect_used,
-        reason = "compiled in; a test encodes and decodes each"
-    )]
+    #[expect(clippy::expect_used, reason = "compiled in; a test encodes and decodes each")]
     SCHEMAS
         .iter()
         .map(|(id, name, text)| Version::parse(*id, *name, text).expect("schema"))
@@ -178,11 +149,7 @@ static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {
 impl Version {
     fn parse(id: u32, name: SchemaName, text: &str) -> Result<Self, Mismatch> {
         let schema = Schema::parse_str(text).map_err(Mismatch::because)?;
-        Ok(Self {
-            id,
-            name,
-            plan: Plan::of(&schema)?,
-        })
+        Ok(Self { id, name, plan: Plan::of(&schema)? })
     }
 }
 
@@ -194,9 +161,7 @@ pub struct Codec {
 
 impl fmt::Debug for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Codec")
-            .field("schemas", &self.by_id.len())
-            .finish()
+        f.debug_struct("Codec").field("schemas", &self.by_id.len()).finish()
     }
 }
 
@@ -209,14 +174,7 @@ impl Default for Codec {
 impl Codec {
     /// The codec with the fixed ids of [`SCHEMAS`].
     pub fn fixed() -> Self {
-        Self {
-            by_id: Arc::new(
-                VERSIONS
-                    .iter()
-                    .map(|version| (version.id, version))
-                    .collect(),
-            ),
-        }
+        Self { by_id: Arc::new(VERSIONS.iter().map(|version| (version.id, version)).collect()) }
     }
 
     /// The same codec, which also reads what a newer or older writer wrote with this schema, as a
@@ -246,10 +204,7 @@ impl Codec {
         let start = out.len();
         out.push(0);
         out.extend_from_slice(&version.id.to_be_bytes());
-        let encoder = Encoder {
-            plan: &version.plan,
-            out,
-        };
+        let encoder = Encoder { plan: &version.plan, out };
         event.serialize(encoder).map_err(|mismatch| {
             out.truncate(start);
             Error::Avro(mismatch)
@@ -290,20 +245,10 @@ impl Codec {
     pub fn decode<E: Event>(&self, value: &[u8]) -> Result<E, Error> {
         let version = self.version_of(value)?;
         if version.name != E::SCHEMA {
-            return Err(Error::OtherSchema {
-                found: version.name,
-                wanted: E::SCHEMA,
-            });
+            return Err(Error::OtherSchema { found: version.name, wanted: E::SCHEMA });
         }
         let mut body = value.get(HEADER..).unwrap_or_default();
-        let event = E::deserialize(Decoder {
-            plan: &version.plan,
-            input: &mut body,
-        })?;
-        if body.is_empty() {
-            Ok(event)
-        } else {
-            Err(Error::Trailing(body.len()))
-        }
+        let event = E::deserialize(Decoder { plan: &version.plan, input: &mut body })?;
+        if body.is_empty() { Ok(event) } else { Err(Error::Trailing(body.len())) }
     }
 }

@@ -94,9 +94,5 @@ fn option(
             return Err(unsupported("a union that is not null and one other"));
         }
     };
-    Ok(Plan::Option {
-        null,
-        some,
-        inner: Box::new(inner(schema)?),
-    })
+    Ok(Plan::Option { null, some, inner: Box::new(inner(schema)?) })
 }

@@ -89,16 +89,8 @@ fn offer(subject: &Subject, plan: Plan, streams: bool, connections: u32, pace: P
         address,
         request: requests::chat(address, &subject.key, &body),
         expect: Expect {
-            first: if streams {
-                b"\"content\":\"x".to_vec()
-            } else {
-                Vec::new()
-            },
-            holds: if streams {
-                b"data: [DONE]".to_vec()
-            } else {
-                b"\"choices\"".to_vec()
-            },
+            first: if streams { b"\"content\":\"x".to_vec() } else { Vec::new() },
+            holds: if streams { b"data: [DONE]".to_vec() } else { b"\"choices\"".to_vec() },
         },
         connections,
         pace,
@@ -117,10 +109,7 @@ fn quiet(
     subject: &Subject,
     load: &Load,
 ) -> anyhow::Result<(Outcome, Duration)> {
-    let all: Vec<u32> = subjects
-        .iter()
-        .flat_map(|subject| subject.tree.clone())
-        .collect();
+    let all: Vec<u32> = subjects.iter().flat_map(|subject| subject.tree.clone()).collect();
     proc::idle(&all, Duration::from_secs(60));
     let pids: Vec<u32> = subject.pid.into_iter().collect();
     let mut used = [Duration::ZERO; 2];
@@ -158,13 +147,7 @@ pub fn run(
         }
         for (subject, sample) in subjects.iter().zip(&mut turn) {
             let one = offer(subject, plan, false, 1, Pace::Open(plan.pace));
-            let half = offer(
-                subject,
-                plan,
-                false,
-                plan.connections,
-                Pace::Open(half_rate),
-            );
+            let half = offer(subject, plan, false, plan.connections, Pace::Open(half_rate));
             let first = offer(subject, plan, true, 1, Pace::Open(plan.stream_pace));
             let (outcome, _) = quiet(subjects, subject, &one)?;
             sample.one = quantiles(&outcome.latency);

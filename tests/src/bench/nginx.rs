@@ -74,19 +74,9 @@ fn start(
     let file = folder.join("nginx.conf");
     std::fs::write(&file, config)?;
     let mut command = Command::new("nginx");
-    command
-        .arg("-p")
-        .arg(&folder)
-        .arg("-c")
-        .arg(&file)
-        .arg("-e")
-        .arg(folder.join("error.log"));
+    command.arg("-p").arg(&folder).arg("-c").arg(&file).arg("-e").arg(folder.join("error.log"));
     let mut process = Process::start("nginx", &mut command, &folder.join("out.log"))
         .context("nginx is needed (Debian: apt-get install nginx-light)")?;
     process.until("listened", || listens(address))?;
-    Ok(Nginx {
-        process,
-        address,
-        streams,
-    })
+    Ok(Nginx { process, address, streams })
 }

@@ -59,26 +59,11 @@ fn row(
     let of = |what: fn(&Sample) -> f64| median(samples.iter().map(what));
     let added = |what: fn(&Sample) -> f64| {
         let base = |sample: &Sample| if is_direct { 0.0 } else { what(sample) };
-        median(
-            samples
-                .iter()
-                .zip(direct)
-                .map(|(sample, direct)| what(sample) - base(direct)),
-        )
+        median(samples.iter().zip(direct).map(|(sample, direct)| what(sample) - base(direct)))
     };
-    write!(
-        out,
-        "| {} | {:.0} |",
-        subject.name,
-        of(|sample| sample.rate)
-    )?;
+    write!(out, "| {} | {:.0} |", subject.name, of(|sample| sample.rate))?;
     if subject.pid.is_some() {
-        let ratio = median(
-            samples
-                .iter()
-                .zip(proxy)
-                .map(|(sample, proxy)| proxy.cpu / sample.cpu),
-        );
+        let ratio = median(samples.iter().zip(proxy).map(|(sample, proxy)| proxy.cpu / sample.cpu));
         write!(out, " {:.1} | {ratio:.2} |", of(|sample| sample.cpu))?;
     } else {
         out.push_str(" | |");
@@ -96,11 +81,7 @@ fn row(
     }
     if subject.pid.is_some() {
         let idle = crate::load::as_f64(subject.idle_memory) / 1e6;
-        write!(
-            out,
-            " {idle:.1} | {:.1} |",
-            of(|sample| sample.memory) / 1e6
-        )?;
+        write!(out, " {idle:.1} | {:.1} |", of(|sample| sample.memory) / 1e6)?;
     } else {
         out.push_str(" | |");
     }

@@ -52,10 +52,8 @@ fn main() -> anyhow::Result<()> {
         stream_pace: 10.0,
     };
     let folder = tempfile::tempdir()?;
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let tokio =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let fake = tokio.block_on(FakeProvider::start(Options {
         default: Behaviour::parse(STREAMS)?,
         ..Options::default()
@@ -64,24 +62,14 @@ fn main() -> anyhow::Result<()> {
     let proxy = nginx::proxy(folder.path(), upstream.address, fake.address())?;
     let mut subjects = vec![
         subject("upstream directly", upstream.address, fake.address(), None),
-        subject(
-            "nginx",
-            proxy.address,
-            proxy.streams,
-            Some(proxy.process.id()),
-        ),
+        subject("nginx", proxy.address, proxy.streams, Some(proxy.process.id())),
     ];
     let mut hubs = Vec::new();
     if let Some(binary) = &arguments.hub {
         let binary = std::fs::canonicalize(binary).context("the hub's binary")?;
         for role in &arguments.roles {
-            let (hub, process) = start(
-                &binary,
-                &folder.path().join(role),
-                role,
-                upstream.address,
-                fake.address(),
-            )?;
+            let (hub, process) =
+                start(&binary, &folder.path().join(role), role, upstream.address, fake.address())?;
             let name = format!("hub {role}");
             let mut it = subject(&name, hub.listen, hub.listen, Some(process.id()));
             it.key = hub.key;
@@ -144,15 +132,10 @@ fn start(
         url: format!("http://{address}/v1"),
         models: vec![model.to_owned()],
     };
-    let providers = [
-        provider("bench", whole, "whole"),
-        provider("streams", streams, "stream"),
-    ];
+    let providers = [provider("bench", whole, "whole"), provider("streams", streams, "stream")];
     let hub = Hub::new(binary, folder, &providers, "")?;
     let mut process = hub.start(role)?;
-    process
-        .until("got ready", || hub.is_ready())
-        .with_context(|| hub.tail(role))?;
+    process.until("got ready", || hub.is_ready()).with_context(|| hub.tail(role))?;
     proc::idle(&proc::tree(process.id()), Duration::from_secs(20));
     Ok((hub, process))
 }
@@ -165,16 +148,10 @@ fn about() -> String {
         text.unwrap_or_default()
     };
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or_default();
+    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let changed = if said("git", &["status", "--porcelain"]).is_empty() {
-        ""
-    } else {
-        " with changes"
-    };
+    let changed =
+        if said("git", &["status", "--porcelain"]).is_empty() { "" } else { " with changes" };
     format!(
         "Machine: {cores} cores of {}, kernel {}. Commit {}{changed}. {}.",
         cpu.trim_start_matches([' ', '\t', ':']),

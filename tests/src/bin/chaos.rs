@@ -37,9 +37,7 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let temporary = tempfile::tempdir()?;
-    let folder = arguments
-        .keep
-        .unwrap_or_else(|| temporary.path().to_owned());
+    let folder = arguments.keep.unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&folder)?;
     let options = Options {
         hub: std::fs::canonicalize(arguments.hub)?,
@@ -61,9 +59,6 @@ fn main() -> anyhow::Result<()> {
     {
         println!("{report}");
     }
-    anyhow::ensure!(
-        report.wrong().is_empty(),
-        "the hub did not conserve its calls"
-    );
+    anyhow::ensure!(report.wrong().is_empty(), "the hub did not conserve its calls");
     Ok(())
 }

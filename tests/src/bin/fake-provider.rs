@@ -35,10 +35,7 @@ async fn main() -> anyhow::Result<()> {
     })
     .await
     .with_context(|| format!("listen on {}", arguments.listen))?;
-    #[expect(
-        clippy::print_stdout,
-        reason = "the one line that tells a script where it listens"
-    )]
+    #[expect(clippy::print_stdout, reason = "the one line that tells a script where it listens")]
     {
         println!("{}", fake.url());
     }

@@ -54,18 +54,11 @@ fn main() -> anyhow::Result<()> {
         Some(path) => std::fs::read(path)?,
         None => requests::body(&arguments.model, arguments.stream),
     };
-    let first = if arguments.stream {
-        b"data: {".to_vec()
-    } else {
-        Vec::new()
-    };
+    let first = if arguments.stream { b"data: {".to_vec() } else { Vec::new() };
     let load = Load {
         address: arguments.address,
         request: requests::chat(arguments.address, &arguments.key, &body),
-        expect: Expect {
-            first,
-            holds: arguments.holds.into_bytes(),
-        },
+        expect: Expect { first, holds: arguments.holds.into_bytes() },
         connections: arguments.connections,
         pace: arguments.rate.map_or(Pace::Closed, Pace::Open),
         warmup: Duration::from_secs_f64(arguments.warmup),

@@ -21,12 +21,7 @@ struct Kind {
 }
 
 const fn kind(weight: u32, directives: &'static str, stream: bool, leaves: bool) -> Kind {
-    Kind {
-        weight,
-        directives,
-        stream,
-        leaves,
-    }
+    Kind { weight, directives, stream, leaves }
 }
 
 const KINDS: [Kind; 16] = [
@@ -138,23 +133,12 @@ pub(super) fn burst(
 }
 
 fn one(mut stream: TcpStream, key: &str, kind: &Kind, rng: &mut StdRng) -> (Ended, Option<String>) {
-    if stream
-        .write_all(&request(key, kind.directives, kind.stream, rng))
-        .is_err()
-    {
+    if stream.write_all(&request(key, kind.directives, kind.stream, rng)).is_err() {
         return (Ended::Broken, None);
     }
-    let patience = if kind.leaves {
-        rng.random_range(20..200)
-    } else {
-        30_000
-    };
+    let patience = if kind.leaves { rng.random_range(20..200) } else { 30_000 };
     drop(stream.set_read_timeout(Some(Duration::from_millis(patience))));
-    let leave_at = if kind.leaves {
-        rng.random_range(1..8000)
-    } else {
-        usize::MAX
-    };
+    let leave_at = if kind.leaves { rng.random_range(1..8000) } else { usize::MAX };
     let mut answer = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -189,9 +173,7 @@ fn judge(answer: &str, stream: bool) -> Ended {
 
 fn header(answer: &str, name: &str) -> Option<String> {
     let head = answer.split("\r\n\r\n").next()?;
-    let line = head
-        .lines()
-        .find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
-    line.split_once(':')
-        .map(|(_, value)| value.trim().to_owned())
+    let line =
+        head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
+    line.split_once(':').map(|(_, value)| value.trim().to_owned())
 }

@@ -64,11 +64,7 @@ pub fn served(entries: &[Entry]) -> BTreeMap<String, Served> {
 pub async fn settled(file: &Path, partitions: u32) -> anyhow::Result<Vec<(u32, Usage)>> {
     let log = LocalLog::open(file, Options::new(partitions, Clock::system()))?;
     let codec = Codec::fixed();
-    let limit = Limit {
-        records: 10_000,
-        bytes: 16 << 20,
-        wait: Duration::ZERO,
-    };
+    let limit = Limit { records: 10_000, bytes: 16 << 20, wait: Duration::ZERO };
     let mut events = Vec::new();
     for partition in 0..log.partitions(Topic::Usage) {
         let at = Topic::Usage.at(partition);
@@ -122,21 +118,12 @@ pub fn compare(
     let mut seqs = BTreeMap::new();
     for (partition, event) in events {
         *found.outcomes.entry(event.outcome.as_str()).or_default() += 1;
-        by_call
-            .entry(event.call.to_string())
-            .or_default()
-            .push(event);
+        by_call.entry(event.call.to_string()).or_default().push(event);
         // the same record may lie in the log twice (shipped again after a crash); another may not
         // have its number
-        let first = seqs
-            .entry((event.origin, *partition, event.seq))
-            .or_insert(event.call);
+        let first = seqs.entry((event.origin, *partition, event.seq)).or_insert(event.call);
         if *first != event.call {
-            found.wrong(
-                "two calls have one origin and seq",
-                &event.call.to_string(),
-                first,
-            );
+            found.wrong("two calls have one origin and seq", &event.call.to_string(), first);
         }
     }
     found.distinct = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
@@ -161,16 +148,9 @@ pub fn compare(
     }
     for id in whole {
         let completed = |event: &&Usage| event.outcome == Outcome::Completed;
-        if !by_call
-            .get(id)
-            .is_some_and(|events| events.iter().all(completed))
-            && !lost.contains(id)
+        if !by_call.get(id).is_some_and(|events| events.iter().all(completed)) && !lost.contains(id)
         {
-            found.wrong(
-                "seen whole by its client, but not completed",
-                id,
-                by_call.get(id),
-            );
+            found.wrong("seen whole by its client, but not completed", id, by_call.get(id));
         }
     }
     found
@@ -195,11 +175,7 @@ fn fits(found: &mut Findings, id: &str, seen: &Served, event: &Usage) {
     let input = units(&[Meter::Input, Meter::InputCached]);
     let output = units(&[Meter::Output, Meter::OutputReasoning]);
     if (input, output) != (i64::from(seen.prompt), i64::from(seen.completion)) {
-        found.wrong(
-            "charged otherwise than the vendor bills",
-            id,
-            (input, output, seen),
-        );
+        found.wrong("charged otherwise than the vendor bills", id, (input, output, seen));
     }
 }
 
@@ -285,19 +261,13 @@ mod tests {
         breach(wrong(&[1], &again, &[]), "settled more than once");
         let same = [(0, event(1, 1)), (0, event(2, 1))];
         breach(wrong(&[1, 2], &same, &[]), "two calls have one origin");
-        breach(
-            wrong(&[], &[(0, event(1, 1))], &[]),
-            "charged, but the vendor never saw it",
-        );
+        breach(wrong(&[], &[(0, event(1, 1))], &[]), "charged, but the vendor never saw it");
         let mut dear = event(1, 1);
         dear.charges[0].quantities[1].units = 4;
         breach(wrong(&[1], &[(0, dear)], &[]), "charged otherwise");
         let mut lost = event(1, 1);
         lost.outcome = Outcome::Lost;
-        breach(
-            wrong(&[1], &[(0, lost)], &[id(1)]),
-            "seen whole by its client",
-        );
+        breach(wrong(&[1], &[(0, lost)], &[id(1)]), "seen whole by its client");
         let excused = BTreeSet::from([id(1)]);
         let found = compare(&vendor(&[1]), &[], &[], &excused);
         assert_eq!((found.wrong.len(), found.excused), (0, 1));

@@ -49,10 +49,7 @@ fn verify(hub: &Hub) -> anyhow::Result<Vec<String>> {
         wrong.extend(words.map(|word| format!("verify: partition {partition}: {word}")));
         for lag in ["missing", "billing_lag", "sink_lag"] {
             if verdict[lag] != 0 {
-                wrong.push(format!(
-                    "verify: partition {partition}: {lag} {}",
-                    verdict[lag]
-                ));
+                wrong.push(format!("verify: partition {partition}: {lag} {}", verdict[lag]));
             }
         }
     }
@@ -61,10 +58,7 @@ fn verify(hub: &Hub) -> anyhow::Result<Vec<String>> {
 
 /// The JSON list that a command prints, and what it says of failures.
 fn ask(hub: &Hub, arguments: &[&str]) -> anyhow::Result<(Vec<Value>, String)> {
-    let output = hub
-        .command(arguments)
-        .output()
-        .context("run the hub's binary")?;
+    let output = hub.command(arguments).output().context("run the hub's binary")?;
     let list = serde_json::from_slice(&output.stdout).unwrap_or_default();
     Ok((list, String::from_utf8_lossy(&output.stderr).into_owned()))
 }
@@ -75,14 +69,8 @@ fn ask(hub: &Hub, arguments: &[&str]) -> anyhow::Result<(Vec<Value>, String)> {
 /// The query failed.
 pub(super) fn rows(hub: &Hub) -> anyhow::Result<[u64; 3]> {
     let query = "SELECT count(), uniqExact(origin, log_partition, seq), uniqExact(call) FROM usage";
-    let output = hub
-        .command(&["sql", query, "--format", "JSONCompactEachRow"])
-        .output()?;
-    anyhow::ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = hub.command(&["sql", query, "--format", "JSONCompactEachRow"]).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let numbers: Vec<Value> = serde_json::from_slice(&output.stdout)?;
     // 64-bit numbers may come as text
     let number = |at: usize| {

@@ -86,45 +86,27 @@ fn failure(asked: &Asked, fault: Fault) -> Option<Script> {
         Fault::RateLimit(seconds) => refused(
             asked,
             429,
-            &error(
-                "rate limit reached",
-                "requests",
-                json!("rate_limit_exceeded"),
-            ),
+            &error("rate limit reached", "requests", json!("rate_limit_exceeded")),
             &format!("retry-after: {seconds}\r\n"),
         ),
         Fault::Quota => refused(
             asked,
             429,
-            &error(
-                "no quota left",
-                "insufficient_quota",
-                json!("insufficient_quota"),
-            ),
+            &error("no quota left", "insufficient_quota", json!("insufficient_quota")),
             "",
         ),
         Fault::Status(401) => refused(
             asked,
             401,
-            &error(
-                "wrong API key",
-                "invalid_request_error",
-                json!("invalid_api_key"),
-            ),
+            &error("wrong API key", "invalid_request_error", json!("invalid_api_key")),
             "",
         ),
-        Fault::Status(status @ 500..) => refused(
-            asked,
-            status,
-            &error("the server failed", "server_error", Value::Null),
-            "",
-        ),
-        Fault::Status(status) => refused(
-            asked,
-            status,
-            &error("refused", "invalid_request_error", Value::Null),
-            "",
-        ),
+        Fault::Status(status @ 500..) => {
+            refused(asked, status, &error("the server failed", "server_error", Value::Null), "")
+        }
+        Fault::Status(status) => {
+            refused(asked, status, &error("refused", "invalid_request_error", Value::Null), "")
+        }
         Fault::Html => Script {
             status: 502,
             steps: vec![write(head(
@@ -152,14 +134,8 @@ fn failure(asked: &Asked, fault: Fault) -> Option<Script> {
             steps: vec![write(head(asked, 200, "application/json", "", Some(b"")))],
             ..Script::default()
         },
-        Fault::NoAnswer => Script {
-            steps: vec![Step::Close],
-            ..Script::default()
-        },
-        Fault::StallFirst => Script {
-            steps: vec![Step::Hang],
-            ..Script::default()
-        },
+        Fault::NoAnswer => Script { steps: vec![Step::Close], ..Script::default() },
+        Fault::StallFirst => Script { steps: vec![Step::Hang], ..Script::default() },
         _ => return None,
     })
 }
@@ -191,13 +167,7 @@ fn refused(asked: &Asked, status: u16, error: &Value, headers: &str) -> Script {
     let body = json!({"error": error}).to_string();
     Script {
         status,
-        steps: vec![write(head(
-            asked,
-            status,
-            "application/json",
-            headers,
-            Some(body.as_bytes()),
-        ))],
+        steps: vec![write(head(asked, status, "application/json", headers, Some(body.as_bytes())))],
         whole: true,
         ..Script::default()
     }

@@ -102,11 +102,7 @@ impl Behaviour {
     /// A name that is unknown, or a value that is no number.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut it = Self::default();
-        for word in text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-        {
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             it.apply(word).ok_or_else(|| Error(word.to_owned()))?;
         }
         Ok(it)

@@ -8,11 +8,8 @@ use super::script::{Script, Step, chunk, write};
 
 /// The script of a chat answer.
 pub(super) fn answer(asked: &Asked, behaviour: &Behaviour) -> Script {
-    let mut script = if asked.stream() {
-        stream(asked, behaviour)
-    } else {
-        whole(asked, behaviour)
-    };
+    let mut script =
+        if asked.stream() { stream(asked, behaviour) } else { whole(asked, behaviour) };
     script.prompt = asked.prompt_tokens();
     script
 }
@@ -28,9 +25,7 @@ fn text(behaviour: &Behaviour, at: u32) -> String {
 /// calls are off. None once the conversation holds a tool's result.
 fn tool_calls(asked: &Asked) -> Vec<Value> {
     let messages = asked.body["messages"].as_array();
-    let answered = messages
-        .and_then(|list| list.last())
-        .is_some_and(|last| last["role"] == "tool");
+    let answered = messages.and_then(|list| list.last()).is_some_and(|last| last["role"] == "tool");
     let Some(tools) = asked.body["tools"].as_array().filter(|_| !answered) else {
         return Vec::new();
     };
@@ -72,17 +67,11 @@ fn envelope(asked: &Asked, object: &str) -> Map<String, Value> {
 
 fn whole(asked: &Asked, behaviour: &Behaviour) -> Script {
     let calls = tool_calls(asked);
-    let finish = if calls.is_empty() {
-        "stop"
-    } else {
-        "tool_calls"
-    };
+    let finish = if calls.is_empty() { "stop" } else { "tool_calls" };
     let mut message =
         json!({"role": "assistant", "content": null, "refusal": null, "annotations": []});
     if calls.is_empty() {
-        let content: String = (0..behaviour.tokens)
-            .map(|at| text(behaviour, at))
-            .collect();
+        let content: String = (0..behaviour.tokens).map(|at| text(behaviour, at)).collect();
         message["content"] = content.into();
     } else {
         message["tool_calls"] = calls.into();
@@ -129,19 +118,9 @@ fn stream(asked: &Asked, behaviour: &Behaviour) -> Script {
         behaviour,
         listed: asked.body["stream_options"]["include_usage"] == true,
         content: 0,
-        script: Script {
-            status: 200,
-            whole: true,
-            ..Script::default()
-        },
+        script: Script { status: 200, whole: true, ..Script::default() },
     };
-    frames.script.steps.push(write(head(
-        asked,
-        200,
-        "text/event-stream; charset=utf-8",
-        "",
-        None,
-    )));
+    frames.script.steps.push(write(head(asked, 200, "text/event-stream; charset=utf-8", "", None)));
     if frames.all().is_none() {
         frames.script.whole = false;
     }
@@ -152,25 +131,15 @@ impl Frames<'_> {
     /// None when the fault struck.
     fn all(&mut self) -> Option<()> {
         let calls = tool_calls(self.asked);
-        let finish = if calls.is_empty() {
-            "stop"
-        } else {
-            "tool_calls"
-        };
+        let finish = if calls.is_empty() { "stop" } else { "tool_calls" };
         self.delta(&json!({"role": "assistant", "content": if calls.is_empty() { json!("") } else { Value::Null },
             "refusal": null}), 0)?;
-        for at in 0..if calls.is_empty() {
-            self.behaviour.tokens
-        } else {
-            0
-        } {
+        for at in 0..if calls.is_empty() { self.behaviour.tokens } else { 0 } {
             self.delta(&json!({"content": text(self.behaviour, at)}), 1)?;
         }
         for (at, call) in calls.iter().enumerate() {
-            let (name, arguments) = (
-                &call["function"]["name"],
-                call["function"]["arguments"].as_str(),
-            );
+            let (name, arguments) =
+                (&call["function"]["name"], call["function"]["arguments"].as_str());
             self.delta(
                 &json!({"tool_calls": [{"index": at, "id": call["id"], "type": "function",
                 "function": {"name": name, "arguments": ""}}]}),
@@ -230,9 +199,7 @@ impl Frames<'_> {
             Fault::CutAfter(n) if n == at => steps.push(Step::Close),
             Fault::ResetAfter(n) if n == at => steps.push(Step::Reset),
             Fault::MidChunk(n) if n == at => {
-                steps.push(write(
-                    b"ff\r\ndata: {\"id\":\"chatcmpl-fake\",\"obj".to_vec(),
-                ));
+                steps.push(write(b"ff\r\ndata: {\"id\":\"chatcmpl-fake\",\"obj".to_vec()));
                 steps.push(Step::Close);
             }
             Fault::ErrorChunk(n) if n == at => {
@@ -256,10 +223,9 @@ impl Frames<'_> {
         if self.listed {
             body.insert("usage".into(), usage.unwrap_or(Value::Null));
         }
-        self.script.steps.push(Step::Write {
-            bytes: frame(&Value::Object(body).to_string()),
-            tokens,
-        });
+        self.script
+            .steps
+            .push(Step::Write { bytes: frame(&Value::Object(body).to_string()), tokens });
     }
 }
 
@@ -268,11 +234,7 @@ mod tests {
     use super::*;
 
     fn script(body: Value, directives: &str) -> Script {
-        let asked = Asked {
-            path: "/v1/chat/completions".into(),
-            body,
-            number: 1,
-        };
+        let asked = Asked { path: "/v1/chat/completions".into(), body, number: 1 };
         answer(&asked, &Behaviour::parse(directives).unwrap())
     }
 

@@ -36,13 +36,8 @@ pub(super) fn answer(asked: &Asked, behaviour: &Behaviour) -> Script {
 
 /// Little-endian floats in base64, as the vendor packs them.
 fn pack(vector: &[f32]) -> Value {
-    let bytes: Vec<u8> = vector
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect();
-    base64::engine::general_purpose::STANDARD
-        .encode(bytes)
-        .into()
+    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+    base64::engine::general_purpose::STANDARD.encode(bytes).into()
 }
 
 /// Quarters between -2 and 2, exact in a float and in JSON.
@@ -72,9 +67,7 @@ mod tests {
         let Value::String(text) = pack(&vector("x", 4)) else {
             panic!("not packed");
         };
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(text)
-            .unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
         let numbers: Vec<f32> = bytes
             .chunks_exact(4)
             .map(|four| f32::from_le_bytes(four.try_into().unwrap()))

@@ -78,15 +78,8 @@ impl FakeProvider {
             default: options.default,
         });
         let tasks = Tasks::new();
-        tasks.spawn(
-            "fake-provider",
-            accept(listener, Arc::clone(&shared), tasks.clone()),
-        );
-        Ok(Self {
-            address,
-            shared,
-            tasks,
-        })
+        tasks.spawn("fake-provider", accept(listener, Arc::clone(&shared), tasks.clone()));
+        Ok(Self { address, shared, tasks })
     }
 
     /// Where it listens.

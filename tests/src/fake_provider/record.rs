@@ -105,23 +105,13 @@ impl Record {
     /// The file can't be opened.
     pub fn open(file: Option<&Path>, whole: bool, clock: Clock) -> std::io::Result<Self> {
         let open = |path| OpenOptions::new().create(true).append(true).open(path);
-        let inner = Inner {
-            file: file.map(open).transpose()?,
-            entries: Vec::new(),
-            arrived: 0,
-            ended: 0,
-        };
-        Ok(Self {
-            clock,
-            whole,
-            inner: Mutex::new(inner),
-        })
+        let inner =
+            Inner { file: file.map(open).transpose()?, entries: Vec::new(), arrived: 0, ended: 0 };
+        Ok(Self { clock, whole, inner: Mutex::new(inner) })
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Writes an arrival and gives it its number.

@@ -106,13 +106,7 @@ impl TryFrom<Raw> for Script {
                 })
             })
             .collect::<Result<_, Self::Error>>()?;
-        Ok(Self {
-            status: raw.status,
-            steps,
-            whole: raw.whole,
-            prompt: raw.prompt,
-            extra: 0,
-        })
+        Ok(Self { status: raw.status, steps, whole: raw.whole, prompt: raw.prompt, extra: 0 })
     }
 }
 
@@ -165,23 +159,13 @@ mod tests {
     #[test]
     fn slices_keep_bytes_and_tokens() {
         let script = Script {
-            steps: vec![
-                Step::Write {
-                    bytes: b"abcdefg".to_vec(),
-                    tokens: 2,
-                },
-                Step::Close,
-            ],
+            steps: vec![Step::Write { bytes: b"abcdefg".to_vec(), tokens: 2 }, Step::Close],
             ..Script::default()
         };
         let sliced = script.sliced(3, Duration::ZERO);
         let (mut bytes, mut billed) = (Vec::new(), 0);
         for step in &sliced.steps {
-            if let Step::Write {
-                bytes: part,
-                tokens,
-            } = step
-            {
+            if let Step::Write { bytes: part, tokens } = step {
                 bytes.extend_from_slice(part);
                 billed += tokens;
             }

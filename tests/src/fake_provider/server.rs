@@ -35,10 +35,7 @@ pub(super) async fn connection(shared: Arc<Shared>, stream: TcpStream) {
         return;
     }
     let (from, mut to) = stream.into_split();
-    let mut requests = Requests {
-        from,
-        rest: Vec::new(),
-    };
+    let mut requests = Requests { from, rest: Vec::new() };
     while let Ok(Some(request)) = requests.next().await {
         if request.path.starts_with("/_fake/") {
             let (status, body) = control(&shared, &request);
@@ -65,16 +62,10 @@ async fn exchange(
     to: &mut OwnedWriteHalf,
 ) -> std::io::Result<bool> {
     let call = request.header("x-client-request-id").map(str::to_owned);
-    let close = request
-        .header("connection")
-        .is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    let close =
+        request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     let mut asked = Asked {
-        path: request
-            .path
-            .split('?')
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        path: request.path.split('?').next().unwrap_or_default().to_owned(),
         body: serde_json::from_slice(&request.body).unwrap_or(Value::Null),
         number: 0,
     };
@@ -140,11 +131,7 @@ async fn play(
                 true
             }
             Step::Close | Step::Reset => {
-                end.ended = if script.whole {
-                    Ended::Answered
-                } else {
-                    Ended::BrokenOff
-                };
+                end.ended = if script.whole { Ended::Answered } else { Ended::BrokenOff };
                 if *step == Step::Reset {
                     // without a linger time the close is a reset
                     drop(to.as_ref().set_zero_linger());
@@ -163,11 +150,7 @@ async fn play(
             return false;
         }
     }
-    end.ended = if script.whole {
-        Ended::Answered
-    } else {
-        Ended::BrokenOff
-    };
+    end.ended = if script.whole { Ended::Answered } else { Ended::BrokenOff };
     end.completion += if script.whole { script.extra } else { 0 };
     true
 }
@@ -184,20 +167,14 @@ async fn left(requests: &mut Requests<OwnedReadHalf>) {
 
 impl Shared {
     fn script(&self, asked: &Asked, call: Option<String>) -> Script {
-        let queued = self
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front();
+        let queued = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let mut behaviour = match queued {
             Some(Next::Script(script)) => return script,
             Some(Next::Behaviour(behaviour)) => behaviour,
             None if asked.directives().is_empty() => self.default.clone(),
             // a directive that can't be read must not pass for a good answer
-            None => Behaviour::parse(asked.directives()).unwrap_or(Behaviour {
-                fault: Fault::Status(422),
-                ..Behaviour::default()
-            }),
+            None => Behaviour::parse(asked.directives())
+                .unwrap_or(Behaviour { fault: Fault::Status(422), ..Behaviour::default() }),
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let times = seen.entry(call.unwrap_or_default()).or_default();
@@ -212,10 +189,9 @@ impl Shared {
 /// What a test outside of this process may ask.
 fn control(shared: &Shared, request: &Request) -> (u16, String) {
     match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/_fake/requests") => (
-            200,
-            serde_json::to_string(&shared.record.entries()).unwrap_or_default(),
-        ),
+        ("GET", "/_fake/requests") => {
+            (200, serde_json::to_string(&shared.record.entries()).unwrap_or_default())
+        }
         ("DELETE", "/_fake/requests") => {
             shared.record.clear();
             (200, "{}".to_owned())
@@ -243,10 +219,7 @@ impl Shared {
     pub(super) fn enqueue(&self, next: Result<Next, String>) -> (u16, String) {
         match next {
             Ok(next) => {
-                self.queue
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push_back(next);
+                self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(next);
                 (200, "{}".to_owned())
             }
             Err(error) => (400, json!({"error": error}).to_string()),

@@ -79,9 +79,7 @@ impl<R: AsyncRead + Unpin> Requests<R> {
             self.chunks().await?
         } else {
             let length = match request.header("content-length") {
-                Some(text) => text
-                    .parse()
-                    .map_err(|_| Error::Malformed("content-length"))?,
+                Some(text) => text.parse().map_err(|_| Error::Malformed("content-length"))?,
                 None => 0,
             };
             self.exactly(length).await?
@@ -156,10 +154,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, Error> {
                     .headers
                     .iter()
                     .map(|header| {
-                        (
-                            header.name.to_owned(),
-                            String::from_utf8_lossy(header.value).into_owned(),
-                        )
+                        (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned())
                     })
                     .collect(),
                 body: Vec::new(),
@@ -177,16 +172,10 @@ mod tests {
     async fn bodies_by_length_and_by_chunks_are_the_same() {
         let wire = b"POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello\
             POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n";
-        let mut requests = Requests {
-            from: &wire[..],
-            rest: Vec::new(),
-        };
+        let mut requests = Requests { from: &wire[..], rest: Vec::new() };
         for path in ["/a", "/b"] {
             let request = requests.next().await.unwrap().unwrap();
-            assert_eq!(
-                (request.path.as_str(), request.body.as_slice()),
-                (path, &b"hello"[..])
-            );
+            assert_eq!((request.path.as_str(), request.body.as_slice()), (path, &b"hello"[..]));
         }
         assert!(requests.next().await.unwrap().is_none());
     }

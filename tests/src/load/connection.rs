@@ -57,11 +57,7 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Self {
-            stream,
-            buffer: vec![0; 256 << 10],
-            filled: 0,
-        })
+        Ok(Self { stream, buffer: vec![0; 256 << 10], filled: 0 })
     }
 
     /// Sends a request and reads its answer to the end; gives the moment of the first content.
@@ -135,10 +131,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(u16, usize, Framing)>, Error> {
         return Ok(None);
     };
     let header = |name: &str| {
-        let found = parsed
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name));
+        let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         found.and_then(|header| std::str::from_utf8(header.value).ok())
     };
     let framing = match (header("content-length"), header("transfer-encoding")) {

@@ -61,10 +61,7 @@ pub struct Outcome {
 impl Outcome {
     fn empty() -> Self {
         // a minute at most, to three digits: these bounds are valid
-        #[expect(
-            clippy::expect_used,
-            reason = "constant bounds that the library accepts"
-        )]
+        #[expect(clippy::expect_used, reason = "constant bounds that the library accepts")]
         let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("valid bounds");
         Self {
             answers: 0,
@@ -81,10 +78,8 @@ impl Outcome {
         self.errors += other.errors;
         self.error = self.error.take().or_else(|| other.error.clone());
         self.time = self.time.max(other.time);
-        let added = [
-            self.latency.add(&other.latency).is_ok(),
-            self.first.add(&other.first).is_ok(),
-        ];
+        let added =
+            [self.latency.add(&other.latency).is_ok(), self.first.add(&other.first).is_ok()];
         debug_assert_eq!(added, [true; 2], "all histograms have the same bounds");
     }
 
@@ -95,10 +90,7 @@ impl Outcome {
 }
 
 /// A count as a float, for ratios.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "for reports; counts stay far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "for reports; counts stay far below 2^52")]
 pub fn as_f64(count: u64) -> f64 {
     count as f64
 }
@@ -203,9 +195,7 @@ fn one(
             if counts {
                 outcome.answers += 1;
                 outcome.latency.saturating_record(nanos(due.elapsed()));
-                outcome
-                    .first
-                    .saturating_record(nanos(first.duration_since(sent)));
+                outcome.first.saturating_record(nanos(first.duration_since(sent)));
             }
         }
         Err(error) => {

@@ -7,10 +7,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Processor time that the processes used so far, user and system; ended ones count nothing.
 pub fn cpu(pids: &[u32]) -> Duration {
-    pids.iter()
-        .filter_map(|pid| ticks(*pid))
-        .map(|ticks| TICK * ticks)
-        .sum()
+    pids.iter().filter_map(|pid| ticks(*pid)).map(|ticks| TICK * ticks).sum()
 }
 
 fn ticks(pid: u32) -> Option<u32> {
@@ -25,9 +22,7 @@ fn ticks(pid: u32) -> Option<u32> {
 pub fn resident(pids: &[u32]) -> u64 {
     let of = |pid: &u32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.trim().trim_end_matches(" kB").parse::<u64>().ok()
     };
     pids.iter().filter_map(of).sum::<u64>() * 1024
@@ -40,10 +35,7 @@ pub fn tree(pid: u32) -> Vec<u32> {
     while let Some(parent) = all.get(next).copied() {
         let path = format!("/proc/{parent}/task/{parent}/children");
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        all.extend(
-            text.split_whitespace()
-                .filter_map(|pid| pid.parse::<u32>().ok()),
-        );
+        all.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
         next += 1;
     }
     all

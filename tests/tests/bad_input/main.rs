@@ -1,10 +1,6 @@
 //! Bad input: each case is one row of a table and has its clear error. What callers send is in
 //! [`http`], what an operator writes in [`start`], what a disk may hold in [`data`].
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,22 +17,14 @@ fn check_names<'a>(names: impl Iterator<Item = &'a str>, least: usize) {
     for name in names {
         assert!(seen.insert(name), "two cases are called {name:?}");
     }
-    assert!(
-        seen.len() >= least,
-        "{} cases, at least {least} are wanted",
-        seen.len()
-    );
+    assert!(seen.len() >= least, "{} cases, at least {least} are wanted", seen.len());
 }
 
 /// Runs a command that must end by itself: its status, and all that it said. What still runs
 /// after a while is killed, and what it said is the error.
 fn end(command: &mut Command) -> Result<(Option<i32>, String), String> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut running = true;
     while running && Instant::now() < deadline {
@@ -49,9 +37,5 @@ fn end(command: &mut Command) -> Result<(Option<i32>, String), String> {
     let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
-    if running {
-        Err(text)
-    } else {
-        Ok((output.status.code(), text))
-    }
+    if running { Err(text) } else { Ok((output.status.code(), text)) }
 }

@@ -29,13 +29,7 @@ const HIDDEN: [&str; 3] = [SECRET, "12345678", "panicked"];
 
 /// Settings.
 const fn toml(name: &'static str, toml: &'static str, says: &'static [&'static str]) -> Case {
-    Case {
-        name,
-        toml,
-        variables: &[],
-        arguments: SERVE,
-        says,
-    }
+    Case { name, toml, variables: &[], arguments: SERVE, says }
 }
 
 /// A variable.
@@ -44,13 +38,7 @@ const fn env(
     variables: &'static [(&'static str, &'static str)],
     says: &'static [&'static str],
 ) -> Case {
-    Case {
-        name,
-        toml: "",
-        variables,
-        arguments: SERVE,
-        says,
-    }
+    Case { name, toml: "", variables, arguments: SERVE, says }
 }
 
 /// A command.
@@ -59,13 +47,7 @@ const fn told(
     arguments: &'static [&'static str],
     says: &'static [&'static str],
 ) -> Case {
-    Case {
-        name,
-        toml: "",
-        variables: &[],
-        arguments,
-        says,
-    }
+    Case { name, toml: "", variables: &[], arguments, says }
 }
 
 #[rustfmt::skip]
@@ -155,17 +137,12 @@ fn what_an_operator_writes_has_its_clear_error() {
         let hub = Hub::new(binary(), folder.path(), &[], "").unwrap();
         let (path, listen) = (folder.path().display().to_string(), hub.listen.to_string());
         let fill = |text: &str| {
-            text.replace("{folder}", &path)
-                .replace("{taken}", &taken)
-                .replace("{listen}", &listen)
+            text.replace("{folder}", &path).replace("{taken}", &taken).replace("{listen}", &listen)
         };
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("hub.toml", &fill(case.toml));
-        write(
-            "price.csv",
-            "provider,model,input,output\nopenai,m,cheap,2\n",
-        );
+        write("price.csv", "provider,model,input,output\nopenai,m,cheap,2\n");
         write("columns.csv", "provider,model,colour\nopenai,m,red\n");
         write(
             "vendors.toml",
@@ -176,14 +153,8 @@ fn what_an_operator_writes_has_its_clear_error() {
             command = std::process::Command::new(binary());
             command.env_clear();
         }
-        command
-            .args(case.arguments)
-            .env("HUB_CLICKHOUSE_LIBRARY", "/nowhere/libchdb.so");
-        command.envs(
-            case.variables
-                .iter()
-                .map(|(name, value)| (name, fill(value))),
-        );
+        command.args(case.arguments).env("HUB_CLICKHOUSE_LIBRARY", "/nowhere/libchdb.so");
+        command.envs(case.variables.iter().map(|(name, value)| (name, fill(value))));
         let (status, text) = match end(&mut command) {
             Ok(ended) => ended,
             Err(text) => {
@@ -203,13 +174,7 @@ fn what_an_operator_writes_has_its_clear_error() {
             wrong.push(format!("{}: says too much: {text}", case.name));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {} cases:\n{}",
-        wrong.len(),
-        CASES.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), CASES.len(), wrong.join("\n"));
 }
 
 /// The same settings without the mistake: else the table would show nothing.

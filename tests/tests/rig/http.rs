@@ -19,10 +19,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// The first header of that name; empty when there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
-        let found = self
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value)
     }
 
@@ -43,9 +40,8 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    let framed = headers
-        .iter()
-        .any(|(name, _)| ["content-length", "transfer-encoding"].contains(name));
+    let framed =
+        headers.iter().any(|(name, _)| ["content-length", "transfer-encoding"].contains(name));
     if !framed && (method == "POST" || !body.is_empty()) {
         head.push_str(&format!("content-length: {}\r\n", body.len()));
     }
@@ -58,27 +54,17 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 /// A chat completion asked for with this key.
 pub(crate) fn chat(address: SocketAddr, key: &str, body: &Value) -> Answer {
     let authorization = format!("Bearer {key}");
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("content-type", "application/json"),
-    ];
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     exchange(
         address,
-        &request(
-            "POST",
-            "/v1/chat/completions",
-            &headers,
-            body.to_string().as_bytes(),
-        ),
+        &request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes()),
     )
 }
 
 /// Sends bytes and reads until the other side closes.
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     // a server may refuse and close before it has read everything
     drop(stream.write_all(request));
     let mut bytes = Vec::new();
@@ -95,10 +81,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         return None;
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers = parsed
-        .headers
-        .iter()
-        .map(|header| (header.name.to_owned(), text(header.value)));
+    let headers = parsed.headers.iter().map(|header| (header.name.to_owned(), text(header.value)));
     let mut answer = Answer {
         status: parsed.code?,
         headers: headers.collect(),

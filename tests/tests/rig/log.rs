@@ -21,11 +21,7 @@ pub(crate) fn open(hub: &Hub) -> Arc<LocalLog> {
 
 /// All records of a topic, by partition and in order.
 pub(crate) async fn records(log: &LocalLog, topic: Topic) -> Vec<Record> {
-    let limit = Limit {
-        records: 10_000,
-        bytes: 16 << 20,
-        wait: Duration::ZERO,
-    };
+    let limit = Limit { records: 10_000, bytes: 16 << 20, wait: Duration::ZERO };
     let mut records = Vec::new();
     for partition in 0..log.partitions(topic) {
         let at = topic.at(partition);

@@ -17,10 +17,7 @@ const KEPT: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"];
 /// What a variable of this test's own environment says.
 pub(crate) fn variable(name: &str) -> Option<String> {
     let environment = runtime::config::environment();
-    environment
-        .into_iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value)
+    environment.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
 /// The hub: `HUB_BINARY`, else built once, beside this test.
@@ -42,10 +39,7 @@ fn build() -> PathBuf {
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
-    let built = cargo
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
+    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
     assert!(built.success(), "the hub does not build");
     profile.join("hub")
 }

@@ -58,14 +58,8 @@ const FENCES: &[(&str, &[&str])] = &[
         ],
     ),
     ("apache_avro", &["schemas/"]),
-    (
-        "rusqlite",
-        &["infra/runtime/src/log/local/", "infra/runtime/tests/"],
-    ),
-    (
-        "rdkafka",
-        &["infra/runtime/src/log/kafka/", "infra/runtime/tests/"],
-    ),
+    ("rusqlite", &["infra/runtime/src/log/local/", "infra/runtime/tests/"]),
+    ("rdkafka", &["infra/runtime/src/log/kafka/", "infra/runtime/tests/"]),
     ("libloading", &["infra/hub/src/embedded/"]),
     ("memmap2", &["gateway/src/usage/"]),
     ("hyper_rustls", &["gateway/src/upstream/"]),
@@ -103,8 +97,7 @@ fn libraries_stay_in_their_modules() {
 /// Whether a path starts like this, as a name of its own.
 fn has_path(code: &str, path: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    code.match_indices(path)
-        .any(|(at, _)| !code.split_at(at).0.ends_with(part))
+    code.match_indices(path).any(|(at, _)| !code.split_at(at).0.ends_with(part))
 }
 
 #[test]
@@ -123,10 +116,7 @@ fn processors_use_of_analytics_only_its_rows() {
 #[test]
 fn the_fences_name_what_is_there() {
     let mut gone = Vec::new();
-    for place in PURE
-        .iter()
-        .filter(|place| place.ends_with('/') || place.ends_with(".rs"))
-    {
+    for place in PURE.iter().filter(|place| place.ends_with('/') || place.ends_with(".rs")) {
         if !files().iter().any(|file| file.path.starts_with(place)) {
             gone.push((*place).to_owned());
         }

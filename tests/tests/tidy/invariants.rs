@@ -12,9 +12,7 @@ struct Invariant {
 /// Reads ``1. **Title.** Prose … Test: `name` `` items of the section `## Invariants`; an item may go on over several lines
 /// and name several tests after `Test:` or `Tests:`.
 fn invariants(document: &str) -> Vec<Invariant> {
-    let section = document
-        .split("\n## ")
-        .find(|part| part.starts_with("Invariants"));
+    let section = document.split("\n## ").find(|part| part.starts_with("Invariants"));
     let mut items: Vec<String> = Vec::new();
     for line in section.unwrap_or_default().lines() {
         let digits = line.chars().take_while(char::is_ascii_digit).count();
@@ -31,43 +29,25 @@ fn invariants(document: &str) -> Vec<Invariant> {
 fn invariant(item: &str) -> Invariant {
     let (number, rest) = item.split_once(". **").unwrap();
     let (title, prose) = rest.split_once("**").unwrap_or((rest, ""));
-    let named = prose
-        .split_once("Test: ")
-        .or_else(|| prose.split_once("Tests: "));
+    let named = prose.split_once("Test: ").or_else(|| prose.split_once("Tests: "));
     let tests = named.map_or_else(Vec::new, |(_, names)| {
-        names
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
+        names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     });
-    Invariant {
-        number: number.parse().unwrap(),
-        title: title.to_owned(),
-        tests,
-    }
+    Invariant { number: number.parse().unwrap(), title: title.to_owned(), tests }
 }
 
 #[test]
 fn every_invariant_names_a_test_that_exists() {
     let document = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let invariants = invariants(&document);
-    assert!(
-        !invariants.is_empty(),
-        "ARCHITECTURE.md lists no invariants"
-    );
+    assert!(!invariants.is_empty(), "ARCHITECTURE.md lists no invariants");
     // the cases of a contract suite are made into tests by a macro, once per implementation
     let contract = |path: &str| path.contains("/contract/");
     let of = |file: &File| tests(&code(&file.text), contract(&file.path));
     let tests: Vec<String> = rust().flat_map(of).collect();
     let mut wrong = Vec::new();
     for (at, invariant) in invariants.iter().enumerate() {
-        let Invariant {
-            number,
-            title,
-            tests: named,
-        } = invariant;
+        let Invariant { number, title, tests: named } = invariant;
         if *number != at + 1 {
             wrong.push(format!("{number}. {title} should be number {}", at + 1));
         }
@@ -98,10 +78,8 @@ fn tests(code: &str, all: bool) -> Vec<String> {
             .trim_start_matches("async ")
             .strip_prefix("fn ");
         if let Some(rest) = function {
-            let name: String = rest
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
+            let name: String =
+                rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if attributed || all {
                 names.push(name);
             }
@@ -117,10 +95,7 @@ fn tests(code: &str, all: bool) -> Vec<String> {
 fn the_documents_format_is_read() {
     let text = "# A\n\n## Invariants\n\nEach.\n\n1. **One call.** It is so.\n   Test: `one_call`.\n2. **Two, three.** Tests: `a_b`, `c`.\n\n## Next\n3. **Not this.**\n";
     let found = invariants(text);
-    let names: Vec<_> = found
-        .iter()
-        .map(|item| (item.number, item.tests.join(" ")))
-        .collect();
+    let names: Vec<_> = found.iter().map(|item| (item.number, item.tests.join(" "))).collect();
     assert_eq!(names, [(1, "one_call".to_owned()), (2, "a_b c".to_owned())]);
     let code =
         "#[test]\nfn a() {}\nfn b() {}\n#[tokio::test(start_paused = true)]\nasync fn c() {}\n";

@@ -13,28 +13,9 @@ const PACKAGES: [(&str, &str, &[&str]); 7] = [
     ("infra/runtime", "runtime", &["schemas"]),
     ("gateway", "gateway", &["schemas", "runtime"]),
     ("analytics", "analytics", &["schemas", "runtime"]),
-    (
-        "processors",
-        "processors",
-        &["schemas", "runtime", "analytics"],
-    ),
-    (
-        "infra/hub",
-        "hub",
-        &["schemas", "runtime", "gateway", "processors", "analytics"],
-    ),
-    (
-        "tests",
-        "e2e",
-        &[
-            "schemas",
-            "runtime",
-            "gateway",
-            "processors",
-            "analytics",
-            "hub",
-        ],
-    ),
+    ("processors", "processors", &["schemas", "runtime", "analytics"]),
+    ("infra/hub", "hub", &["schemas", "runtime", "gateway", "processors", "analytics"]),
+    ("tests", "e2e", &["schemas", "runtime", "gateway", "processors", "analytics", "hub"]),
 ];
 
 /// Libraries that only some packages may use directly.
@@ -52,8 +33,7 @@ const FENCED: [(&str, &[&str]); 8] = [
 fn manifest(folder: &str) -> Table {
     let path = root().join(folder).join("Cargo.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    text.parse()
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The names of all direct dependencies, of whatever kind and target.
@@ -107,21 +87,14 @@ fn every_package_is_known_and_takes_the_lints_of_the_workspace() {
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    assert_eq!(
-        members,
-        PACKAGES.iter().map(|(folder, ..)| *folder).collect()
-    );
-    let manifests: BTreeSet<&str> = files()
-        .iter()
-        .filter_map(|file| file.path.strip_suffix("/Cargo.toml"))
-        .collect();
+    assert_eq!(members, PACKAGES.iter().map(|(folder, ..)| *folder).collect());
+    let manifests: BTreeSet<&str> =
+        files().iter().filter_map(|file| file.path.strip_suffix("/Cargo.toml")).collect();
     assert_eq!(members, manifests, "every manifest is a member");
     for (folder, name, _) in PACKAGES {
         let manifest = manifest(folder);
         assert_eq!(manifest["package"]["name"].as_str(), Some(name));
-        let lints = manifest
-            .get("lints")
-            .and_then(|lints| lints.get("workspace"));
+        let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
         assert_eq!(
             lints.and_then(Value::as_bool),
             Some(true),
@@ -140,9 +113,7 @@ fn versions_stand_in_the_workspace_alone() {
                 continue;
             };
             let own = |value: &Value| value.get("workspace").and_then(Value::as_bool) != Some(true);
-            let named = table
-                .iter()
-                .filter(|(library, value)| *library != name && own(value));
+            let named = table.iter().filter(|(library, value)| *library != name && own(value));
             wrong.extend(named.map(|(library, _)| format!("{name}: {library}")));
         }
     }
@@ -158,12 +129,7 @@ fn cargo_deny_is_configured() {
     }
     let bans = deny["bans"]["deny"].as_array().unwrap();
     for library in ["rusqlite", "rdkafka", "apache-avro"] {
-        let ban = bans
-            .iter()
-            .find(|ban| ban["crate"].as_str() == Some(library));
-        assert!(
-            ban.is_some_and(|ban| ban.get("wrappers").is_some()),
-            "no wrappers for {library}"
-        );
+        let ban = bans.iter().find(|ban| ban["crate"].as_str() == Some(library));
+        assert!(ban.is_some_and(|ban| ban.get("wrappers").is_some()), "no wrappers for {library}");
     }
 }

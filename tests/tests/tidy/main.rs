@@ -1,10 +1,6 @@
 //! The rules of the project as tests: what a review should not have to look for.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod fences;
 mod invariants;

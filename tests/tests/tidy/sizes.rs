@@ -4,9 +4,7 @@ use crate::tree::{File, files, none, rust};
 
 const MEDIAN: usize = 150;
 const MOST: usize = 600;
-const WRITTEN: [&str; 9] = [
-    ".rs", ".py", ".js", ".mjs", ".ts", ".tsx", ".sh", ".sql", ".css",
-];
+const WRITTEN: [&str; 9] = [".rs", ".py", ".js", ".mjs", ".ts", ".tsx", ".sh", ".sql", ".css"];
 
 fn lines(file: &File) -> usize {
     file.text.lines().count()
@@ -29,11 +27,7 @@ fn the_median_file_is_short() {
     let mut sizes: Vec<usize> = rust().filter(code).map(lines).collect();
     sizes.sort_unstable();
     let median = sizes[sizes.len() / 2];
-    assert!(
-        median < MEDIAN,
-        "the median of {} files is {median} lines",
-        sizes.len()
-    );
+    assert!(median < MEDIAN, "the median of {} files is {median} lines", sizes.len());
 }
 
 #[test]
@@ -43,9 +37,6 @@ fn folder_modules_use_mod_rs() {
         !file.path.ends_with("/mod.rs")
             && files().iter().any(|other| other.path.starts_with(&folder))
     };
-    let wrong = rust()
-        .filter(beside)
-        .map(|file| file.path.clone())
-        .collect::<Vec<_>>();
+    let wrong = rust().filter(beside).map(|file| file.path.clone()).collect::<Vec<_>>();
     none("modules with a file beside their folder", &wrong);
 }

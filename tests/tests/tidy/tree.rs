@@ -48,33 +48,16 @@ pub(crate) fn files() -> &'static [File] {
     static FILES: OnceLock<Vec<File>> = OnceLock::new();
     FILES.get_or_init(|| {
         let listed = Command::new("git")
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
             .current_dir(root())
             .output()
             .unwrap_or_else(|error| panic!("git must be there to list the files: {error}"));
-        assert!(
-            listed.status.success(),
-            "{}",
-            String::from_utf8_lossy(&listed.stderr)
-        );
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
         let read = |path: &str| {
             let text = std::fs::read(root().join(PathBuf::from(path))).ok()?;
-            Some(File {
-                path: path.to_owned(),
-                text: String::from_utf8(text).ok()?,
-            })
+            Some(File { path: path.to_owned(), text: String::from_utf8(text).ok()? })
         };
-        String::from_utf8(listed.stdout)
-            .unwrap()
-            .split('\0')
-            .filter_map(read)
-            .collect()
+        String::from_utf8(listed.stdout).unwrap().split('\0').filter_map(read).collect()
     })
 }
 

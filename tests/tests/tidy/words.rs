@@ -30,12 +30,8 @@ const REGISTRIES: [&str; 9] = [
     concat!("debian", ".org"),
 ];
 
-const MACHINE: [&str; 4] = [
-    concat!("/wo", "rk/"),
-    concat!("/ro", "ot/"),
-    concat!("/ho", "me/"),
-    concat!("/Us", "ers/"),
-];
+const MACHINE: [&str; 4] =
+    [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
 
 /// How Cargo itself writes the index of its registry.
 const INDEX: &str = concat!("https://github.com/rust-lang/crates", ".io-index");
@@ -74,9 +70,7 @@ fn no_secret_is_in_the_tree() {
     let key = concat!("PRIVATE", " KEY-----");
     let found = places(|file, line| {
         let hash = file.is_lock() && (line.contains("checksum") || line.contains("integrity"));
-        let seen = secret(line)
-            .map(|(start, _)| *start)
-            .or(line.contains(key).then_some(key));
+        let seen = secret(line).map(|(start, _)| *start).or(line.contains(key).then_some(key));
         seen.filter(|_| !hash).map(str::to_owned)
     });
     none("what looks like a secret", &found);
@@ -92,10 +86,7 @@ fn no_path_of_a_machine_is_in_the_tree() {
         })
     };
     let found = places(|_, line| {
-        MACHINE
-            .iter()
-            .find(|start| path(line, start))
-            .map(|start| (*start).to_owned())
+        MACHINE.iter().find(|start| path(line, start)).map(|start| (*start).to_owned())
     });
     none("paths of a machine", &found);
 }
@@ -104,10 +95,7 @@ fn no_path_of_a_machine_is_in_the_tree() {
 fn no_registry_is_in_the_tree() {
     let found = places(|_, line| {
         let line = line.replace(INDEX, "");
-        REGISTRIES
-            .iter()
-            .find(|host| line.contains(**host))
-            .map(|host| (*host).to_owned())
+        REGISTRIES.iter().find(|host| line.contains(**host)).map(|host| (*host).to_owned())
     });
     none("hosts of package registries", &found);
 }

@@ -123,18 +123,10 @@ impl Account {
     pub fn try_hold(self: &Arc<Self>, nano: Nano) -> Result<Hold, Short> {
         let nano = nano.0.max(0);
         let take = |available: i64| (available >= nano).then(|| available.saturating_sub(nano));
-        let taken = self
-            .available
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        let taken = self.available.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         match taken {
-            Ok(_) => Ok(Hold {
-                account: Arc::clone(self),
-                nano,
-            }),
-            Err(available) => Err(Short {
-                wanted: Nano(nano),
-                available: Nano(available),
-            }),
+            Ok(_) => Ok(Hold { account: Arc::clone(self), nano }),
+            Err(available) => Err(Short { wanted: Nano(nano), available: Nano(available) }),
         }
     }
 
@@ -170,9 +162,7 @@ impl Account {
 
     fn add(&self, change: i64) {
         let add = |available: i64| Some(available.saturating_add(change));
-        let added = self
-            .available
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        let added = self.available.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
         debug_assert!(added.is_ok());
     }
 }
@@ -214,9 +204,7 @@ impl Drop for Hold {
 /// Rounded down to nano and cut to [`MOST`]: never more than the balance but below the cut.
 fn floor(balance: Amount) -> i64 {
     let most = if balance.units() < 0 { -MOST } else { MOST };
-    balance
-        .to_nano_down()
-        .map_or(most, |nano| nano.0.clamp(-MOST, MOST))
+    balance.to_nano_down().map_or(most, |nano| nano.0.clamp(-MOST, MOST))
 }
 
 #[cfg(test)]

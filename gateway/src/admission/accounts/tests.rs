@@ -6,10 +6,9 @@ use super::*;
 const ORIGINS: [Origin; 2] = [Origin([1; 16]), Origin([2; 16])];
 
 fn balance(nano: i64, account_seq: i64, included: &[(Origin, u64)]) -> Balance {
-    let included = included.iter().map(|(origin, seq)| Included {
-        origin: *origin,
-        seq: i64::try_from(*seq).unwrap(),
-    });
+    let included = included
+        .iter()
+        .map(|(origin, seq)| Included { origin: *origin, seq: i64::try_from(*seq).unwrap() });
     Balance {
         account: "a".into(),
         balance: Nano(nano).into(),
@@ -29,10 +28,7 @@ fn a_hold_takes_or_refuses() {
     let account = accounts.account(&"a".into());
     assert_eq!(
         account.try_hold(Nano(1)).unwrap_err(),
-        Short {
-            wanted: Nano(1),
-            available: Nano(0)
-        }
+        Short { wanted: Nano(1), available: Nano(0) }
     );
     accounts.apply_balance(&balance(10, 1, &[]));
     let hold = account.try_hold(Nano(7)).unwrap();
@@ -41,11 +37,7 @@ fn a_hold_takes_or_refuses() {
     assert_eq!(account.available(), Nano(0));
     drop((hold, rest));
     assert_eq!(account.available(), Nano(10));
-    assert!(
-        account
-            .try_hold(Nano(-5))
-            .is_ok_and(|hold| hold.nano() == Nano(0))
-    );
+    assert!(account.try_hold(Nano(-5)).is_ok_and(|hold| hold.nano() == Nano(0)));
 }
 
 #[test]
@@ -168,22 +160,18 @@ struct Reference {
 
 impl Reference {
     fn publish(&mut self) -> Balance {
-        let billed: i64 = (0..2)
-            .map(|at| self.events[at][..self.billed[at]].iter().sum::<i64>())
-            .sum();
+        let billed: i64 =
+            (0..2).map(|at| self.events[at][..self.billed[at]].iter().sum::<i64>()).sum();
         self.account_seq += 1;
         self.published = (self.credits - billed, self.billed);
-        let included: Vec<_> = (0..2)
-            .map(|at| (ORIGINS[at], self.billed[at] as u64))
-            .collect();
+        let included: Vec<_> = (0..2).map(|at| (ORIGINS[at], self.billed[at] as u64)).collect();
         balance(self.published.0, self.account_seq, &included)
     }
 
     fn available(&self, holds: &[Hold]) -> i64 {
         let (base, included) = self.published;
-        let unseen: i64 = (0..2)
-            .map(|at| self.events[at][included[at]..].iter().sum::<i64>())
-            .sum();
+        let unseen: i64 =
+            (0..2).map(|at| self.events[at][included[at]..].iter().sum::<i64>()).sum();
         base - unseen - holds.iter().map(|hold| hold.nano().0).sum::<i64>()
     }
 }

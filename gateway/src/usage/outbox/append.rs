@@ -50,15 +50,10 @@ impl Outbox {
         let account = usage.account.as_str().len();
         let settled = record::size(account, payload.len() + event::SETTLED_MORE);
         if settled > record::MOST {
-            return Err(Full::TooLarge {
-                found: settled,
-                most: record::MOST,
-            });
+            return Err(Full::TooLarge { found: settled, most: record::MOST });
         }
-        let promise = Promise {
-            attempts: (MAX_ATTEMPTS * ATTEMPT_ROOM) as u64,
-            settled: settled as u64,
-        };
+        let promise =
+            Promise { attempts: (MAX_ATTEMPTS * ATTEMPT_ROOM) as u64, settled: settled as u64 };
         let promised = promise.attempts + promise.settled;
         let head = Head {
             kind: Kind::Admitted,
@@ -83,25 +78,14 @@ impl Outbox {
             admitted_at,
             number: state.next_live,
             progress: AtomicI64::new(0),
-            places: Mutex::new(Places {
-                admitted: place,
-                sent: None,
-            }),
+            places: Mutex::new(Places { admitted: place, sent: None }),
         });
         state.next_live += 1;
         state.live.insert(live.number, Arc::clone(&live));
         drop(state);
         self.ring();
         let outbox = Arc::clone(self);
-        Ok(Ticket::new(
-            outbox,
-            usage,
-            input_estimate,
-            promise,
-            hold,
-            prices,
-            live,
-        ))
+        Ok(Ticket::new(outbox, usage, input_estimate, promise, hold, prices, live))
     }
 
     /// Notes the target that a live call goes to.
@@ -137,10 +121,7 @@ impl Outbox {
             return;
         }
         let place = &places.admitted;
-        if let Err(error) = place
-            .segment
-            .set_progress(place.offset, output_units.cast_unsigned())
-        {
+        if let Err(error) = place.segment.set_progress(place.offset, output_units.cast_unsigned()) {
             tracing::error!(%error, call = %live.call, "the progress of a call can't be noted");
         }
     }
@@ -206,9 +187,9 @@ impl Outbox {
         };
         let mut state = self.state();
         let written = match &payload {
-            Ok(payload) => state
-                .append_event(head, key, payload)
-                .map_err(|error| error.to_string()),
+            Ok(payload) => {
+                state.append_event(head, key, payload).map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         if let (Ok((_, seq)), Some((hold, cost))) = (&written, spend) {

@@ -23,10 +23,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder if it is not there, and locks it.
     pub(super) fn open(path: &Path, mapped: Option<bool>) -> Result<Self, Error> {
-        let failed = |source| Error::Folder {
-            path: path.into(),
-            source,
-        };
+        let failed = |source| Error::Folder { path: path.into(), source };
         fs::create_dir_all(path).map_err(failed)?;
         let folder = File::open(path).map_err(failed)?;
         let lock = File::options()
@@ -44,12 +41,7 @@ impl Folder {
             Some(false) => Access::Plain,
             None => Access::of(&folder).map_err(failed)?,
         };
-        Ok(Self {
-            path: path.into(),
-            folder,
-            _lock: lock,
-            access,
-        })
+        Ok(Self { path: path.into(), folder, _lock: lock, access })
     }
 
     /// The path of a file in it.

@@ -3,10 +3,7 @@
 //! All access is by relaxed atomic loads and stores of whole words, so readers and writers of the
 //! same bytes can't race in the language's sense; who may read what when is ordered by the
 //! published ends of the segments.
-#![expect(
-    unsafe_code,
-    reason = "a mapped file is memory that the compiler does not own"
-)]
+#![expect(unsafe_code, reason = "a mapped file is memory that the compiler does not own")]
 
 use std::fs::File;
 use std::io;
@@ -37,10 +34,7 @@ impl Map {
             ));
         }
         let raw = MmapOptions::new().len(len).map_raw(file)?;
-        Ok(Self {
-            raw,
-            words: len / WORD,
-        })
+        Ok(Self { raw, words: len / WORD })
     }
 
     fn words(&self) -> &[AtomicU64] {
@@ -96,10 +90,7 @@ impl Map {
         }
         // SAFETY: the map is shared and of a file: dropped pages are read back from the page
         // cache, with what was stored in them, at the next access.
-        unsafe {
-            self.raw
-                .unchecked_advise_range(UncheckedAdvice::DontNeed, from, to - from)
-        }
+        unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, from, to - from) }
     }
 
     /// Makes the pages of the range dirty again, so that the next sync writes them: after a failed

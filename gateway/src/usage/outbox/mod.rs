@@ -100,30 +100,16 @@ impl Options {
 
     fn sizes(&self) -> Result<Sizes, Error> {
         const PAGE: u64 = 4096;
-        let refuse = |field, found, wanted| {
-            Err(Error::Size {
-                field,
-                found,
-                wanted,
-            })
-        };
+        let refuse = |field, found, wanted| Err(Error::Size { field, found, wanted });
         if !(64 << 10..=1 << 30).contains(&self.segment) || !self.segment.is_multiple_of(PAGE) {
-            return refuse(
-                "segment",
-                self.segment,
-                "a multiple of 4 KiB from 64 KiB to 1 GiB",
-            );
+            return refuse("segment", self.segment, "a multiple of 4 KiB from 64 KiB to 1 GiB");
         }
         if self.limit < 4 * self.segment {
             return refuse("limit", self.limit, "at least four times outbox.segment");
         }
         let segment = usize::try_from(self.segment).unwrap_or(usize::MAX);
         let first = (segment / 16).next_multiple_of(4096).max(64 << 10);
-        Ok(Sizes {
-            first: first.min(segment),
-            segment,
-            limit: self.limit,
-        })
+        Ok(Sizes { first: first.min(segment), segment, limit: self.limit })
     }
 }
 
@@ -291,9 +277,7 @@ impl Outbox {
     }
 
     fn watermark(&self) -> MutexGuard<'_, Watermark> {
-        self.watermark
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.watermark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ages(&self) -> MutexGuard<'_, VecDeque<(Position, Micros)>> {

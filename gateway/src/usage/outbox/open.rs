@@ -126,10 +126,7 @@ fn read(
     match header {
         Header::Valid(_) => {}
         Header::Newer(version) => {
-            return Err(Error::Newer {
-                path,
-                found: format!("format {version}"),
-            });
+            return Err(Error::Newer { path, found: format!("format {version}") });
         }
         Header::Corrupt => {
             recovery.counts.quarantined += 1;
@@ -137,10 +134,7 @@ fn read(
         }
     }
     let any = recovery.read(&segment, shipped);
-    let any = any.map_err(|source| Error::File {
-        path: path.clone(),
-        source,
-    })?;
+    let any = any.map_err(|source| Error::File { path: path.clone(), source })?;
     if any {
         return Ok(Some(segment));
     }
@@ -165,8 +159,5 @@ pub(super) fn set_aside(path: &Path) -> Result<(), Error> {
 }
 
 fn file_error(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.into(),
-        source,
-    }
+    Error::File { path: path.into(), source }
 }

@@ -211,11 +211,7 @@ impl<'a> View<'a> {
 }
 
 fn word_bytes(head: &Head) -> [u8; 8] {
-    if head.kind == Kind::Admitted {
-        head.word.to_le_bytes()
-    } else {
-        head.word.to_be_bytes()
-    }
+    if head.kind == Kind::Admitted { head.word.to_le_bytes() } else { head.word.to_be_bytes() }
 }
 
 fn checksum(offset: u32, kind: Kind, body: &[u8]) -> u32 {
@@ -239,20 +235,14 @@ fn low(len: usize) -> u32 {
 mod tests {
     use super::*;
 
-    const AT: Position = Position {
-        generation: 7,
-        offset: 4096,
-    };
+    const AT: Position = Position { generation: 7, offset: 4096 };
 
     fn head(kind: Kind) -> Head {
         Head {
             kind,
             call: CallId([9; 16]),
             word: 0x0102_0304,
-            source: Some(Position {
-                generation: 3,
-                offset: 72,
-            }),
+            source: Some(Position { generation: 3, offset: 72 }),
             partition: 5,
             number: 2,
         }
@@ -262,13 +252,7 @@ mod tests {
     fn reads_what_was_composed() {
         for kind in [Kind::Admitted, Kind::Sent, Kind::Settled, Kind::Attempt] {
             let mut bytes = Vec::new();
-            compose(
-                &mut bytes,
-                AT,
-                &head(kind),
-                b"account",
-                &[b"pay", b"", b"load"],
-            );
+            compose(&mut bytes, AT, &head(kind), b"account", &[b"pay", b"", b"load"]);
             assert_eq!(bytes.len(), size(7, 7));
             let view = View::parse(&bytes, AT).unwrap();
             assert_eq!((view.head, view.len), (head(kind), bytes.len()));
@@ -281,13 +265,7 @@ mod tests {
     fn a_record_belongs_to_its_generation_and_place() {
         let mut bytes = Vec::new();
         compose(&mut bytes, AT, &head(Kind::Settled), b"k", &[b"v"]);
-        for other in [
-            Position {
-                generation: 8,
-                ..AT
-            },
-            Position { offset: 4104, ..AT },
-        ] {
+        for other in [Position { generation: 8, ..AT }, Position { offset: 4104, ..AT }] {
             assert!(View::parse(&bytes, other).is_none());
             let mut moved = bytes.clone();
             rebind(&mut moved, Kind::Settled, other);
@@ -306,11 +284,7 @@ mod tests {
                 changed[bit / 8] ^= 1 << (bit % 8);
                 let counter = (WORD_AT..WORD_AT + 8).contains(&(bit / 8));
                 let same = View::parse(&changed, AT).is_some();
-                assert_eq!(
-                    same,
-                    counter && kind == Kind::Admitted,
-                    "{kind:?} bit {bit}"
-                );
+                assert_eq!(same, counter && kind == Kind::Admitted, "{kind:?} bit {bit}");
             }
         }
     }

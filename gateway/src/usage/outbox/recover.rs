@@ -60,9 +60,7 @@ impl Recovery {
     /// Reads a segment, older ones first, and sets its end to what is shipped as it stands.
     /// Returns whether it holds anything at all. What stands before `shipped` is in the log.
     pub(super) fn read(&mut self, segment: &Segment, shipped: Position) -> std::io::Result<bool> {
-        let broken = segment
-            .origin
-            .is_none_or(|origin| self.broken.contains(&origin));
+        let broken = segment.origin.is_none_or(|origin| self.broken.contains(&origin));
         let mut any = false;
         let ended = scan(segment, |view, at, past| {
             any = true;
@@ -72,11 +70,7 @@ impl Recovery {
             // its last segment is never closed, but then no later one follows
             self.broken.insert(origin);
         }
-        segment.publish(if broken {
-            HEADER.min(segment.size)
-        } else {
-            ended.end
-        });
+        segment.publish(if broken { HEADER.min(segment.size) } else { ended.end });
         Ok(any)
     }
 
@@ -107,15 +101,7 @@ impl Recovery {
         if past {
             if at >= shipped {
                 let (key, payload) = (view.key.to_vec(), view.payload.to_vec());
-                self.past.insert(
-                    head.source.unwrap_or(at),
-                    Stray {
-                        at,
-                        head,
-                        key,
-                        payload,
-                    },
-                );
+                self.past.insert(head.source.unwrap_or(at), Stray { at, head, key, payload });
             }
         } else {
             self.replaced.extend(head.source);
@@ -132,10 +118,7 @@ impl Recovery {
         }
         let open = Open {
             usage: view.payload.to_vec(),
-            input_estimate: view
-                .key
-                .first_chunk()
-                .map_or(0, |bytes| i64::from_le_bytes(*bytes)),
+            input_estimate: view.key.first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes)),
             progress,
             flight: None,
             attempts: 0,
@@ -172,11 +155,7 @@ impl Recovery {
                 _ => partition_of(&stray.key, partitions.attempts),
             };
             let payload = payload.map_err(|error| unreadable(&error, folder, stray.at))?;
-            let head = Head {
-                source: Some(first),
-                partition,
-                ..stray.head
-            };
+            let head = Head { source: Some(first), partition, ..stray.head };
             state.append_event(head, &stray.key, &payload)?;
             self.counts.reemitted += 1;
         }
@@ -198,14 +177,8 @@ impl Recovery {
             let payload =
                 payload.map_err(|error| unreadable(&error, folder, Position::default()))?;
             let partition = partition_of(account.as_bytes(), partitions.usage);
-            let head = Head {
-                kind: Kind::Settled,
-                call,
-                word: 0,
-                source: None,
-                partition,
-                number: 0,
-            };
+            let head =
+                Head { kind: Kind::Settled, call, word: 0, source: None, partition, number: 0 };
             state.append_event(head, account.as_bytes(), &payload)?;
             self.counts.lost += 1;
         }
@@ -226,12 +199,6 @@ fn rewrite<E: wire::Event>(
 
 /// Its CRC is right, so this program or a newer one wrote it: going on would lose it.
 fn unreadable(error: &wire::Error, folder: &Path, at: Position) -> Error {
-    let found = format!(
-        "a record of segment {:016x} at {}: {error}",
-        at.generation, at.offset
-    );
-    Error::Newer {
-        path: folder.into(),
-        found,
-    }
+    let found = format!("a record of segment {:016x} at {}: {error}", at.generation, at.offset);
+    Error::Newer { path: folder.into(), found }
 }

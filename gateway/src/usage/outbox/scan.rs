@@ -20,12 +20,7 @@ impl<'a> Window<'a> {
     /// Over the bytes of a segment up to `limit`.
     pub(super) fn new(segment: &'a Segment, limit: usize) -> Self {
         let limit = limit.min(segment.size);
-        Self {
-            segment,
-            limit: limit - limit % 8,
-            bytes: Vec::new(),
-            start: 0,
-        }
+        Self { segment, limit: limit - limit % 8, bytes: Vec::new(), start: 0 }
     }
 
     /// The bytes from `at` on: as many as the largest record has, or up to the limit.
@@ -58,10 +53,7 @@ pub(super) fn scan(
     mut each: impl FnMut(&View<'_>, Position, bool),
 ) -> io::Result<Ended> {
     let mut window = Window::new(segment, segment.size);
-    let mut ended = Ended {
-        end: HEADER.min(segment.size),
-        closed: false,
-    };
+    let mut ended = Ended { end: HEADER.min(segment.size), closed: false };
     let mut past = false;
     let mut at = HEADER;
     while at + record::OVERHEAD <= segment.size {
@@ -73,10 +65,7 @@ pub(super) fn scan(
         };
         let next = at + view.len;
         if !past {
-            ended = Ended {
-                end: next,
-                closed: view.head.kind == Kind::End,
-            };
+            ended = Ended { end: next, closed: view.head.kind == Kind::End };
         }
         if view.head.kind == Kind::End {
             break;
@@ -90,10 +79,7 @@ pub(super) fn scan(
 /// How far it is to the next place where a record may start.
 fn skip(bytes: &[u8], generation: u64) -> usize {
     let mut at = 8;
-    while let Some(rest) = bytes
-        .get(at..)
-        .filter(|rest| rest.len() >= record::OVERHEAD)
-    {
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= record::OVERHEAD) {
         if record::peek(rest, generation).is_some() {
             return at;
         }

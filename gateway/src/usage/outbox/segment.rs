@@ -63,12 +63,8 @@ impl Segment {
         size: usize,
         access: Access,
     ) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         allocate(&file, size as u64)?;
         let store = Store::new(file, size, access)?;
         let mut header = Vec::with_capacity(COVERED + 8);
@@ -83,14 +79,7 @@ impl Segment {
         store.write(0, &header)?;
         store.sync(0, HEADER)?;
         let end = AtomicUsize::new(HEADER);
-        Ok(Self {
-            generation,
-            origin: Some(origin),
-            path,
-            size,
-            store,
-            end,
-        })
+        Ok(Self { generation, origin: Some(origin), path, size, store, end })
     }
 
     /// Opens a segment that an earlier process left. Its end is its start until it is scanned.
@@ -103,10 +92,7 @@ impl Segment {
         let len = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         let size = len - len % 8;
         if size == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file is empty",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is empty"));
         }
         let store = Store::new(file, size, access)?;
         let mut bytes = Vec::new();
@@ -119,25 +105,12 @@ impl Segment {
             Header::Newer(_) | Header::Corrupt => None,
         };
         let end = AtomicUsize::new(HEADER.min(size));
-        Ok((
-            Self {
-                generation,
-                origin,
-                path,
-                size,
-                store,
-                end,
-            },
-            header,
-        ))
+        Ok((Self { generation, origin, path, size, store, end }, header))
     }
 
     /// The place of a byte of this segment.
     pub(super) fn at(&self, offset: usize) -> Position {
-        Position {
-            generation: self.generation,
-            offset: u32::try_from(offset).unwrap_or(u32::MAX),
-        }
+        Position { generation: self.generation, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
     }
 
     /// Up to where records may be read.

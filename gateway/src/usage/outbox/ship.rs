@@ -47,24 +47,14 @@ impl Outbox {
     pub(in crate::usage) fn sync(&self) -> Result<(), Error> {
         let from = *self.synced.borrow();
         let (segments, tail) = self.segments();
-        for segment in segments
-            .iter()
-            .filter(|segment| segment.generation >= from.generation)
-        {
+        for segment in segments.iter().filter(|segment| segment.generation >= from.generation) {
             let first = segment.generation == from.generation;
             let start = if first { from.offset as usize } else { 0 };
             let last = segment.generation == tail.generation;
-            let end = if last {
-                tail.offset as usize
-            } else {
-                segment.end()
-            };
+            let end = if last { tail.offset as usize } else { segment.end() };
             if start < end {
                 let synced = segment.sync(start, end);
-                synced.map_err(|source| Error::File {
-                    path: segment.path.clone(),
-                    source,
-                })?;
+                synced.map_err(|source| Error::File { path: segment.path.clone(), source })?;
             }
         }
         self.note_age(tail);
@@ -78,10 +68,7 @@ impl Outbox {
 
     fn segments(&self) -> (Vec<Arc<Segment>>, Position) {
         let state = self.state();
-        (
-            state.space.segments().map(Arc::clone).collect(),
-            state.space.tail(),
-        )
+        (state.space.segments().map(Arc::clone).collect(), state.space.tail())
     }
 
     fn note_age(&self, tail: Position) {
@@ -99,10 +86,7 @@ impl Outbox {
     /// What is synced and not shipped, up to about `bytes` bytes.
     pub(in crate::usage) fn batch(&self, records: usize, bytes: usize) -> Result<Batch, Error> {
         let synced = *self.synced.borrow();
-        let mut batch = Batch {
-            records: Vec::new(),
-            next: *self.shipped.borrow(),
-        };
+        let mut batch = Batch { records: Vec::new(), next: *self.shipped.borrow() };
         let mut taken = 0;
         let (segments, _) = self.segments();
         for segment in &segments {
@@ -111,11 +95,7 @@ impl Outbox {
                 continue;
             }
             let last = segment.generation == synced.generation;
-            let end = if last {
-                synced.offset as usize
-            } else {
-                segment.end()
-            };
+            let end = if last { synced.offset as usize } else { segment.end() };
             let mut at = HEADER;
             if segment.generation == batch.next.generation {
                 at = at.max(batch.next.offset as usize);
@@ -147,11 +127,7 @@ impl Outbox {
         logs: [String; 2],
     ) -> Result<(), Error> {
         let mut watermark = self.watermark();
-        let mark = Mark {
-            first: watermark.mark().first,
-            shipped: next,
-            logs: Some(logs),
-        };
+        let mark = Mark { first: watermark.mark().first, shipped: next, logs: Some(logs) };
         watermark.store(mark, false)?;
         drop(watermark);
         self.state().counts.shipped += count as u64;
@@ -172,20 +148,11 @@ impl Outbox {
             (from.generation..=to.generation).contains(&segment.generation)
         };
         for segment in segments.iter().filter(within) {
-            let start = if segment.generation == from.generation {
-                from.offset as usize
-            } else {
-                0
-            };
+            let start =
+                if segment.generation == from.generation { from.offset as usize } else { 0 };
             let last = segment.generation == to.generation;
-            segment.forget(
-                start - start % 4096,
-                if last {
-                    to.offset as usize
-                } else {
-                    segment.size
-                },
-            );
+            segment
+                .forget(start - start % 4096, if last { to.offset as usize } else { segment.size });
         }
     }
 
@@ -203,10 +170,7 @@ impl Outbox {
     pub fn unshipped(&self, mut each: impl FnMut(Usage)) -> Result<(), Error> {
         let from = *self.shipped.borrow();
         let (segments, _) = self.segments();
-        for segment in segments
-            .iter()
-            .filter(|segment| segment.generation >= from.generation)
-        {
+        for segment in segments.iter().filter(|segment| segment.generation >= from.generation) {
             let mut at = HEADER;
             if segment.generation == from.generation {
                 at = at.max(from.offset as usize);
@@ -239,9 +203,7 @@ impl Outbox {
             limit: state.space.sizes.limit,
             promised,
             unshipped: state.counts.appended.saturating_sub(state.counts.shipped),
-            oldest: oldest
-                .map(|since| self.now().since(since))
-                .unwrap_or_default(),
+            oldest: oldest.map(|since| self.now().since(since)).unwrap_or_default(),
             shipped: state.counts.shipped,
             failing,
         }
@@ -255,9 +217,7 @@ impl Outbox {
             let state = self.state();
             state.live.is_empty() && *shipped >= state.space.tail()
         });
-        tokio::time::timeout(limit, drained)
-            .await
-            .is_ok_and(|drained| drained.is_ok())
+        tokio::time::timeout(limit, drained).await.is_ok_and(|drained| drained.is_ok())
     }
 }
 
@@ -266,10 +226,7 @@ fn record_at<'a>(
     window: &'a mut Window<'_>,
     at: usize,
 ) -> Result<View<'a>, Error> {
-    let failed = |source| Error::File {
-        path: segment.path.clone(),
-        source,
-    };
+    let failed = |source| Error::File { path: segment.path.clone(), source };
     let bytes = window.from(at).map_err(failed)?;
     View::parse(bytes, segment.at(at)).ok_or_else(|| {
         failed(std::io::Error::new(
@@ -280,11 +237,7 @@ fn record_at<'a>(
 }
 
 fn outgoing(view: &View<'_>, origin: &Bytes) -> Outgoing {
-    let topic = if view.head.kind == Kind::Settled {
-        Topic::Usage
-    } else {
-        Topic::Attempts
-    };
+    let topic = if view.head.kind == Kind::Settled { Topic::Usage } else { Topic::Attempts };
     let mut bytes = Vec::with_capacity(24 + view.key.len() + view.payload.len());
     bytes.extend_from_slice(&view.head.word.to_be_bytes());
     bytes.extend_from_slice(&view.head.call.0);
@@ -292,11 +245,7 @@ fn outgoing(view: &View<'_>, origin: &Bytes) -> Outgoing {
     bytes.extend_from_slice(view.payload);
     let bytes = Bytes::from(bytes);
     let key = bytes.slice(24..24 + view.key.len());
-    let account = if topic == Topic::Usage {
-        key.clone()
-    } else {
-        Bytes::new()
-    };
+    let account = if topic == Topic::Usage { key.clone() } else { Bytes::new() };
     let header = |name, value| Header { name, value };
     let record = NewRecord {
         value: Some(bytes.slice(24 + view.key.len()..)),
@@ -308,8 +257,5 @@ fn outgoing(view: &View<'_>, origin: &Bytes) -> Outgoing {
         ],
         key,
     };
-    Outgoing {
-        to: topic.at(view.head.partition),
-        record,
-    }
+    Outgoing { to: topic.at(view.head.partition), record }
 }

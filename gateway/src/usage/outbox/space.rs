@@ -85,10 +85,7 @@ impl Space {
             ready: VecDeque::new(),
             tail: 0,
             next_generation: own_from,
-            last: Position {
-                generation: own_from,
-                offset: 0,
-            },
+            last: Position { generation: own_from, offset: 0 },
             allocated,
             reserved: 0,
             scratch: Vec::with_capacity(1024),
@@ -99,10 +96,7 @@ impl Space {
     fn room(&self) -> u64 {
         let active = self.active().map_or(0, |segment| segment.size - self.tail);
         let ready = self.ready.iter().map(|segment| segment.size - HEADER);
-        ready
-            .chain([active])
-            .map(|bytes| bytes.saturating_sub(UNCOUNTED) as u64)
-            .sum()
+        ready.chain([active]).map(|bytes| bytes.saturating_sub(UNCOUNTED) as u64).sum()
     }
 
     fn active(&self) -> Option<&Arc<Segment>> {
@@ -120,10 +114,7 @@ impl Space {
         while self.room() < self.reserved + bytes + self.headroom() {
             let held = self.allocated;
             if !self.may_grow() {
-                return Err(Full::Limit {
-                    held,
-                    limit: self.sizes.limit,
-                });
+                return Err(Full::Limit { held, limit: self.sizes.limit });
             }
             self.grow(self.sizes.segment).map_err(|error| match error {
                 Error::Allocate { source, .. } => Full::Disk(source.to_string()),
@@ -159,10 +150,7 @@ impl Space {
         let generation = self.new_generation();
         let segment = make(&self.folder, None, generation, self.origin, size)?;
         let overtaken = self.adopt(segment);
-        debug_assert!(
-            overtaken.is_none(),
-            "its generation was taken under the same lock"
-        );
+        debug_assert!(overtaken.is_none(), "its generation was taken under the same lock");
         Ok(())
     }
 
@@ -194,16 +182,10 @@ impl Space {
         let len = record::size(key.len(), payload.iter().map(|part| part.len()).sum());
         if len > record::MOST {
             let source = io::Error::new(io::ErrorKind::FileTooLarge, "the record is too large");
-            return Err(Error::Folder {
-                path: self.folder.file(""),
-                source,
-            });
+            return Err(Error::Folder { path: self.folder.file(""), source });
         }
         let segment = self.segment_for(len)?;
-        let place = Place {
-            segment,
-            offset: self.tail,
-        };
+        let place = Place { segment, offset: self.tail };
         record::compose(&mut self.scratch, place.position(), head, key, payload);
         self.write(place)
     }
@@ -211,10 +193,7 @@ impl Space {
     /// Appends a copy of a record from elsewhere.
     pub(super) fn append_copy(&mut self, kind: Kind, record: &[u8]) -> Result<Place, Error> {
         let segment = self.segment_for(record.len())?;
-        let place = Place {
-            segment,
-            offset: self.tail,
-        };
+        let place = Place { segment, offset: self.tail };
         self.scratch.clear();
         self.scratch.extend_from_slice(record);
         record::rebind(&mut self.scratch, kind, place.position());
@@ -223,10 +202,7 @@ impl Space {
 
     fn write(&mut self, place: Place) -> Result<Place, Error> {
         let written = place.segment.write(place.offset, &self.scratch);
-        written.map_err(|source| Error::File {
-            path: place.segment.path.clone(),
-            source,
-        })?;
+        written.map_err(|source| Error::File { path: place.segment.path.clone(), source })?;
         self.tail += self.scratch.len();
         Ok(place)
     }
@@ -256,10 +232,7 @@ impl Space {
             };
             record::compose(&mut self.scratch, active.at(tail), &head, &[], &[]);
             let written = active.write(tail, &self.scratch);
-            written.map_err(|source| Error::File {
-                path: active.path.clone(),
-                source,
-            })?;
+            written.map_err(|source| Error::File { path: active.path.clone(), source })?;
             active.publish(tail + END);
             self.last = active.at(tail + END);
             self.tail = 0;
@@ -339,16 +312,9 @@ pub(super) fn make(
         }
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
-            Error::Allocate {
-                path: path.clone(),
-                size: size as u64,
-                source,
-            }
+            Error::Allocate { path: path.clone(), size: size as u64, source }
         } else {
-            Error::File {
-                path: path.clone(),
-                source,
-            }
+            Error::File { path: path.clone(), source }
         }
     })
 }

@@ -28,11 +28,7 @@ impl Access {
         let kind = rustix::fs::fstatfs(file)?.f_type;
         #[expect(clippy::useless_conversion, reason = "the type differs by platform")]
         let kind = i64::try_from(kind).unwrap_or(-1) & 0xffff_ffff;
-        Ok(if COPY_ON_WRITE.contains(&kind) {
-            Self::Plain
-        } else {
-            Self::Mapped
-        })
+        Ok(if COPY_ON_WRITE.contains(&kind) { Self::Plain } else { Self::Mapped })
     }
 }
 

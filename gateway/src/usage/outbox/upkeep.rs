@@ -58,10 +58,7 @@ impl Outbox {
             // first so that it is never read again, then so that it is gone
             let mut watermark = self.watermark();
             let first = oldest.generation + 1;
-            let mark = Mark {
-                first,
-                ..watermark.mark().clone()
-            };
+            let mark = Mark { first, ..watermark.mark().clone() };
             watermark.store(mark, true)?;
             drop(watermark);
             self.let_go(oldest)?;
@@ -80,13 +77,7 @@ impl Outbox {
         let Some(generation) = generation else {
             return remove(&oldest);
         };
-        let made = space::make(
-            &self.folder,
-            Some(&oldest.path),
-            generation,
-            self.origin,
-            size,
-        )?;
+        let made = space::make(&self.folder, Some(&oldest.path), generation, self.origin, size)?;
         self.adopt(made)
     }
 }
@@ -107,15 +98,8 @@ impl State {
         let mut sum = 0;
         for live in &pinning {
             let places = live.places();
-            for place in [Some(&places.admitted), places.sent.as_ref()]
-                .into_iter()
-                .flatten()
-            {
-                sum += if here(place) {
-                    length(place, &mut bytes)?
-                } else {
-                    0
-                };
+            for place in [Some(&places.admitted), places.sent.as_ref()].into_iter().flatten() {
+                sum += if here(place) { length(place, &mut bytes)? } else { 0 };
             }
         }
         // half a segment of live records is not worth moving: they end sooner than that
@@ -140,25 +124,16 @@ impl State {
         let len = length(from, bytes)?;
         bytes.clear();
         let read = from.segment.read(from.offset, len, bytes);
-        read.map_err(|source| Error::File {
-            path: from.segment.path.clone(),
-            source,
-        })?;
+        read.map_err(|source| Error::File { path: from.segment.path.clone(), source })?;
         self.space.append_copy(kind, bytes)
     }
 }
 
 /// Length of the record at a place.
 fn length(place: &Place, bytes: &mut Vec<u8>) -> Result<usize, Error> {
-    let failed = |source| Error::File {
-        path: place.segment.path.clone(),
-        source,
-    };
+    let failed = |source| Error::File { path: place.segment.path.clone(), source };
     bytes.clear();
-    place
-        .segment
-        .read(place.offset, 16, bytes)
-        .map_err(failed)?;
+    place.segment.read(place.offset, 16, bytes).map_err(failed)?;
     let len = record::peek(bytes, place.segment.generation);
     len.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))
 }
@@ -169,8 +144,5 @@ fn remove(segment: &Segment) -> Result<(), Error> {
         return set_aside(&segment.path);
     }
     let removed = fs::remove_file(&segment.path);
-    removed.map_err(|source| Error::File {
-        path: segment.path.clone(),
-        source,
-    })
+    removed.map_err(|source| Error::File { path: segment.path.clone(), source })
 }

@@ -42,33 +42,17 @@ impl Watermark {
     /// Opens or makes the file. A damaged one is read as new, with an alarm: all that the outbox
     /// holds is then shipped again, and readers drop what they have seen.
     pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
-        let failed = |source| Error::File {
-            path: path.clone(),
-            source,
-        };
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let failed = |source| Error::File { path: path.clone(), source };
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
         let slots = [0, 1].map(|slot| read(&file, slot * APART));
-        let newest = slots
-            .into_iter()
-            .flatten()
-            .max_by_key(|(counter, _)| *counter);
+        let newest = slots.into_iter().flatten().max_by_key(|(counter, _)| *counter);
         if newest.is_none() && len != 0 {
             tracing::error!(path = %path.display(), "outbox watermark is damaged; all that the outbox holds is shipped again");
         }
         let (counter, mark) = newest.unwrap_or_default();
-        Ok(Self {
-            path,
-            file,
-            counter,
-            mark,
-        })
+        Ok(Self { path, file, counter, mark })
     }
 
     pub(super) const fn mark(&self) -> &Mark {
@@ -85,19 +69,13 @@ impl Watermark {
             let counter = self.counter + 1;
             let slot = compose(counter, &mark);
             let written = self.file.write_all_at(&slot, (counter % 2) * APART);
-            written.map_err(|source| Error::File {
-                path: self.path.clone(),
-                source,
-            })?;
+            written.map_err(|source| Error::File { path: self.path.clone(), source })?;
             self.counter = counter;
             self.mark = mark;
         }
         if durable {
             let synced = self.file.sync_data();
-            synced.map_err(|source| Error::File {
-                path: self.path.clone(),
-                source,
-            })?;
+            synced.map_err(|source| Error::File { path: self.path.clone(), source })?;
         }
         Ok(())
     }
@@ -139,23 +117,9 @@ fn read(file: &File, at: u64) -> Option<(u64, Mark)> {
         rest = after;
         Some(String::from_utf8_lossy(id).into_owned())
     };
-    let logs = if short(36)? == 1 {
-        Some([id()?, id()?])
-    } else {
-        None
-    };
-    let shipped = Position {
-        generation: long(24)?,
-        offset: short(32)?,
-    };
-    Some((
-        long(8)?,
-        Mark {
-            first: long(16)?,
-            shipped,
-            logs,
-        },
-    ))
+    let logs = if short(36)? == 1 { Some([id()?, id()?]) } else { None };
+    let shipped = Position { generation: long(24)?, offset: short(32)? };
+    Some((long(8)?, Mark { first: long(16)?, shipped, logs }))
 }
 
 #[cfg(test)]
@@ -165,10 +129,7 @@ mod tests {
     fn mark(generation: u64) -> Mark {
         Mark {
             first: generation - 1,
-            shipped: Position {
-                generation,
-                offset: 72,
-            },
+            shipped: Position { generation, offset: 72 },
             logs: Some(["usage-log".into(), "attempts-log".into()]),
         }
     }
@@ -180,13 +141,8 @@ mod tests {
         let mut watermark = Watermark::open(path.clone()).unwrap();
         assert_eq!(watermark.mark(), &Mark::default());
         for generation in 2..9 {
-            watermark
-                .store(mark(generation), generation % 2 == 0)
-                .unwrap();
-            assert_eq!(
-                Watermark::open(path.clone()).unwrap().mark(),
-                &mark(generation)
-            );
+            watermark.store(mark(generation), generation % 2 == 0).unwrap();
+            assert_eq!(Watermark::open(path.clone()).unwrap().mark(), &mark(generation));
         }
         let whole = std::fs::read(&path).unwrap();
         let slot = (watermark.counter % 2) as usize * APART as usize;
@@ -194,11 +150,7 @@ mod tests {
             let mut torn = whole.clone();
             torn[at] ^= 0x5a;
             std::fs::write(&path, &torn).unwrap();
-            assert_eq!(
-                Watermark::open(path.clone()).unwrap().mark(),
-                &mark(7),
-                "byte {at}"
-            );
+            assert_eq!(Watermark::open(path.clone()).unwrap().mark(), &mark(7), "byte {at}");
         }
         std::fs::write(&path, vec![1; whole.len()]).unwrap();
         assert_eq!(Watermark::open(path).unwrap().mark(), &Mark::default());

@@ -21,16 +21,7 @@ fn a_full_outbox_refuses_and_takes_calls_again_once_shipped() {
     let mut last = 0;
     for _ in 0..3 {
         let (mut tickets, full) = fill(&outbox);
-        assert!(
-            matches!(
-                full,
-                Full::Limit {
-                    limit: 1_048_576,
-                    ..
-                }
-            ),
-            "{full}"
-        );
+        assert!(matches!(full, Full::Limit { limit: 1_048_576, .. }), "{full}");
         assert!(tickets.len() > 30, "{}", tickets.len());
         for ticket in &mut tickets {
             for _ in 0..crate::usage::MAX_ATTEMPTS {
@@ -39,17 +30,12 @@ fn a_full_outbox_refuses_and_takes_calls_again_once_shipped() {
             }
         }
         let count = tickets.len();
-        tickets
-            .into_iter()
-            .for_each(|ticket| drop(ticket.settle(settlement(3))));
+        tickets.into_iter().for_each(|ticket| drop(ticket.settle(settlement(3))));
         assert!(outbox.stats().held <= 1 << 20, "{:?}", outbox.stats());
         let shipped = ship_all(&outbox);
         assert_eq!(usages(&shipped).len(), count);
         assert_eq!(attempts(&shipped).len(), count * crate::usage::MAX_ATTEMPTS);
-        assert!(
-            last == 0 || count.abs_diff(last) < 5,
-            "room comes back: {last}, then {count}"
-        );
+        assert!(last == 0 || count.abs_diff(last) < 5, "room comes back: {last}, then {count}");
         last = count;
     }
 }
@@ -76,15 +62,8 @@ fn one_process_holds_a_folder_until_its_last_ticket_is_settled() {
     let ticket = outbox.admit(admission(1), None, prices()).unwrap();
     drop(outbox);
     let second = Outbox::open(options(folder.path()));
-    let Err(Error::InUse { .. }) = &second else {
-        panic!("{second:?}")
-    };
-    assert!(
-        second
-            .unwrap_err()
-            .to_string()
-            .contains("is in use by another process")
-    );
+    let Err(Error::InUse { .. }) = &second else { panic!("{second:?}") };
+    assert!(second.unwrap_err().to_string().contains("is in use by another process"));
     drop(ticket.settle(settlement(1)));
     let outbox = open(folder.path());
     assert_eq!(outbox.recovered().unshipped, 1);
@@ -98,21 +77,10 @@ fn sizes_that_make_no_sense_are_refused_by_name() {
         ((64 << 10) + 1, 1 << 20, "segment"),
         (64 << 10, 64 << 10, "limit"),
     ] {
-        let refused = Outbox::open(Options {
-            segment,
-            limit,
-            ..options(folder.path())
-        });
-        let Err(Error::Size { field: found, .. }) = &refused else {
-            panic!("{refused:?}")
-        };
+        let refused = Outbox::open(Options { segment, limit, ..options(folder.path()) });
+        let Err(Error::Size { field: found, .. }) = &refused else { panic!("{refused:?}") };
         assert_eq!(*found, field);
-        assert!(
-            refused
-                .unwrap_err()
-                .to_string()
-                .starts_with(&format!("outbox.{field} is "))
-        );
+        assert!(refused.unwrap_err().to_string().starts_with(&format!("outbox.{field} is ")));
     }
 }
 
@@ -122,16 +90,8 @@ fn a_full_disk_is_named_at_the_start() {
     let folder = temporary();
     let opened = crate::usage::outbox::allocate_for_test(folder.path(), 1 << 60);
     let error = opened.unwrap_err();
-    assert!(
-        matches!(error, Error::Allocate { .. } | Error::File { .. }),
-        "{error:?}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains(&folder.path().display().to_string()),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Allocate { .. } | Error::File { .. }), "{error:?}");
+    assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
 }
 
 #[test]
@@ -145,12 +105,8 @@ fn room_is_promised_for_the_largest_records() {
     let before = outbox.stats().promised;
     let mut ending = settlement(i64::MAX);
     let all = schemas::event::Meter::ALL.iter();
-    ending.charges[0].quantities = all
-        .map(|meter| schemas::event::Quantity {
-            meter: *meter,
-            units: i64::MAX,
-        })
-        .collect();
+    ending.charges[0].quantities =
+        all.map(|meter| schemas::event::Quantity { meter: *meter, units: i64::MAX }).collect();
     ending.charges[0].reported_nano = Some(i64::MAX);
     ending.charges[0].provider = "p".repeat(500).into();
     ending.charges[0].credential = "c".repeat(500).into();
@@ -171,15 +127,8 @@ fn room_is_promised_for_the_largest_records() {
     assert!(attempts <= event::MAX_ATTEMPTS * crate::usage::outbox::ATTEMPT_ROOM);
     drop(ticket.settle(ending));
     let shipped = ship_all(&outbox);
-    let largest = shipped
-        .iter()
-        .map(|out| out.record.value.as_ref().unwrap().len())
-        .max()
-        .unwrap();
+    let largest = shipped.iter().map(|out| out.record.value.as_ref().unwrap().len()).max().unwrap();
     let small = Codec::fixed().to_vec(&event::admitted(admission(1), outbox.origin(), Micros(0)));
-    assert!(
-        largest < small.unwrap().len() + 400 + event::SETTLED_MORE,
-        "{largest}"
-    );
+    assert!(largest < small.unwrap().len() + 400 + event::SETTLED_MORE, "{largest}");
     assert_eq!(usages(&shipped)[0].charges.len(), event::MAX_ATTEMPTS);
 }

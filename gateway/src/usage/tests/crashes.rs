@@ -22,12 +22,9 @@ fn killed(folder: &Path) -> tempfile::TempDir {
 }
 
 fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut segments: Vec<_> = entries
-        .filter(|path| path.extension().is_some_and(|ext| ext == "seg"))
-        .collect();
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|ext| ext == "seg")).collect();
     segments.sort();
     segments
 }
@@ -36,12 +33,7 @@ fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
 fn nothing_lost_by_a_killed_process() {
     let folder = temporary();
     let outbox = open(folder.path());
-    drop(
-        outbox
-            .admit(admission(1), None, prices())
-            .unwrap()
-            .settle(settlement(4)),
-    );
+    drop(outbox.admit(admission(1), None, prices()).unwrap().settle(settlement(4)));
     let before_sent = outbox.admit(admission(2), None, prices()).unwrap();
     let mut in_flight = outbox.admit(admission(3), None, prices()).unwrap();
     in_flight.sent(&target("azure"));
@@ -89,24 +81,15 @@ fn nothing_lost_by_a_killed_process() {
 fn recovery_may_itself_be_killed_anywhere() {
     let folder = temporary();
     let outbox = open(folder.path());
-    let tickets: Vec<_> = (0..4)
-        .map(|number| outbox.admit(admission(number), None, prices()).unwrap())
-        .collect();
-    drop(
-        outbox
-            .admit(admission(9), None, prices())
-            .unwrap()
-            .settle(settlement(4)),
-    );
+    let tickets: Vec<_> =
+        (0..4).map(|number| outbox.admit(admission(number), None, prices()).unwrap()).collect();
+    drop(outbox.admit(admission(9), None, prices()).unwrap().settle(settlement(4)));
     let left = killed(folder.path());
     drop(tickets);
     let known = segments(left.path());
 
     let recovering = open(left.path());
-    let written = segments(left.path())
-        .into_iter()
-        .find(|path| !known.contains(path))
-        .unwrap();
+    let written = segments(left.path()).into_iter().find(|path| !known.contains(path)).unwrap();
     let whole = fs::read(&written).unwrap();
     let end = 4096 + whole[4096..].iter().rposition(|byte| *byte != 0).unwrap() - 4095;
     for cut in (4096..=4096 + end).step_by(24) {
@@ -119,10 +102,8 @@ fn recovery_may_itself_be_killed_anywhere() {
         let mut calls: Vec<_> = usages.iter().map(|usage| usage.call).collect();
         calls.sort();
         assert_eq!(calls, [0, 1, 2, 3, 9].map(call), "cut at {cut}");
-        let marks: std::collections::HashSet<_> = usages
-            .iter()
-            .map(|usage| (usage.origin, usage.seq, usage.account.clone()))
-            .collect();
+        let marks: std::collections::HashSet<_> =
+            usages.iter().map(|usage| (usage.origin, usage.seq, usage.account.clone())).collect();
         assert_eq!(marks.len(), 5);
     }
     drop(recovering);
@@ -134,12 +115,7 @@ fn records_past_a_hole_are_written_again_under_the_new_origin() {
     let folder = temporary();
     let outbox = open(folder.path());
     for number in 0..30 {
-        drop(
-            outbox
-                .admit(admission(number), None, prices())
-                .unwrap()
-                .settle(settlement(4)),
-        );
+        drop(outbox.admit(admission(number), None, prices()).unwrap().settle(settlement(4)));
     }
     let left = killed(folder.path());
     let path = segments(left.path()).remove(0);
@@ -149,18 +125,12 @@ fn records_past_a_hole_are_written_again_under_the_new_origin() {
 
     let next = open(left.path());
     let recovered = *next.recovered();
-    assert!(
-        recovered.unshipped > 0 && recovered.reemitted > 0,
-        "{recovered:?}"
-    );
+    assert!(recovered.unshipped > 0 && recovered.reemitted > 0, "{recovered:?}");
     // of a call whose settled record is in the hole, the admitted one may stand before it
     assert!(recovered.lost <= 1, "{recovered:?}");
     let usages = usages(&ship_all(&next));
     let count = usages.len() as u64;
-    assert_eq!(
-        count,
-        recovered.unshipped + recovered.reemitted + recovered.lost
-    );
+    assert_eq!(count, recovered.unshipped + recovered.reemitted + recovered.lost);
     let mut calls: Vec<_> = usages.iter().map(|usage| usage.call).collect();
     calls.sort();
     calls.dedup();
@@ -176,10 +146,7 @@ fn records_past_a_hole_are_written_again_under_the_new_origin() {
     // the same folder once more: all is said
     drop(next);
     let again = open(left.path());
-    assert_eq!(
-        (again.recovered().reemitted, again.recovered().lost),
-        (0, 0)
-    );
+    assert_eq!((again.recovered().reemitted, again.recovered().lost), (0, 0));
     assert!(ship_all(&again).is_empty());
 }
 
@@ -203,12 +170,7 @@ pub(super) fn no_gap(usages: &[Usage], origin: Origin) {
 fn a_torn_tail_is_found_by_its_crc() {
     let folder = temporary();
     let outbox = open(folder.path());
-    drop(
-        outbox
-            .admit(admission(1), None, prices())
-            .unwrap()
-            .settle(settlement(4)),
-    );
+    drop(outbox.admit(admission(1), None, prices()).unwrap().settle(settlement(4)));
     let before = outbox.stats();
     let ticket = outbox.admit(admission(2), None, prices()).unwrap();
     drop(ticket.settle(settlement(5)));
@@ -223,10 +185,7 @@ fn a_torn_tail_is_found_by_its_crc() {
         fs::write(left.path().join(path.file_name().unwrap()), torn).unwrap();
         let next = open(left.path());
         let usages = usages(&ship_all(&next));
-        let found: Vec<_> = usages
-            .iter()
-            .map(|usage| (usage.call, usage.outcome))
-            .collect();
+        let found: Vec<_> = usages.iter().map(|usage| (usage.call, usage.outcome)).collect();
         assert_eq!(
             found,
             [(call(1), Outcome::Completed), (call(2), Outcome::Lost)],
@@ -244,12 +203,7 @@ fn a_reused_file_revives_nothing() {
     let mut shipped = Vec::new();
     for _ in 0..30 {
         for number in numbers.by_ref().take(40) {
-            drop(
-                outbox
-                    .admit(admission(number), None, prices())
-                    .unwrap()
-                    .settle(settlement(4)),
-            );
+            drop(outbox.admit(admission(number), None, prices()).unwrap().settle(settlement(4)));
         }
         shipped.extend(ship_all(&outbox));
         outbox.prepare().unwrap();
@@ -266,12 +220,7 @@ fn a_damaged_header_is_set_aside_and_what_is_whole_is_kept() {
     for damage in ["header", "truncated", "empty"] {
         let folder = temporary();
         let outbox = open(folder.path());
-        drop(
-            outbox
-                .admit(admission(1), None, prices())
-                .unwrap()
-                .settle(settlement(4)),
-        );
+        drop(outbox.admit(admission(1), None, prices()).unwrap().settle(settlement(4)));
         let left = killed(folder.path());
         let path = segments(left.path()).remove(0);
         let mut bytes = fs::read(&path).unwrap();
@@ -282,21 +231,10 @@ fn a_damaged_header_is_set_aside_and_what_is_whole_is_kept() {
         }
         fs::write(&path, bytes).unwrap();
         let next = open(left.path());
-        assert_eq!(
-            next.recovered().quarantined,
-            u64::from(damage != "truncated"),
-            "{damage}"
-        );
+        assert_eq!(next.recovered().quarantined, u64::from(damage != "truncated"), "{damage}");
         let usages = usages(&ship_all(&next));
-        let kept: Vec<_> = usages
-            .iter()
-            .map(|usage| (usage.call, usage.origin))
-            .collect();
-        let wanted = if damage == "header" {
-            vec![(call(1), next.origin())]
-        } else {
-            vec![]
-        };
+        let kept: Vec<_> = usages.iter().map(|usage| (usage.call, usage.origin)).collect();
+        let wanted = if damage == "header" { vec![(call(1), next.origin())] } else { vec![] };
         assert_eq!(kept, wanted, "{damage}");
         drop(next);
         let aside = path.with_extension("corrupt").exists();
@@ -309,12 +247,7 @@ fn a_damaged_header_is_set_aside_and_what_is_whole_is_kept() {
 fn a_newer_format_is_refused_and_left_alone() {
     let folder = temporary();
     let outbox = open(folder.path());
-    drop(
-        outbox
-            .admit(admission(1), None, prices())
-            .unwrap()
-            .settle(settlement(4)),
-    );
+    drop(outbox.admit(admission(1), None, prices()).unwrap().settle(settlement(4)));
     drop(outbox);
     let path = segments(folder.path()).remove(0);
     let mut bytes = fs::read(&path).unwrap();
@@ -347,16 +280,7 @@ fn many_short_lives_do_not_fill_the_outbox() {
     let kept = usages(&ship_all(&outbox)).len();
     assert!(kept > 10, "{kept}");
     outbox.sync().unwrap();
-    drop(
-        outbox
-            .admit(admission(99), None, prices())
-            .unwrap()
-            .settle(settlement(1)),
-    );
+    drop(outbox.admit(admission(99), None, prices()).unwrap().settle(settlement(1)));
     ship_all(&outbox);
-    assert!(
-        segments(folder.path()).len() <= 4,
-        "{:?}",
-        segments(folder.path())
-    );
+    assert!(segments(folder.path()).len() <= 4, "{:?}", segments(folder.path()));
 }

@@ -26,16 +26,11 @@ use crate::providers::compat::Vendor;
 use crate::providers::{Deadlines, Endpoint};
 use crate::routing::Target;
 
-const PARTITIONS: Partitions = Partitions {
-    usage: 2,
-    attempts: 3,
-};
+const PARTITIONS: Partitions = Partitions { usage: 2, attempts: 3 };
 
 /// A folder, in memory where the system has one for that: these tests sync a lot.
 fn temporary() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| tempfile::tempdir())
-        .unwrap()
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Small files, so that a few calls fill them.
@@ -90,12 +85,7 @@ fn target(name: &str) -> Arc<Target> {
         chat: None,
         embeddings: None,
         vendor: VENDOR.clone(),
-        deadlines: Deadlines {
-            connect: second,
-            first_byte: second,
-            idle: second,
-            total: second,
-        },
+        deadlines: Deadlines { connect: second, first_byte: second, idle: second, total: second },
     };
     Arc::new(Target {
         endpoint: Arc::new(endpoint),
@@ -152,9 +142,7 @@ fn ship(outbox: &Outbox, records: usize, remember: bool) -> Vec<Outgoing> {
     let batch = outbox.batch(records, 1 << 20).unwrap();
     if remember {
         let logs = ["usage".to_owned(), "attempts".to_owned()];
-        outbox
-            .advance(batch.next, batch.records.len(), logs)
-            .unwrap();
+        outbox.advance(batch.next, batch.records.len(), logs).unwrap();
     }
     batch.records
 }
@@ -173,28 +161,16 @@ fn ship_all(outbox: &Outbox) -> Vec<Outgoing> {
 }
 
 fn usages(records: &[Outgoing]) -> Vec<Usage> {
-    let usages = records
-        .iter()
-        .filter(|record| record.to.topic == Topic::Usage);
+    let usages = records.iter().filter(|record| record.to.topic == Topic::Usage);
     usages
-        .map(|record| {
-            Codec::fixed()
-                .decode(record.record.value.as_ref().unwrap())
-                .unwrap()
-        })
+        .map(|record| Codec::fixed().decode(record.record.value.as_ref().unwrap()).unwrap())
         .collect()
 }
 
 fn attempts(records: &[Outgoing]) -> Vec<Attempt> {
-    let attempts = records
-        .iter()
-        .filter(|record| record.to.topic == Topic::Attempts);
+    let attempts = records.iter().filter(|record| record.to.topic == Topic::Attempts);
     attempts
-        .map(|record| {
-            Codec::fixed()
-                .decode(record.record.value.as_ref().unwrap())
-                .unwrap()
-        })
+        .map(|record| Codec::fixed().decode(record.record.value.as_ref().unwrap()).unwrap())
         .collect()
 }
 
@@ -224,10 +200,7 @@ enum Failure {
 
 impl MemoryLog {
     fn failing(failures: &[Failure]) -> Arc<Self> {
-        Arc::new(Self {
-            failures: Mutex::new(failures.to_vec()),
-            ..Self::default()
-        })
+        Arc::new(Self { failures: Mutex::new(failures.to_vec()), ..Self::default() })
     }
 
     fn taken(&self) -> Vec<Outgoing> {
@@ -238,11 +211,7 @@ impl MemoryLog {
 #[async_trait]
 impl Log for MemoryLog {
     fn partitions(&self, topic: Topic) -> u32 {
-        if topic == Topic::Usage {
-            PARTITIONS.usage
-        } else {
-            PARTITIONS.attempts
-        }
+        if topic == Topic::Usage { PARTITIONS.usage } else { PARTITIONS.attempts }
     }
 
     fn id(&self, topic: Topic) -> LogId {
@@ -256,10 +225,7 @@ impl Log for MemoryLog {
         match failure {
             Some(Failure::Refused) => return Err(away()),
             Some(Failure::TooLarge) if records.len() > 1 => {
-                return Err(LogError::TooLarge {
-                    size: records.len(),
-                    limit: 1,
-                });
+                return Err(LogError::TooLarge { size: records.len(), limit: 1 });
             }
             Some(Failure::TakenInPart) => {
                 let half = records.len().div_ceil(2);

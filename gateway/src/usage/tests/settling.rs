@@ -33,10 +33,7 @@ fn one_call_one_settled_event() {
             (usage.call, usage.outcome, output(usage)),
             (call(number), Outcome::Completed, 9)
         );
-        assert_eq!(
-            (usage.attempts, usage.ttft_us, usage.status),
-            (2, Some(4000), 200)
-        );
+        assert_eq!((usage.attempts, usage.ttft_us, usage.status), (2, Some(4000), 200));
         assert_eq!(usage.account, admission(number).account);
         assert_eq!(usage.origin, outbox.origin());
     }
@@ -67,12 +64,7 @@ fn seqs_rise_by_one_per_partition_and_headers_agree() {
         let value = out.record.value.as_ref().unwrap();
         let (origin, seq, call, account) = if out.to.topic == Topic::Usage {
             let usage: Usage = Codec::fixed().decode(value).unwrap();
-            (
-                usage.origin,
-                usage.seq,
-                usage.call,
-                usage.account.to_string(),
-            )
+            (usage.origin, usage.seq, usage.call, usage.account.to_string())
         } else {
             let attempt: Attempt = Codec::fixed().decode(value).unwrap();
             (attempt.origin, attempt.seq, attempt.call, String::new())
@@ -89,10 +81,7 @@ fn seqs_rise_by_one_per_partition_and_headers_agree() {
         assert_eq!(seq, *wanted, "{}", out.to);
         *wanted += 1;
         let count = if out.to.topic == Topic::Usage { 2 } else { 3 };
-        assert_eq!(
-            out.to.partition,
-            schemas::partition::partition_of(&out.record.key, count)
-        );
+        assert_eq!(out.to.partition, schemas::partition::partition_of(&out.record.key, count));
     }
     assert_eq!(next.len(), 5, "all partitions were used");
 }
@@ -108,20 +97,12 @@ fn dropped_ticket_settles_as_abandoned() {
     streaming.progress(20);
     drop(streaming);
     let usages = usages(&ship_all(&outbox));
-    let [silent, cut] = &*usages else {
-        panic!("{usages:?}")
-    };
-    assert_eq!(
-        (silent.outcome, &*silent.charges),
-        (Outcome::Abandoned, &[][..])
-    );
+    let [silent, cut] = &*usages else { panic!("{usages:?}") };
+    assert_eq!((silent.outcome, &*silent.charges), (Outcome::Abandoned, &[][..]));
     assert_eq!((cut.outcome, output(cut)), (Outcome::Abandoned, 30));
     let charge = &cut.charges[0];
     assert!(charge.estimated);
-    assert_eq!(
-        (charge.provider.as_str(), charge.quantities[0].units),
-        ("openai", 100)
-    );
+    assert_eq!((charge.provider.as_str(), charge.quantities[0].units), ("openai", 100));
 }
 
 #[test]
@@ -135,12 +116,7 @@ fn a_panic_settles_too() {
     }));
     assert!(panicked.is_err());
     assert_eq!(usages(&ship_all(&outbox))[0].outcome, Outcome::Abandoned);
-    drop(
-        outbox
-            .admit(admission(2), None, prices())
-            .unwrap()
-            .settle(settlement(1)),
-    );
+    drop(outbox.admit(admission(2), None, prices()).unwrap().settle(settlement(1)));
     assert_eq!(usages(&ship_all(&outbox))[0].outcome, Outcome::Completed);
 }
 
@@ -150,9 +126,7 @@ fn texts_are_cut_and_meters_joined_but_units_kept() {
     let outbox = open(folder.path());
     let mut long = admission(1);
     long.user = Some("ü".repeat(500).into());
-    long.tags = (10..30)
-        .map(|tag| (format!("{tag:0<200}"), "y".repeat(900)))
-        .collect();
+    long.tags = (10..30).map(|tag| (format!("{tag:0<200}"), "y".repeat(900))).collect();
     long.model = "m".repeat(5000).into();
     let mut ticket = outbox.admit(long, None, prices()).unwrap();
     let name = "n".repeat(3000);
@@ -172,19 +146,10 @@ fn texts_are_cut_and_meters_joined_but_units_kept() {
     let usage = &usages(&shipped)[0];
     assert_eq!(output(usage), 12 * 30 * 2);
     assert_eq!(usage.attempts, 12);
-    assert!(
-        usage
-            .charges
-            .iter()
-            .all(|charge| charge.quantities.len() == 1)
-    );
+    assert!(usage.charges.iter().all(|charge| charge.quantities.len() == 1));
     assert_eq!(usage.user.as_deref(), Some(&*"ü".repeat(64)));
     assert_eq!(usage.tags.len(), 8);
-    assert_eq!(
-        attempts(&shipped).len(),
-        12,
-        "there was room beside the promise"
-    );
+    assert_eq!(attempts(&shipped).len(), 12, "there was room beside the promise");
     assert_eq!(outbox.stats().promised, 0);
 }
 
@@ -199,10 +164,7 @@ fn balance(account: &str, nano: i64, account_seq: i64, included: &[(Origin, i64)
         at: 0,
         included: included
             .iter()
-            .map(|(origin, seq)| Included {
-                origin: *origin,
-                seq: *seq,
-            })
+            .map(|(origin, seq)| Included { origin: *origin, seq: *seq })
             .collect(),
         leases: Vec::new(),
     }
@@ -225,11 +187,7 @@ fn settled_spend_is_counted_until_a_balance_includes_it() {
     assert_eq!(account.available(), Nano(865_000));
 
     let seq = usages(&ship_all(&outbox))[0].seq;
-    assert_eq!(
-        account.available(),
-        Nano(865_000),
-        "shipped is not yet in the balance"
-    );
+    assert_eq!(account.available(), Nano(865_000), "shipped is not yet in the balance");
     account.apply_balance(&balance("account-1", 865_000, 2, &[(outbox.origin(), seq)]));
     assert_eq!(account.available(), Nano(865_000));
 
@@ -247,29 +205,19 @@ fn settled_spend_is_counted_until_a_balance_includes_it() {
 
 #[tokio::test]
 async fn the_answer_waits_for_the_disk_only_if_asked_to() {
-    for (durability, waits) in [
-        (crate::usage::Durability::Process, false),
-        (crate::usage::Durability::Host, true),
-    ] {
+    for (durability, waits) in
+        [(crate::usage::Durability::Process, false), (crate::usage::Durability::Host, true)]
+    {
         let folder = temporary();
-        let outbox = Outbox::open(Options {
-            durability,
-            ..options(folder.path())
-        })
-        .unwrap();
-        let settled = outbox
-            .admit(admission(1), None, prices())
-            .unwrap()
-            .settle(settlement(1));
+        let outbox = Outbox::open(Options { durability, ..options(folder.path()) }).unwrap();
+        let settled = outbox.admit(admission(1), None, prices()).unwrap().settle(settlement(1));
         assert_eq!(settled.is_durable(), !waits);
         let mut durable = Box::pin(settled.durable());
         let polled = futures_poll(durable.as_mut());
         assert_eq!(polled, !waits);
         outbox.sync().unwrap();
         if waits {
-            tokio::time::timeout(Duration::from_secs(10), durable)
-                .await
-                .unwrap();
+            tokio::time::timeout(Duration::from_secs(10), durable).await.unwrap();
         }
     }
 }

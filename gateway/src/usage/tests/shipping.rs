@@ -20,10 +20,8 @@ fn settle_some(outbox: &Arc<Outbox>, numbers: std::ops::Range<u64>) {
 fn once(taken: Vec<Outgoing>) -> Vec<Outgoing> {
     let mut seen = HashSet::new();
     let first = |out: &Outgoing| {
-        let marks: Vec<_> = out.record.headers[..2]
-            .iter()
-            .map(|header| header.value.clone())
-            .collect();
+        let marks: Vec<_> =
+            out.record.headers[..2].iter().map(|header| header.value.clone()).collect();
         seen.insert((out.to, marks))
     };
     taken.into_iter().filter(first).collect()
@@ -56,11 +54,8 @@ async fn a_failing_log_gets_the_same_bytes_again_in_order() {
     assert!(taken.len() > 60, "some came twice");
     let mut by_mark = std::collections::HashMap::new();
     for out in &taken {
-        let marks = (
-            out.to,
-            out.record.headers[0].value.clone(),
-            out.record.headers[1].value.clone(),
-        );
+        let marks =
+            (out.to, out.record.headers[0].value.clone(), out.record.headers[1].value.clone());
         let same = by_mark.entry(marks).or_insert_with(|| out.clone());
         assert_eq!(same, out, "the same bytes again");
     }
@@ -69,10 +64,7 @@ async fn a_failing_log_gets_the_same_bytes_again_in_order() {
     let calls: Vec<_> = usages(&first).iter().map(|usage| usage.call).collect();
     assert_eq!(calls, (0..30).map(call).collect::<Vec<_>>());
     let stats = outbox.stats();
-    assert_eq!(
-        (stats.unshipped, stats.shipped, stats.failing),
-        (0, 60, None)
-    );
+    assert_eq!((stats.unshipped, stats.shipped, stats.failing), (0, 60, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,16 +82,9 @@ async fn it_ships_what_comes_while_it_runs() {
         assert_eq!(usages(&log.taken()).len() as u64, (round + 1) * 50);
     }
     // 1,000 calls of about 1.3 KB went through files of 64 KiB, used again and again
-    assert!(
-        outbox.stats().held <= 6 * (64 << 10),
-        "{:?}",
-        outbox.stats()
-    );
+    assert!(outbox.stats().held <= 6 * (64 << 10), "{:?}", outbox.stats());
     let open = outbox.admit(admission(5000), None, prices()).unwrap();
-    assert!(
-        !outbox.drain(Duration::from_secs(5)).await,
-        "a live call is waited for"
-    );
+    assert!(!outbox.drain(Duration::from_secs(5)).await, "a live call is waited for");
     drop(open);
     assert!(outbox.drain(Duration::from_secs(600)).await);
     token.cancel();
@@ -111,23 +96,13 @@ fn shipped_means_synced() {
     let folder = temporary();
     let outbox = open(folder.path());
     settle_some(&outbox, 0..3);
-    assert!(
-        outbox.batch(100, 1 << 20).unwrap().records.is_empty(),
-        "nothing is synced yet"
-    );
+    assert!(outbox.batch(100, 1 << 20).unwrap().records.is_empty(), "nothing is synced yet");
     outbox.sync().unwrap();
     settle_some(&outbox, 3..6);
     let batch = outbox.batch(100, 1 << 20).unwrap();
-    assert_eq!(
-        usages(&batch.records).len(),
-        3,
-        "what came after the sync waits for the next"
-    );
+    assert_eq!(usages(&batch.records).len(), 3, "what came after the sync waits for the next");
     outbox.sync().unwrap();
-    assert_eq!(
-        usages(&outbox.batch(100, 1 << 20).unwrap().records).len(),
-        6
-    );
+    assert_eq!(usages(&outbox.batch(100, 1 << 20).unwrap().records).len(), 6);
 }
 
 #[test]
@@ -160,28 +135,13 @@ async fn another_log_stops_the_shipper_and_says_what_to_do() {
     settle_some(&outbox, 0..3);
     ship_all(&outbox);
     settle_some(&outbox, 3..6);
-    let log = Arc::new(MemoryLog {
-        id: "other ".into(),
-        ..MemoryLog::default()
-    });
+    let log = Arc::new(MemoryLog { id: "other ".into(), ..MemoryLog::default() });
     let run = Shipper::new(Arc::clone(&outbox))
         .run(Arc::clone(&log) as Arc<dyn Log>, CancellationToken::new());
     let stopped = run.await;
-    assert!(
-        matches!(
-            &stopped,
-            Err(Error::OtherLog {
-                topic: Topic::Usage,
-                ..
-            })
-        ),
-        "{stopped:?}"
-    );
+    assert!(matches!(&stopped, Err(Error::OtherLog { topic: Topic::Usage, .. })), "{stopped:?}");
     let message = stopped.unwrap_err().to_string();
-    assert!(
-        message.contains("watermark to ship what the outbox still holds"),
-        "{message}"
-    );
+    assert!(message.contains("watermark to ship what the outbox still holds"), "{message}");
     assert!(log.taken().is_empty());
     assert_eq!(outbox.stats().failing, Some(message));
     drop(outbox);
@@ -205,11 +165,7 @@ fn a_long_call_does_not_pin_the_outbox() {
         shipped.extend(ship_all(&outbox));
         shipped.extend(ship_all(&outbox)); // a moved record is synced before its old place goes
         long.progress(11 + i64::try_from(round).unwrap());
-        assert!(
-            outbox.stats().held <= 6 * (64 << 10),
-            "{:?}",
-            outbox.stats()
-        );
+        assert!(outbox.stats().held <= 6 * (64 << 10), "{:?}", outbox.stats());
     }
     assert_eq!(usages(&shipped).len(), 2000);
 
@@ -219,14 +175,8 @@ fn a_long_call_does_not_pin_the_outbox() {
     let recovered = open(copy.path());
     assert_eq!(recovered.recovered().lost, 1);
     let usages = usages(&ship_all(&recovered));
-    let lost: Vec<_> = usages
-        .iter()
-        .filter(|usage| usage.call == call(9_999))
-        .collect();
+    let lost: Vec<_> = usages.iter().filter(|usage| usage.call == call(9_999)).collect();
     assert_eq!(lost.len(), 1);
-    assert_eq!(
-        (output(lost[0]), lost[0].charges[0].provider.as_str()),
-        (50, "anthropic")
-    );
+    assert_eq!((output(lost[0]), lost[0].charges[0].provider.as_str()), (50, "anthropic"));
     drop(long.settle(settlement(77)));
 }

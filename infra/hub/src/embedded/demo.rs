@@ -75,39 +75,23 @@ async fn chat(body: Bytes) -> Response {
     let chat: Chat = match serde_json::from_slice(&body) {
         Ok(chat) => chat,
         Err(error) => {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                &error.to_string(),
-            );
+            return refuse(StatusCode::BAD_REQUEST, "invalid_request", &error.to_string());
         }
     };
     if chat.model != MODEL {
         return unknown(&chat.model);
     }
-    let last = chat
-        .messages
-        .iter()
-        .rev()
-        .find(|message| message.role == "user");
-    let said = last
-        .map(|message| text_of(&message.content))
-        .unwrap_or_default();
+    let last = chat.messages.iter().rev().find(|message| message.role == "user");
+    let said = last.map(|message| text_of(&message.content)).unwrap_or_default();
     let answer = format!(
         "Hello from the hub's demo model. You said: {said} Add a provider's key, such as OPENAI_API_KEY, to talk to a real one."
     );
-    let most = chat
-        .max_completion_tokens
-        .or(chat.max_tokens)
-        .unwrap_or(usize::MAX);
+    let most = chat.max_completion_tokens.or(chat.max_tokens).unwrap_or(usize::MAX);
     let words: Vec<String> = answer.split_inclusive(' ').map(str::to_owned).collect();
     let finish = if words.len() > most { "length" } else { "stop" };
     let words: Vec<String> = words.into_iter().take(most).collect();
-    let prompt: usize = chat
-        .messages
-        .iter()
-        .map(|message| tokens(&text_of(&message.content)))
-        .sum();
+    let prompt: usize =
+        chat.messages.iter().map(|message| tokens(&text_of(&message.content))).sum();
     let completion = tokens(&words.concat());
     let usage = json!({
         "prompt_tokens": prompt,
@@ -115,11 +99,7 @@ async fn chat(body: Bytes) -> Response {
         "total_tokens": prompt + completion,
     });
     if chat.stream {
-        return streamed(
-            words,
-            finish,
-            chat.stream_options.include_usage.then_some(usage),
-        );
+        return streamed(words, finish, chat.stream_options.include_usage.then_some(usage));
     }
     let message = json!({"role": "assistant", "content": words.concat(), "refusal": null});
     Json(json!({
@@ -139,20 +119,10 @@ fn streamed(words: Vec<String>, finish: &str, usage: Option<Value>) -> Response 
         format!("data: {chunk}\n\n")
     };
     let delta = |delta: Value, finish: Value| {
-        chunk(
-            json!([{"index": 0, "delta": delta, "finish_reason": finish}]),
-            Value::Null,
-        )
+        chunk(json!([{"index": 0, "delta": delta, "finish_reason": finish}]), Value::Null)
     };
-    let mut events = vec![delta(
-        json!({"role": "assistant", "content": ""}),
-        Value::Null,
-    )];
-    events.extend(
-        words
-            .iter()
-            .map(|word| delta(json!({"content": word}), Value::Null)),
-    );
+    let mut events = vec![delta(json!({"role": "assistant", "content": ""}), Value::Null)];
+    events.extend(words.iter().map(|word| delta(json!({"content": word}), Value::Null)));
     events.push(delta(json!({}), json!(finish)));
     events.extend(usage.map(|usage| chunk(json!([]), usage)));
     events.push("data: [DONE]\n\n".to_owned());
@@ -174,11 +144,7 @@ async fn embeddings(body: Bytes) -> Response {
     let request: Embeddings = match serde_json::from_slice(&body) {
         Ok(request) => request,
         Err(error) => {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                &error.to_string(),
-            );
+            return refuse(StatusCode::BAD_REQUEST, "invalid_request", &error.to_string());
         }
     };
     if request.model != MODEL {
@@ -197,11 +163,7 @@ async fn embeddings(body: Bytes) -> Response {
         .enumerate()
         .map(|(index, text)| {
             let vector = vector(text, dimensions);
-            let embedding = if base64 {
-                json!(little_endian(&vector))
-            } else {
-                json!(vector)
-            };
+            let embedding = if base64 { json!(little_endian(&vector)) } else { json!(vector) };
             json!({"object": "embedding", "index": index, "embedding": embedding})
         })
         .collect();
@@ -214,24 +176,14 @@ async fn embeddings(body: Bytes) -> Response {
 fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     use sha2::{Digest as _, Sha256};
     let digests = (0_u32..).flat_map(|block| {
-        Sha256::new()
-            .chain_update(block.to_be_bytes())
-            .chain_update(text)
-            .finalize()
-            .to_vec()
+        Sha256::new().chain_update(block.to_be_bytes()).chain_update(text).finalize().to_vec()
     });
-    digests
-        .take(dimensions)
-        .map(|byte| f32::from(byte) / 127.5 - 1.0)
-        .collect()
+    digests.take(dimensions).map(|byte| f32::from(byte) / 127.5 - 1.0).collect()
 }
 
 fn little_endian(vector: &[f32]) -> String {
     use base64::Engine as _;
-    let bytes: Vec<u8> = vector
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
@@ -240,9 +192,7 @@ fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(parts) => {
-            let texts = parts
-                .iter()
-                .filter_map(|part| part.get("text").and_then(Value::as_str));
+            let texts = parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str));
             texts.collect::<Vec<_>>().join(" ")
         }
         Value::Null => String::new(),

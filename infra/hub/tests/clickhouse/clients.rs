@@ -19,11 +19,6 @@ async fn official_python_and_node_clients() {
         .unwrap();
     let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     println!("{}", told(&output.stdout));
-    assert!(
-        output.status.success(),
-        "{}\n{}",
-        told(&output.stdout),
-        told(&output.stderr)
-    );
+    assert!(output.status.success(), "{}\n{}", told(&output.stdout), told(&output.stderr));
     hub.stop().await;
 }

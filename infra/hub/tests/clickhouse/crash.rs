@@ -65,21 +65,14 @@ async fn kill_9_loses_no_acknowledged_row() {
         };
         // A different moment each time: after some more batches, in the midst of others.
         while count(&client).await < before + u64::from(kill % 4) * BATCH {}
-        kill_process(
-            Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(),
-            Signal::KILL,
-        )
-        .unwrap();
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
         let started = std::time::Instant::now();
         let again = |state: &State| matches!(state, State::Serving(now) if *now != pid);
         tokio::time::timeout(Duration::from_secs(60), state.wait_for(again))
             .await
             .unwrap()
             .unwrap();
-        println!(
-            "kill {kill}: serving again after {:?}, {before} rows before",
-            started.elapsed()
-        );
+        println!("kill {kill}: serving again after {:?}, {before} rows before", started.elapsed());
     }
     done.cancel();
     let mut acknowledged = Vec::new();
@@ -103,11 +96,7 @@ async fn kill_9_loses_no_acknowledged_row() {
             "batch {batch} was acknowledged and is lost"
         );
     }
-    println!(
-        "{KILLS} kills, {} batches acknowledged, {} found",
-        acknowledged.len(),
-        found.len()
-    );
+    println!("{KILLS} kills, {} batches acknowledged, {} found", acknowledged.len(), found.len());
     assert!(acknowledged.len() > KILLS as usize);
     hub.stop().await;
 }
@@ -122,42 +111,24 @@ async fn insert(client: &clickhouse::Client, batch: u64) -> Result<(), clickhous
 
 /// Zero while the child is away.
 async fn count(client: &clickhouse::Client) -> u64 {
-    client
-        .query("SELECT count() FROM items")
-        .fetch_one()
-        .await
-        .unwrap_or(0)
+    client.query("SELECT count() FROM items").fetch_one().await.unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_and_passwords_outlive_a_restart() {
     let hub = Hub::start().await;
-    hub.good(
-        Role::Writer,
-        "CREATE TABLE hub.t (a UInt8) ENGINE = MergeTree ORDER BY a",
-    )
-    .await;
-    hub.good(Role::Writer, "INSERT INTO hub.t VALUES (1), (2)")
-        .await;
+    hub.good(Role::Writer, "CREATE TABLE hub.t (a UInt8) ENGINE = MergeTree ORDER BY a").await;
+    hub.good(Role::Writer, "INSERT INTO hub.t VALUES (1), (2)").await;
     let password = hub.password(Role::Reader);
     let folder = hub.stop().await;
     let tasks = Tasks::new();
-    let supervisor = Supervisor::start(options(folder.path()), &tasks)
-        .await
-        .unwrap();
+    let supervisor = Supervisor::start(options(folder.path()), &tasks).await.unwrap();
     assert_eq!(supervisor.password(Role::Reader).expose(), password);
     let client = clickhouse::Client::default()
         .with_url(supervisor.url())
         .with_user("reader")
         .with_password(password);
-    assert_eq!(
-        client
-            .query("SELECT sum(a) FROM hub.t")
-            .fetch_one::<u64>()
-            .await
-            .unwrap(),
-        3
-    );
+    assert_eq!(client.query("SELECT sum(a) FROM hub.t").fetch_one::<u64>().await.unwrap(), 3);
     tasks.stop();
     assert!(tasks.drained(Duration::from_secs(30)).await);
     assert_eq!(*supervisor.state().borrow(), State::Stopped);
@@ -168,13 +139,7 @@ async fn data_and_passwords_outlive_a_restart() {
 async fn the_child_ends_with_its_parent() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_hub"))
-        .args([
-            "clickhouse",
-            "--supervised",
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-        ])
+        .args(["clickhouse", "--supervised", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(folder.path())
         .arg("--library")
         .arg(library())
@@ -184,19 +149,10 @@ async fn the_child_ends_with_its_parent() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(
-        lines
-            .next_line()
-            .await
-            .unwrap()
-            .unwrap()
-            .starts_with("ready 127.0.0.1:")
-    );
+    assert!(lines.next_line().await.unwrap().unwrap().starts_with("ready 127.0.0.1:"));
     drop(child.stdin.take());
-    let status = tokio::time::timeout(Duration::from_secs(20), child.wait())
-        .await
-        .unwrap()
-        .unwrap();
+    let status =
+        tokio::time::timeout(Duration::from_secs(20), child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
 }
 

@@ -34,18 +34,11 @@ pub(crate) struct Reply {
     reason = "tests are told by the environment where the library is"
 )]
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var(name)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 pub(crate) fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
 pub(crate) fn cache() -> PathBuf {
@@ -73,16 +66,9 @@ impl Hub {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tasks = Tasks::new();
-        let supervisor = Supervisor::start(options(folder.path()), &tasks)
-            .await
-            .unwrap();
+        let supervisor = Supervisor::start(options(folder.path()), &tasks).await.unwrap();
         let http = Client::builder(TokioExecutor::new()).build_http();
-        Self {
-            supervisor,
-            folder,
-            http,
-            tasks,
-        }
+        Self { supervisor, folder, http, tasks }
     }
 
     pub(crate) async fn stop(self) -> TempDir {
@@ -111,17 +97,13 @@ impl Hub {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{target}", self.supervisor.url()));
+        let mut request =
+            Request::builder().method(method).uri(format!("{}{target}", self.supervisor.url()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self
-            .http
-            .request(request.body(Full::new(body.into())).unwrap())
-            .await
-            .unwrap();
+        let response =
+            self.http.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
         let (parts, mut incoming) = response.into_parts();
         let mut body = Vec::new();
         let mut broken = false;
@@ -131,23 +113,14 @@ impl Hub {
                 Err(_) => broken = true,
             }
         }
-        Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.into(),
-            broken,
-        }
+        Reply { status: parts.status, headers: parts.headers, body: body.into(), broken }
     }
 
     /// A statement of a user, with URL parameters (`name=value&…`, already encoded).
     pub(crate) async fn ask(&self, role: Role, parameters: &str, sql: impl Into<Bytes>) -> Reply {
         let password = self.password(role);
-        let headers = [
-            ("x-clickhouse-user", role.user()),
-            ("x-clickhouse-key", password.as_str()),
-        ];
-        self.send(Method::POST, &format!("/?{parameters}"), &headers, sql)
-            .await
+        let headers = [("x-clickhouse-user", role.user()), ("x-clickhouse-key", password.as_str())];
+        self.send(Method::POST, &format!("/?{parameters}"), &headers, sql).await
     }
 
     /// The text of an answer that must be good.
@@ -164,16 +137,11 @@ impl Reply {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().unwrap())
-            .unwrap_or_default()
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
     /// ClickHouse's error code.
     pub(crate) fn code(&self) -> i32 {
-        self.header("x-clickhouse-exception-code")
-            .parse()
-            .unwrap_or(0)
+        self.header("x-clickhouse-exception-code").parse().unwrap_or(0)
     }
 }

@@ -79,11 +79,7 @@ async fn writes_and_reads_rows() {
 async fn errors_keep_their_code() {
     let hub = Hub::start().await;
     let client = table(&hub).await;
-    let missing = client
-        .query("SELECT id FROM nowhere")
-        .fetch_all::<u64>()
-        .await
-        .unwrap_err();
+    let missing = client.query("SELECT id FROM nowhere").fetch_all::<u64>().await.unwrap_err();
     assert!(missing.to_string().contains("Code: 60"), "{missing}");
     let sql = "SELECT number + throwIf(number = 3000000) FROM system.numbers LIMIT 4000000";
     let mut rows = client.query(sql).fetch::<u64>().unwrap();
@@ -110,11 +106,7 @@ async fn an_abandoned_insert_leaves_nothing() {
     }
     drop(insert);
     // The table's lock is not needed to see it: a query that starts later runs after the cancelled statement or beside it.
-    let rows: u64 = client
-        .query("SELECT count() FROM calls")
-        .fetch_one()
-        .await
-        .unwrap();
+    let rows: u64 = client.query("SELECT count() FROM calls").fetch_one().await.unwrap();
     assert_eq!(rows, 0);
     hub.stop().await;
 }
@@ -124,21 +116,14 @@ async fn an_abandoned_insert_leaves_nothing() {
 async fn one_insert_is_one_block() {
     let hub = Hub::start().await;
     let client = table(&hub).await;
-    client
-        .query("SYSTEM STOP MERGES hub.calls")
-        .execute()
-        .await
-        .unwrap();
+    client.query("SYSTEM STOP MERGES hub.calls").execute().await.unwrap();
     for inserts in 1..=3_u64 {
         let mut insert = client.insert::<Call>("calls").await.unwrap();
         for id in 0..150_000 {
             insert.write(&call(id)).await.unwrap();
         }
         insert.end().await.unwrap();
-        let parts = client
-            .query("SELECT uniqExact(_part) FROM calls")
-            .fetch_one::<u64>()
-            .await;
+        let parts = client.query("SELECT uniqExact(_part) FROM calls").fetch_one::<u64>().await;
         assert_eq!(parts.unwrap(), inserts);
     }
     hub.stop().await;

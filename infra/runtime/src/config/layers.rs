@@ -166,11 +166,7 @@ impl<'a> Layers<'a> {
             (None, None) => Hint::Known(table.names().map(str::to_owned).collect()),
         };
         let field = join(path, name);
-        Error::UnknownField {
-            place: self.place_of(&field),
-            field,
-            hint,
-        }
+        Error::UnknownField { place: self.place_of(&field), field, hint }
     }
 
     fn unknown_variable(&self, name: String) -> Error {
@@ -188,12 +184,7 @@ impl<'a> Layers<'a> {
             _ => Hint::None,
         };
         let reason = error.inner().message().to_owned();
-        Error::Invalid {
-            place: self.place_of(&field),
-            field,
-            reason,
-            hint,
-        }
+        Error::Invalid { place: self.place_of(&field), field, reason, hint }
     }
 
     /// Where the field, or the nearest table around it, was written.
@@ -266,9 +257,7 @@ fn put(mut table: &mut Table, field: &str, value: Option<Value>) {
             }
             return;
         }
-        let inner = table
-            .entry(segment.to_owned())
-            .or_insert_with(|| Value::Table(Table::new()));
+        let inner = table.entry(segment.to_owned()).or_insert_with(|| Value::Table(Table::new()));
         match inner {
             Value::Table(inner) => table = inner,
             _ => return, // an error of type stands already

@@ -44,9 +44,7 @@ pub const PREFIX: &str = "HUB_";
 pub fn environment() -> Vec<(String, String)> {
     let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
-    std::env::vars_os()
-        .map(|(name, value)| (text(name), text(value)))
-        .collect()
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 /// A setting as the type describes it.
@@ -89,10 +87,8 @@ pub fn load<T: DeserializeOwned + Serialize + Default>(
     let text = match file {
         Some(path) => Some((
             path,
-            std::fs::read_to_string(path).map_err(|source| Error::Read {
-                path: path.to_path_buf(),
-                source,
-            })?,
+            std::fs::read_to_string(path)
+                .map_err(|source| Error::Read { path: path.to_path_buf(), source })?,
         )),
         None => None,
     };

@@ -21,11 +21,7 @@ pub(super) fn shape_of<T: DeserializeOwned>() -> Node {
     let mut root = Node::default();
     loop {
         let known = count(&root);
-        let all = T::deserialize(Probe {
-            node: &mut root,
-            depth: 0,
-        })
-        .is_ok();
+        let all = T::deserialize(Probe { node: &mut root, depth: 0 }).is_ok();
         if all || root.done || count(&root) == known {
             return root;
         }
@@ -65,11 +61,7 @@ impl<'a> Probe<'a> {
         let Shape::List(inner) = &mut self.node.shape else {
             return Err(Error::custom("made above"));
         };
-        let answer = visitor.visit_seq(Items {
-            inner,
-            left: length,
-            depth: self.depth + 1,
-        });
+        let answer = visitor.visit_seq(Items { inner, left: length, depth: self.depth + 1 });
         self.node.done = answer.is_ok() || inner.done;
         answer
     }
@@ -170,10 +162,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         let Shape::Map(inner) = &mut self.node.shape else {
             return Err(Error::custom("made above"));
         };
-        let entry = Entry {
-            value: Some(inner),
-            depth: self.depth + 1,
-        };
+        let entry = Entry { value: Some(inner), depth: self.depth + 1 };
         let answer = visitor.visit_map(entry);
         self.node.done = answer.is_ok() || inner.done;
         answer
@@ -241,10 +230,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let node = self.current.take();
         let node = node.ok_or_else(|| Error::custom("a value before its key"))?;
-        seed.deserialize(Probe {
-            node,
-            depth: self.depth,
-        })
+        seed.deserialize(Probe { node, depth: self.depth })
     }
 }
 
@@ -271,10 +257,7 @@ impl<'de> MapAccess<'de> for Entry<'_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let node = self.value.take();
         let node = node.ok_or_else(|| Error::custom("a value before its key"))?;
-        seed.deserialize(Probe {
-            node,
-            depth: self.depth,
-        })
+        seed.deserialize(Probe { node, depth: self.depth })
     }
 }
 
@@ -296,10 +279,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
             return Ok(None);
         };
         self.left = left;
-        let probe = Probe {
-            node: self.inner,
-            depth: self.depth,
-        };
+        let probe = Probe { node: self.inner, depth: self.depth };
         seed.deserialize(probe).map(Some)
     }
 }

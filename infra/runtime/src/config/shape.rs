@@ -122,11 +122,7 @@ impl Node {
 
 /// The path of a field of a table.
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// What a value is, in words, without its content: it may be a secret that lacks its quotes. Only

@@ -77,10 +77,7 @@ impl Default for Settings {
                 url: None,
                 enabled: true,
             },
-            outbox: Outbox {
-                max_bytes: Bytes(64 << 20),
-                flush: Time::from_millis(5),
-            },
+            outbox: Outbox { max_bytes: Bytes(64 << 20), flush: Time::from_millis(5) },
             kafka: None,
             providers: vec![],
             labels: BTreeMap::new(),
@@ -91,23 +88,15 @@ impl Default for Settings {
 fn with(toml: &str, env: &[(&str, &str)]) -> Result<Settings, String> {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
     file.write_all(toml.as_bytes()).unwrap();
-    let env = env
-        .iter()
-        .map(|(name, value)| (String::from(*name), String::from(*value)));
-    load(Some(file.path()), env, &["HUB_CONFIG", "HUB_PORT_*"]).map_err(|error| {
-        error
-            .to_string()
-            .replace(file.path().to_str().unwrap(), "hub.toml")
-    })
+    let env = env.iter().map(|(name, value)| (String::from(*name), String::from(*value)));
+    load(Some(file.path()), env, &["HUB_CONFIG", "HUB_PORT_*"])
+        .map_err(|error| error.to_string().replace(file.path().to_str().unwrap(), "hub.toml"))
 }
 
 #[test]
 fn every_field_is_known_also_those_without_a_default() {
     let fields = fields::<Settings>();
-    let variables: Vec<_> = fields
-        .iter()
-        .filter_map(|field| field.variable.as_deref())
-        .collect();
+    let variables: Vec<_> = fields.iter().filter_map(|field| field.variable.as_deref()).collect();
     let wanted = [
         "HUB_LISTEN",
         "HUB_DATA",
@@ -127,11 +116,8 @@ fn every_field_is_known_also_those_without_a_default() {
         "HUB_KAFKA_LINGER",
     ];
     assert_eq!(variables, wanted);
-    let file_only: Vec<_> = fields
-        .iter()
-        .filter(|field| field.variable.is_none())
-        .map(|field| &*field.path)
-        .collect();
+    let file_only: Vec<_> =
+        fields.iter().filter(|field| field.variable.is_none()).map(|field| &*field.path).collect();
     assert_eq!(file_only, ["providers", "labels"]);
     let drain = fields.iter().find(|field| field.path == "drain").unwrap();
     assert_eq!(drain.expects, "a time such as 500ms, 30s, 5m, 2h or 7d");
@@ -189,18 +175,9 @@ fn the_environment_lies_over_the_file_over_the_default() {
             url: None,
             enabled: false,
         },
-        outbox: Outbox {
-            max_bytes: Bytes(1024),
-            flush: Time::from_secs(1),
-        },
-        kafka: Some(Kafka {
-            brokers: vec!["b:2".into(), "c:3".into()],
-            linger: Time::default(),
-        }),
-        providers: vec![Provider {
-            id: "one".into(),
-            timeout: Some(Time::from_secs(120)),
-        }],
+        outbox: Outbox { max_bytes: Bytes(1024), flush: Time::from_secs(1) },
+        kafka: Some(Kafka { brokers: vec!["b:2".into(), "c:3".into()], linger: Time::default() }),
+        providers: vec![Provider { id: "one".into(), timeout: Some(Time::from_secs(120)) }],
         labels: BTreeMap::from([("zone".into(), "b".into())]),
         ..Settings::default()
     };
@@ -261,16 +238,8 @@ fn what_is_wrong_is_named_with_its_place_and_what_would_be_right() {
             None,
             "hub.toml:2:2: ports[1]: found the integer 70000, expected an integer from 0 to 65535",
         ),
-        (
-            "trusted = \"a\"",
-            None,
-            "hub.toml:1:1: trusted: found text, expected a list, each text",
-        ),
-        (
-            "clickhouse = true",
-            None,
-            "hub.toml:1:1: clickhouse: found true, expected a table",
-        ),
+        ("trusted = \"a\"", None, "hub.toml:1:1: trusted: found text, expected a list, each text"),
+        ("clickhouse = true", None, "hub.toml:1:1: clickhouse: found true, expected a table"),
         (
             "drain = 30",
             None,
@@ -291,36 +260,20 @@ fn what_is_wrong_is_named_with_its_place_and_what_would_be_right() {
             None,
             "hub.toml:2:1: outbox.max_bytes: invalid type: boolean `true`, expected a size such as 512KiB, 64MiB, 1GiB or a number of bytes",
         ),
-        (
-            "listen = \"8787\"",
-            None,
-            "hub.toml:1:1: listen: invalid socket address syntax",
-        ),
+        ("listen = \"8787\"", None, "hub.toml:1:1: listen: invalid socket address syntax"),
         (
             "format = \"jsno\"",
             None,
             "hub.toml:1:1: format: unknown variant `jsno`, expected `pretty` or `json` (nearest: json)",
         ),
-        (
-            "[[providers]]\ntimeout = \"1s\"",
-            None,
-            "hub.toml:1:1: providers[0]: missing field `id`",
-        ),
-        (
-            "kafka = {}",
-            None,
-            "hub.toml:1:1: kafka: missing field `brokers`",
-        ),
+        ("[[providers]]\ntimeout = \"1s\"", None, "hub.toml:1:1: providers[0]: missing field `id`"),
+        ("kafka = {}", None, "hub.toml:1:1: kafka: missing field `brokers`"),
         (
             "listen = ",
             None,
             "hub.toml:1:10: not valid toml: string values must be quoted, expected literal string",
         ),
-        (
-            "",
-            Some(("HUB_LISSEN", "x")),
-            "unknown variable HUB_LISSEN (nearest: HUB_LISTEN)",
-        ),
+        ("", Some(("HUB_LISSEN", "x")), "unknown variable HUB_LISSEN (nearest: HUB_LISTEN)"),
         (
             "",
             Some(("HUB_CLICKHOUSE_LISEN", "x")),
@@ -359,11 +312,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_would_be_right() {
         ),
     ] {
         let env: Vec<_> = env.into_iter().collect();
-        assert_eq!(
-            with(toml, &env).expect_err(toml),
-            wanted,
-            "{toml:?} {env:?}"
-        );
+        assert_eq!(with(toml, &env).expect_err(toml), wanted, "{toml:?} {env:?}");
     }
 }
 
@@ -383,12 +332,7 @@ fn a_syntax_error_does_not_print_the_line() {
 #[test]
 fn a_missing_file_is_named() {
     let error = load::<Settings>(Some(Path::new("no/such.toml")), [], &[]).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("configuration file no/such.toml: "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("configuration file no/such.toml: "), "{error}");
 }
 
 #[test]

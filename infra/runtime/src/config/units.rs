@@ -53,9 +53,7 @@ const SIZES: [(&str, u64); 10] = [
 /// A whole number, a space or none, a unit of the table.
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '_')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let number: u64 = number.replace('_', "").parse().ok()?;
     let unit = unit.trim_start();
@@ -185,12 +183,7 @@ macro_rules! written_as_text {
         }
     };
 }
-written_as_text!(
-    Time,
-    deserialize_str,
-    "a time such as 500ms, 30s, 5m, 2h or 7d",
-    |_number| None
-);
+written_as_text!(Time, deserialize_str, "a time such as 500ms, 30s, 5m, 2h or 7d", |_number| None);
 written_as_text!(
     Bytes,
     deserialize_any,

@@ -10,10 +10,7 @@ use zeroize::Zeroizing;
 use super::{Error, Secret};
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
-    |source| Error::File {
-        path: path.to_path_buf(),
-        source,
-    }
+    |source| Error::File { path: path.to_path_buf(), source }
 }
 
 /// The secret of a file and the file's permission bits.
@@ -22,10 +19,7 @@ pub(super) fn read(path: &Path) -> Result<(Secret, u32), Error> {
     let mode = file.metadata().map_err(failed(path))?.mode() & 0o7777;
     let mut bytes = Zeroizing::new(Vec::new());
     file.read_to_end(&mut bytes).map_err(failed(path))?;
-    let content = |what| Error::Content {
-        path: path.to_path_buf(),
-        what,
-    };
+    let content = |what| Error::Content { path: path.to_path_buf(), what };
     let text = std::str::from_utf8(&bytes).map_err(|_| content("is not UTF-8 text"))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
@@ -42,10 +36,7 @@ pub(super) fn read(path: &Path) -> Result<(Secret, u32), Error> {
 pub fn read_0600(path: &Path) -> Result<Secret, Error> {
     match read(path)? {
         (secret, mode) if mode & 0o077 == 0 => Ok(secret),
-        (_, mode) => Err(Error::Open {
-            path: path.to_path_buf(),
-            mode,
-        }),
+        (_, mode) => Err(Error::Open { path: path.to_path_buf(), mode }),
     }
 }
 
@@ -63,22 +54,14 @@ pub fn write_new_0600(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     });
     let removed = fs::remove_file(&part);
     written.and(removed).map_err(failed(path))?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new(".")));
-    folder
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed(path))
+    folder.and_then(|folder| folder.sync_all()).map_err(failed(path))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

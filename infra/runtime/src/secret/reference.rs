@@ -108,12 +108,11 @@ impl<'de> Deserialize<'de> for SecretRef {
             }
         }
         // a value of another type may be the secret too: it is not repeated in the error
-        from.deserialize_str(Text)
-            .map_err(|error| match error.to_string() {
-                text if text.starts_with("invalid type") => {
-                    D::Error::custom("expected text: env:NAME, file:PATH or a secret")
-                }
-                _ => error,
-            })
+        from.deserialize_str(Text).map_err(|error| match error.to_string() {
+            text if text.starts_with("invalid type") => {
+                D::Error::custom("expected text: env:NAME, file:PATH or a secret")
+            }
+            _ => error,
+        })
     }
 }

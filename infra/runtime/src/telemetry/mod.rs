@@ -37,11 +37,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            format: Format::Pretty,
-            filter: "info".into(),
-            color: false,
-        }
+        Self { format: Format::Pretty, filter: "info".into(), color: false }
     }
 }
 
@@ -68,9 +64,7 @@ pub enum Error {
 /// # Errors
 /// All of [`Error`].
 pub fn init(options: &Options) -> Result<(), Error> {
-    subscriber(options, std::io::stderr)?
-        .try_init()
-        .map_err(|_| Error::Started)
+    subscriber(options, std::io::stderr)?.try_init().map_err(|_| Error::Started)
 }
 
 type Subscriber = Box<dyn tracing::Subscriber + Send + Sync>;
@@ -81,10 +75,7 @@ where
 {
     let filter = EnvFilter::builder()
         .parse(&options.filter)
-        .map_err(|source| Error::Filter {
-            filter: options.filter.clone(),
-            source,
-        })?;
+        .map_err(|source| Error::Filter { filter: options.filter.clone(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(to);
     Ok(match options.format {
@@ -125,11 +116,7 @@ mod tests {
     fn logged(format: Format, filter: &str) -> String {
         let lines = Lines::default();
         let to = lines.clone();
-        let options = Options {
-            format,
-            filter: filter.into(),
-            color: false,
-        };
+        let options = Options { format, filter: filter.into(), color: false };
         let subscriber = subscriber(&options, move || to.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("call", id = 7);
@@ -159,17 +146,8 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_refused_with_an_example() {
-        let options = Options {
-            filter: "gateway=loud".into(),
-            ..Options::default()
-        };
-        let error = subscriber(&options, io::sink)
-            .map(drop)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("gateway=loud") && error.contains("gateway=debug,info"),
-            "{error}"
-        );
+        let options = Options { filter: "gateway=loud".into(), ..Options::default() };
+        let error = subscriber(&options, io::sink).map(drop).unwrap_err().to_string();
+        assert!(error.contains("gateway=loud") && error.contains("gateway=debug,info"), "{error}");
     }
 }

@@ -21,11 +21,7 @@ use schemas::topics::TopicPartition;
 /// Longer than anything takes, so that only a hang meets it.
 const LONG: Duration = Duration::from_secs(60);
 /// Much, without waiting.
-const NOW: Limit = Limit {
-    records: 10_000,
-    bytes: 64 << 20,
-    wait: Duration::ZERO,
-};
+const NOW: Limit = Limit { records: 10_000, bytes: 64 << 20, wait: Duration::ZERO };
 
 fn clock() -> Clock {
     Clock::manual(Micros(1_700_000_000_000_000))
@@ -37,24 +33,11 @@ fn open(path: &Path, clock: &Clock) -> Arc<LocalLog> {
 
 fn record(to: TopicPartition, key: &str, value: &str) -> Outgoing {
     let value = Some(value.to_owned().into());
-    Outgoing {
-        to,
-        record: NewRecord {
-            key: key.to_owned().into(),
-            value,
-            headers: Vec::new(),
-        },
-    }
+    Outgoing { to, record: NewRecord { key: key.to_owned().into(), value, headers: Vec::new() } }
 }
 
 fn tombstone(to: TopicPartition, key: &str) -> Outgoing {
-    Outgoing {
-        to,
-        record: NewRecord {
-            key: key.to_owned().into(),
-            ..NewRecord::default()
-        },
-    }
+    Outgoing { to, record: NewRecord { key: key.to_owned().into(), ..NewRecord::default() } }
 }
 
 /// Everything from an offset on, up to the end as of now.

@@ -11,12 +11,8 @@ use schemas::topics::{Topic, TopicPartition};
 
 use super::{clock, read, record, tombstone};
 
-const PLACES: [TopicPartition; 4] = [
-    Topic::Usage.at(0),
-    Topic::Usage.at(1),
-    Topic::State.at(0),
-    Topic::Limits.at(1),
-];
+const PLACES: [TopicPartition; 4] =
+    [Topic::Usage.at(0), Topic::Usage.at(1), Topic::State.at(0), Topic::Limits.at(1)];
 const IDS: [&str; 2] = ["billing-0", "sink-0"];
 const GRACE: Duration = Duration::from_secs(600);
 
@@ -108,11 +104,7 @@ async fn follow(actions: Vec<Action>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.db");
     let clock = clock();
-    let options = Options {
-        grace: GRACE,
-        tail_bytes: 300,
-        ..Options::new(2, clock.clone())
-    };
+    let options = Options { grace: GRACE, tail_bytes: 300, ..Options::new(2, clock.clone()) };
     let open = || LocalLog::open(&path, options.clone()).unwrap();
     let mut handles: [Arc<LocalLog>; 2] = [open(), open()];
     let mut writers: [Vec<Box<dyn Writer>>; 2] = [Vec::new(), Vec::new()];
@@ -129,20 +121,13 @@ async fn follow(actions: Vec<Action>) {
                 assert_eq!(writer.committed().await.unwrap(), model.inputs[id]);
                 writers[id].push(writer);
             }
-            Action::Commit {
-                id,
-                age,
-                sent,
-                input,
-            } => {
+            Action::Commit { id, age, sent, input } => {
                 let count = writers[id].len();
                 let Some(which) = count.checked_sub(age + 1) else {
                     continue;
                 };
-                let inputs: Vec<_> = input
-                    .iter()
-                    .map(|(place, next)| (PLACES[*place], *next))
-                    .collect();
+                let inputs: Vec<_> =
+                    input.iter().map(|(place, next)| (PLACES[*place], *next)).collect();
                 if age == 0 {
                     let (outputs, offsets) = model.take(&sent);
                     model.inputs[id].extend(inputs.clone());
@@ -174,10 +159,7 @@ async fn compare(log: &dyn Log, model: &Model) {
         assert_eq!(ends.end, whole.len() as Offset);
         let read = read(log, at, ends.start).await.unwrap();
         for record in &read {
-            let value = record
-                .value
-                .as_ref()
-                .map(|v| String::from_utf8(v.to_vec()).unwrap());
+            let value = record.value.as_ref().map(|v| String::from_utf8(v.to_vec()).unwrap());
             let key = String::from_utf8(record.key.to_vec()).unwrap();
             assert_eq!(whole[record.offset as usize], (key, value));
         }

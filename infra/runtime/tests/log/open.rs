@@ -16,17 +16,7 @@ async fn refuses_another_partition_count() {
     let path = folder.path().join("log.db");
     drop(open(&path, &clock()));
     let error = LocalLog::open(&path, Options::new(3, clock())).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Partitions {
-                found: 2,
-                wanted: 3,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Partitions { found: 2, wanted: 3, .. }), "{error}");
     for none in [0, 1_000_000] {
         let error = LocalLog::open(&path, Options::new(none, clock())).unwrap_err();
         assert!(error.to_string().contains("1 to 1024"), "{error}");
@@ -38,19 +28,14 @@ async fn refuses_another_partition_count() {
 async fn refuses_what_is_not_a_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.db");
-    fs::write(
-        &path,
-        "plainly not a database, but long enough to have had a header".repeat(20),
-    )
-    .unwrap();
+    fs::write(&path, "plainly not a database, but long enough to have had a header".repeat(20))
+        .unwrap();
     let error = LocalLog::open(&path, Options::new(2, clock())).unwrap_err();
     assert!(matches!(error, Error::Damaged(_)), "{error}");
 
     let path = folder.path().join("other.db");
     let other = rusqlite::Connection::open(&path).unwrap();
-    other
-        .execute_batch("CREATE TABLE mine (id INTEGER)")
-        .unwrap();
+    other.execute_batch("CREATE TABLE mine (id INTEGER)").unwrap();
     let error = LocalLog::open(&path, Options::new(2, clock())).unwrap_err();
     assert!(error.to_string().contains("another application"), "{error}");
 
@@ -62,51 +47,17 @@ async fn refuses_what_is_not_a_log() {
 async fn refuses_what_is_too_large() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.db");
-    let options = Options {
-        record_bytes: 1000,
-        step_bytes: 2500,
-        ..Options::new(2, clock())
-    };
+    let options = Options { record_bytes: 1000, step_bytes: 2500, ..Options::new(2, clock()) };
     let log = LocalLog::open(&path, options).unwrap();
     let at = Topic::Usage.at(0);
-    let error = log
-        .append(vec![
-            record(at, "k", "v"),
-            record(at, "k", &"v".repeat(1000)),
-        ])
-        .await;
-    assert!(
-        matches!(
-            error,
-            Err(Error::TooLarge {
-                size: 1001,
-                limit: 1000
-            })
-        ),
-        "{error:?}"
-    );
+    let error = log.append(vec![record(at, "k", "v"), record(at, "k", &"v".repeat(1000))]).await;
+    assert!(matches!(error, Err(Error::TooLarge { size: 1001, limit: 1000 })), "{error:?}");
     let mut writer = log.writer(WriterId("w".to_owned())).await.unwrap();
     let outputs = (0..3).map(|_| record(at, "k", &"v".repeat(900))).collect();
-    let error = writer
-        .commit(Step {
-            outputs,
-            inputs: Vec::new(),
-        })
-        .await;
-    assert!(
-        matches!(
-            error,
-            Err(Error::TooLarge {
-                size: 2703,
-                limit: 2500
-            })
-        ),
-        "{error:?}"
-    );
+    let error = writer.commit(Step { outputs, inputs: Vec::new() }).await;
+    assert!(matches!(error, Err(Error::TooLarge { size: 2703, limit: 2500 })), "{error:?}");
     assert!(read(&*log, at, 0).await.unwrap().is_empty());
-    log.append(vec![record(at, "k", &"v".repeat(999))])
-        .await
-        .unwrap();
+    log.append(vec![record(at, "k", &"v".repeat(999))]).await.unwrap();
 }
 
 #[tokio::test]
@@ -119,12 +70,7 @@ async fn time_never_falls() {
     for now in [50, 70, 60, 10, 80] {
         let log = open(&path, &Clock::manual(Micros(now)));
         log.append(vec![record(at, "k", "v")]).await.unwrap();
-        times = read(&*log, at, 0)
-            .await
-            .unwrap()
-            .iter()
-            .map(|record| record.at.0)
-            .collect();
+        times = read(&*log, at, 0).await.unwrap().iter().map(|record| record.at.0).collect();
     }
     assert_eq!(times, [50, 70, 70, 70, 80]);
 }
@@ -137,9 +83,7 @@ async fn sees_without_waiting_what_is_acknowledged_elsewhere() {
     let at = Topic::Usage.at(0);
     let mut reader = two.reader(at, 0).await.unwrap();
     for n in 0..50 {
-        one.append(vec![record(at, "k", &n.to_string())])
-            .await
-            .unwrap();
+        one.append(vec![record(at, "k", &n.to_string())]).await.unwrap();
         let page = reader.next(NOW).await.unwrap();
         assert_eq!(texts(&page.records), [n.to_string()]);
     }
@@ -160,10 +104,7 @@ async fn the_local_log_never_takes_back() {
     assert_ne!(old.id(Topic::Usage), new.id(Topic::Usage));
     // what the old handle took would be lost with it, so it takes nothing
     for _ in 0..2 {
-        let error = old
-            .append(vec![record(at, "k", "after")])
-            .await
-            .unwrap_err();
+        let error = old.append(vec![record(at, "k", "after")]).await.unwrap_err();
         assert!(error.to_string().contains("was replaced"), "{error}");
     }
     let error = reader.next(NOW).await.unwrap_err();
@@ -172,24 +113,8 @@ async fn the_local_log_never_takes_back() {
     // and the new one is not touched; a position of the old one is past its end
     assert!(read(&*new, at, 0).await.unwrap().is_empty());
     let limit = Limit { wait: LONG, ..NOW };
-    let error = new
-        .reader(at, 1)
-        .await
-        .unwrap()
-        .next(limit)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::PastEnd {
-                offset: 1,
-                end: 0,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = new.reader(at, 1).await.unwrap().next(limit).await.unwrap_err();
+    assert!(matches!(error, Error::PastEnd { offset: 1, end: 0, .. }), "{error}");
 }
 
 #[tokio::test]

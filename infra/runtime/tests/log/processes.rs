@@ -32,21 +32,12 @@ async fn child() {
     let log = open(Path::new(&path));
     let mut writer = log.writer(WriterId(name.clone())).await.unwrap();
     let input = Topic::Attempts.at(0);
-    let from = writer
-        .committed()
-        .await
-        .unwrap()
-        .get(&input)
-        .copied()
-        .unwrap_or(0);
+    let from = writer.committed().await.unwrap().get(&input).copied().unwrap_or(0);
     for step in from.. {
         let plain =
             (0..step % 50).map(|n| record(Topic::Usage.at(0), &name, &format!("{step} {n}")));
         let outputs = (0..10).map(|n| record(Topic::Ledger.at(1), &name, &format!("{step} {n}")));
-        let step = Step {
-            outputs: outputs.collect(),
-            inputs: vec![(input, step + 1)],
-        };
+        let step = Step { outputs: outputs.collect(), inputs: vec![(input, step + 1)] };
         let plain: Vec<_> = plain.collect();
         let (appended, committed) = tokio::join!(log.append(plain), writer.commit(step));
         let mut out = std::io::stdout().lock();
@@ -75,12 +66,7 @@ impl Writing {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            child,
-            lines,
-            appended: Vec::new(),
-            committed: Vec::new(),
-        }
+        Self { child, lines, appended: Vec::new(), committed: Vec::new() }
     }
 
     /// Hears what it was acknowledged; false when it has ended.
@@ -108,16 +94,10 @@ impl Writing {
 /// What a name wrote, by step.
 fn steps(records: &[Record], name: &str) -> BTreeMap<u64, Vec<u64>> {
     let mut steps: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-    for record in records
-        .iter()
-        .filter(|record| &record.key[..] == name.as_bytes())
-    {
+    for record in records.iter().filter(|record| &record.key[..] == name.as_bytes()) {
         let value = String::from_utf8(record.value.as_ref().unwrap().to_vec()).unwrap();
         let (step, n) = value.split_once(' ').unwrap();
-        steps
-            .entry(step.parse().unwrap())
-            .or_default()
-            .push(n.parse().unwrap());
+        steps.entry(step.parse().unwrap()).or_default().push(n.parse().unwrap());
     }
     steps
 }
@@ -128,11 +108,7 @@ fn steps(records: &[Record], name: &str) -> BTreeMap<u64, Vec<u64>> {
 async fn keeps_what_it_acknowledged_to_killed_processes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.db");
-    let (usage, ledger, input) = (
-        Topic::Usage.at(0),
-        Topic::Ledger.at(1),
-        Topic::Attempts.at(0),
-    );
+    let (usage, ledger, input) = (Topic::Usage.at(0), Topic::Ledger.at(1), Topic::Attempts.at(0));
     let (mut appended, mut committed) = (Vec::new(), Vec::new());
     for round in 0..8_usize {
         let mut writing = ["one", "two"].map(|name| Writing::start(&path, name));
@@ -147,38 +123,20 @@ async fn keeps_what_it_acknowledged_to_killed_processes() {
             committed.extend(steps);
         }
         let log = open(&path);
-        let (plain, posted) = (
-            read(&*log, usage, 0).await.unwrap(),
-            read(&*log, ledger, 0).await.unwrap(),
-        );
+        let (plain, posted) =
+            (read(&*log, usage, 0).await.unwrap(), read(&*log, ledger, 0).await.unwrap());
         for (acknowledged, records) in [(&appended, &plain), (&committed, &posted)] {
             assert!(!acknowledged.is_empty());
             for offset in acknowledged {
-                assert!(
-                    records.iter().any(|record| record.offset == *offset),
-                    "{offset} is lost"
-                );
+                assert!(records.iter().any(|record| record.offset == *offset), "{offset} is lost");
             }
         }
         for name in ["one", "two"] {
             let mut writer = log.writer(WriterId(name.to_owned())).await.unwrap();
-            let next = writer
-                .committed()
-                .await
-                .unwrap()
-                .get(&input)
-                .copied()
-                .unwrap();
+            let next = writer.committed().await.unwrap().get(&input).copied().unwrap();
             let steps = steps(&posted, name);
-            assert!(
-                steps.keys().copied().eq(0..next),
-                "each step of {name} is there"
-            );
-            assert!(
-                steps
-                    .values()
-                    .all(|records| records.iter().copied().eq(0..10))
-            );
+            assert!(steps.keys().copied().eq(0..next), "each step of {name} is there");
+            assert!(steps.values().all(|records| records.iter().copied().eq(0..10)));
         }
     }
     assert!(appended.len() > 100 && committed.len() > 100);
@@ -205,10 +163,7 @@ async fn wakes_across_processes() {
     let mut next = seen as Offset;
     while next < end {
         let page = reader.next(Limit { wait: LONG, ..NOW }).await.unwrap();
-        assert!(
-            !page.records.is_empty(),
-            "waited in vain at {next} of {end}"
-        );
+        assert!(!page.records.is_empty(), "waited in vain at {next} of {end}");
         next = page.next;
     }
     // none of them by waiting for the time to be up, after which a reader looks by itself

@@ -24,12 +24,9 @@ pub(super) fn nothing(_: &Hub) -> Box<dyn Any> {
 }
 
 fn segments(hub: &Hub) -> Vec<PathBuf> {
-    let files = fs::read_dir(hub.data().join("outbox"))
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    let mut segments: Vec<PathBuf> = files
-        .filter(|path| path.extension().is_some_and(|end| end == "seg"))
-        .collect();
+    let files = fs::read_dir(hub.data().join("outbox")).unwrap().map(|file| file.unwrap().path());
+    let mut segments: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "seg")).collect();
     segments.sort();
     assert!(!segments.is_empty(), "no segment to spoil");
     segments
@@ -43,19 +40,13 @@ fn overwrite(file: PathBuf, at: u64, bytes: &[u8]) -> Box<dyn Any> {
 
 /// The header page of each segment.
 pub(super) fn segment_headers(hub: &Hub) -> Box<dyn Any> {
-    segments(hub)
-        .into_iter()
-        .for_each(|path| drop(overwrite(path, 0, &[0x5a; 64])));
+    segments(hub).into_iter().for_each(|path| drop(overwrite(path, 0, &[0x5a; 64])));
     done()
 }
 
 /// A segment of nothing but noise.
 pub(super) fn segment_of_noise(hub: &Hub) -> Box<dyn Any> {
-    fs::write(
-        hub.data().join("outbox/00000000000000ff.seg"),
-        vec![0x5a; 256 << 10],
-    )
-    .unwrap();
+    fs::write(hub.data().join("outbox/00000000000000ff.seg"), vec![0x5a; 256 << 10]).unwrap();
     done()
 }
 
@@ -79,9 +70,7 @@ pub(super) fn segment_of_a_newer_version(hub: &Hub) -> Box<dyn Any> {
 /// CRC-32 as in IEEE 802.3, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |sum: u32, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg());
-    !bytes
-        .iter()
-        .fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
+    !bytes.iter().fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }
 
 pub(super) fn watermark(hub: &Hub) -> Box<dyn Any> {
@@ -118,10 +107,7 @@ pub(super) fn log_gone(hub: &Hub) -> Box<dyn Any> {
 /// Appends a record under the key of the account that the test's calls are paid by.
 fn append(hub: &Hub, topic: Topic, value: Vec<u8>) -> Box<dyn Any> {
     let log = rig::log::open(hub);
-    let header = |name, value: &[u8]| Header {
-        name,
-        value: Bytes::copy_from_slice(value),
-    };
+    let header = |name, value: &[u8]| Header { name, value: Bytes::copy_from_slice(value) };
     let record = NewRecord {
         key: Bytes::from_static(b"default"),
         value: Some(value.into()),
@@ -139,11 +125,7 @@ fn append(hub: &Hub, topic: Topic, value: Vec<u8>) -> Box<dyn Any> {
 }
 
 pub(super) fn usage_of_noise(hub: &Hub) -> Box<dyn Any> {
-    append(
-        hub,
-        Topic::Usage,
-        b"\0\0\0\0\x01\xff\xff\xff\xff\xff\xff".to_vec(),
-    )
+    append(hub, Topic::Usage, b"\0\0\0\0\x01\xff\xff\xff\xff\xff\xff".to_vec())
 }
 
 pub(super) fn usage_without_framing(hub: &Hub) -> Box<dyn Any> {
@@ -151,19 +133,11 @@ pub(super) fn usage_without_framing(hub: &Hub) -> Box<dyn Any> {
 }
 
 pub(super) fn credit_of_noise(hub: &Hub) -> Box<dyn Any> {
-    append(
-        hub,
-        Topic::Credits,
-        b"\0\0\0\0\x05\xff\xff\xff\xff\xff\xff".to_vec(),
-    )
+    append(hub, Topic::Credits, b"\0\0\0\0\x05\xff\xff\xff\xff\xff\xff".to_vec())
 }
 
 pub(super) fn attempt_of_noise(hub: &Hub) -> Box<dyn Any> {
-    append(
-        hub,
-        Topic::Attempts,
-        b"\0\0\0\0\x02\xff\xff\xff\xff\xff\xff".to_vec(),
-    )
+    append(hub, Topic::Attempts, b"\0\0\0\0\x02\xff\xff\xff\xff\xff\xff".to_vec())
 }
 
 /// Framed well, by a schema that nobody knows.
@@ -198,11 +172,7 @@ pub(super) fn in_use(hub: &Hub) -> Box<dyn Any> {
     }
     command.envs(super::VARIABLES);
     let mut other = e2e::process::Process::start("other", &mut command, &hub.log("other")).unwrap();
-    let said = || {
-        fs::read_to_string(hub.log("other"))
-            .unwrap()
-            .contains("hub serves on")
-    };
+    let said = || fs::read_to_string(hub.log("other")).unwrap().contains("hub serves on");
     other.until("served", said).unwrap();
     Box::new(other)
 }

@@ -12,12 +12,7 @@ fn with(name: &'static str, headers: &[(&str, &str)], body: &[u8], want: Want) -
 }
 
 fn malformed(name: &'static str, body: impl AsRef<[u8]>, says: &'static str) -> Case {
-    post(
-        name,
-        CHAT,
-        body.as_ref(),
-        refused(400, "malformed_body", "", says),
-    )
+    post(name, CHAT, body.as_ref(), refused(400, "malformed_body", "", says))
 }
 
 #[rustfmt::skip]

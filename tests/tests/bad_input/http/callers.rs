@@ -23,10 +23,7 @@ fn route(name: &'static str, method: &str, path: &str, want: Want) -> Case {
 
 /// Refused below the hub's routes, by HTTP itself.
 const fn by_http(status: u16) -> Want {
-    Want {
-        fault: "",
-        ..refused(status, "", "", "")
-    }
+    Want { fault: "", ..refused(status, "", "", "") }
 }
 
 #[rustfmt::skip]

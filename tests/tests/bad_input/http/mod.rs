@@ -92,15 +92,7 @@ struct Want {
 
 /// A refusal of the hub's own that is the caller's fault and reaches no provider.
 const fn refused(status: u16, code: &'static str, param: &'static str, says: &'static str) -> Want {
-    Want {
-        status,
-        code,
-        param,
-        says,
-        fault: "caller",
-        retry: "",
-        upstream: 0,
-    }
+    Want { status, code, param, says, fault: "caller", retry: "", upstream: 0 }
 }
 
 /// `POST` by a good key.
@@ -111,10 +103,7 @@ fn post(name: &'static str, path: &str, body: &[u8], want: Want) -> Case {
 /// `POST` by another key.
 fn by(name: &'static str, key: &str, path: &str, body: &[u8], want: Want) -> Case {
     let authorization = format!("Bearer {key}");
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("content-type", "application/json"),
-    ];
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     raw(name, request("POST", path, &headers, body), want)
 }
 
@@ -126,12 +115,7 @@ fn chat(name: &'static str, fields: Value, want: Want) -> Case {
 
 /// Embeddings, likewise.
 fn embed(name: &'static str, fields: Value, want: Want) -> Case {
-    post(
-        name,
-        "/v1/embeddings",
-        &over(json!({"model": "m", "input": CONTENT}), fields),
-        want,
-    )
+    post(name, "/v1/embeddings", &over(json!({"model": "m", "input": CONTENT}), fields), want)
 }
 
 fn over(mut good: Value, fields: Value) -> Vec<u8> {
@@ -146,12 +130,7 @@ fn over(mut good: Value, fields: Value) -> Vec<u8> {
 
 /// Any bytes.
 const fn raw(name: &'static str, send: Vec<u8>, want: Want) -> Case {
-    Case {
-        name,
-        send,
-        to: To::Callers,
-        want,
-    }
+    Case { name, send, to: To::Callers, want }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,11 +142,7 @@ async fn what_callers_and_providers_send_has_its_clear_error() {
     ready(&mut process, &hub);
     let good = chat("control", json!({}), refused(200, "", "", "\"choices\""));
     let ask = |to, send: &[u8]| {
-        let address = if to == To::Callers {
-            hub.listen
-        } else {
-            hub.admin
-        };
+        let address = if to == To::Callers { hub.listen } else { hub.admin };
         tokio::task::block_in_place(|| exchange(address, send))
     };
     assert_eq!(
@@ -177,24 +152,13 @@ async fn what_callers_and_providers_send_has_its_clear_error() {
     );
 
     // a first grant takes the way of every event
-    let dear = by(
-        "control",
-        MONEY,
-        CHAT,
-        callers::DEAR,
-        refused(402, "", "", ""),
-    );
+    let dear = by("control", MONEY, CHAT, callers::DEAR, refused(402, "", "", ""));
     eventually("the first grant", Duration::from_secs(20), || {
         let says = ask(To::Callers, &dear.send).text();
         says.contains("has 5").then_some(())
     });
 
-    let cases = [
-        callers::cases(),
-        body::cases(),
-        fields::cases(),
-        providers::cases(),
-    ];
+    let cases = [callers::cases(), body::cases(), fields::cases(), providers::cases()];
     let cases: Vec<Case> = cases.into_iter().flatten().collect();
     check_names(cases.iter().map(|case| case.name), 80);
     let mut wrong = Vec::new();
@@ -204,19 +168,9 @@ async fn what_callers_and_providers_send_has_its_clear_error() {
         let reached = fake.record().counts().0 - before;
         wrong.extend(differences(case, &answer, reached));
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {} cases:\n{}",
-        wrong.len(),
-        cases.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 
-    assert_eq!(
-        ask(To::Callers, &good.send).status,
-        200,
-        "the hub must serve on"
-    );
+    assert_eq!(ask(To::Callers, &good.send).status, 200, "the hub must serve on");
     assert!(process.runs());
     let (_, readiness) = e2e::hub::get(hub.listen, "/readyz").unwrap();
     assert!(readiness.contains("\"calls_in_flight\": 0"), "{readiness}");
@@ -247,40 +201,16 @@ fn hub(fake: &FakeProvider, folder: &std::path::Path) -> Hub {
 }
 
 fn differences(case: &Case, answer: &Answer, reached: u64) -> Vec<String> {
-    let Want {
-        status,
-        code,
-        param,
-        says,
-        fault,
-        retry,
-        upstream,
-    } = case.want;
+    let Want { status, code, param, says, fault, retry, upstream } = case.want;
     let body = answer.json();
     let error = &body["error"];
     let own = !code.is_empty();
     let mut found = vec![
         ("status", answer.status.to_string(), status.to_string()),
-        (
-            "x-hub-error",
-            answer.header("x-hub-error").to_owned(),
-            code.to_owned(),
-        ),
-        (
-            "x-hub-fault",
-            answer.header("x-hub-fault").to_owned(),
-            fault.to_owned(),
-        ),
-        (
-            "retry-after",
-            answer.header("retry-after").to_owned(),
-            retry.to_owned(),
-        ),
-        (
-            "requests upstream",
-            reached.to_string(),
-            upstream.to_string(),
-        ),
+        ("x-hub-error", answer.header("x-hub-error").to_owned(), code.to_owned()),
+        ("x-hub-fault", answer.header("x-hub-fault").to_owned(), fault.to_owned()),
+        ("retry-after", answer.header("retry-after").to_owned(), retry.to_owned()),
+        ("requests upstream", reached.to_string(), upstream.to_string()),
     ];
     // a provider's own refusal is passed on as it is
     if own && code != "provider_refused" {
@@ -293,10 +223,8 @@ fn differences(case: &Case, answer: &Answer, reached: u64) -> Vec<String> {
         found.push(("error.code", text(&error["code"]), code.to_owned()));
         found.push(("error.param", text(&error["param"]), param.to_owned()));
     }
-    let said = error["message"]
-        .as_str()
-        .filter(|_| own)
-        .map_or_else(|| answer.text(), str::to_owned);
+    let said =
+        error["message"].as_str().filter(|_| own).map_or_else(|| answer.text(), str::to_owned);
     let mut wrong: Vec<String> = found
         .into_iter()
         .filter(|(_, got, wanted)| got != wanted)

@@ -5,28 +5,12 @@ use serde_json::json;
 use super::{Case, Want, chat};
 
 fn failed(status: u16, code: &'static str, says: &'static str, requests: u64) -> Want {
-    Want {
-        status,
-        code,
-        param: "",
-        says,
-        fault: "provider",
-        retry: "",
-        upstream: requests,
-    }
+    Want { status, code, param: "", says, fault: "provider", retry: "", upstream: requests }
 }
 
 /// Content, and then this.
 const fn broken(says: &'static str) -> Want {
-    Want {
-        status: 200,
-        code: "",
-        param: "",
-        says,
-        fault: "",
-        retry: "",
-        upstream: 1,
-    }
+    Want { status: 200, code: "", param: "", says, fault: "", retry: "", upstream: 1 }
 }
 
 #[rustfmt::skip]

@@ -69,10 +69,8 @@ impl Engine {
             .query("SELECT version(), serverTimezone()", "TSVRaw", &[])
             .map(|output| String::from_utf8_lossy(output.bytes()).into_owned())
             .map_err(Error::Statement)?;
-        let (version, timezone) = line
-            .trim_end()
-            .split_once('\t')
-            .unwrap_or((line.trim_end(), "UTC"));
+        let (version, timezone) =
+            line.trim_end().split_once('\t').unwrap_or((line.trim_end(), "UTC"));
         let (version, timezone) = (version.to_owned(), timezone.to_owned());
         let names = keeper
             .query("SELECT name FROM system.table_functions", "TSVRaw", &[])
@@ -88,9 +86,7 @@ impl Engine {
             timezone,
             _keeper: std::sync::Mutex::new(keeper),
         };
-        let mut session = engine
-            .session(Role::Writer, "start")
-            .map_err(Error::Statement)?;
+        let mut session = engine.session(Role::Writer, "start").map_err(Error::Statement)?;
         session
             .query("CREATE DATABASE IF NOT EXISTS hub", "Null", &[])
             .map_err(Error::Statement)?;
@@ -101,16 +97,10 @@ impl Engine {
     /// A new session in which only `role` is enabled; `mark` names its statements for [`Engine::kill`]. Its errors are ClickHouse's
     /// texts.
     pub(crate) fn session(&self, role: Role, mark: &str) -> Result<Connection, String> {
-        let mut args = vec![
-            format!("--path={}", self.path),
-            format!("--log_comment={mark}"),
-        ];
+        let mut args = vec![format!("--path={}", self.path), format!("--log_comment={mark}")];
         if role == Role::Reader {
             args.push("--readonly=2".into());
-            args.push(format!(
-                "--max_execution_time={}",
-                self.limits.reader_seconds
-            ));
+            args.push(format!("--max_execution_time={}", self.limits.reader_seconds));
         }
         let mut connection = Connection::open(self.api, &args)
             .map_err(|error| format!("Code: 210. DB::Exception: {error}. (NETWORK_ERROR)"))?;
@@ -132,19 +122,12 @@ fn write_config(root: &Path, limits: &Limits) -> Result<PathBuf, Error> {
     let make = |path: PathBuf, result: std::io::Result<()>| {
         result.map_err(|source| Error::Folder { path, source })
     };
-    for path in [
-        folder.clone(),
-        root.join("engine"),
-        root.join("engine").join("tmp"),
-    ] {
+    for path in [folder.clone(), root.join("engine"), root.join("engine").join("tmp")] {
         make(path.clone(), fs::create_dir_all(&path))?;
     }
     let (config, users) = (folder.join("config.xml"), folder.join("users.xml"));
     make(users.clone(), fs::write(&users, users_xml(limits)))?;
-    make(
-        config.clone(),
-        fs::write(&config, config_xml(&users, limits)),
-    )?;
+    make(config.clone(), fs::write(&config, config_xml(&users, limits)))?;
     Ok(config)
 }
 
@@ -173,10 +156,7 @@ fn config_xml(users: &Path, limits: &Limits) -> String {
     ];
     let mut xml = String::from("<clickhouse>\n");
     for (name, value) in values {
-        #[expect(
-            clippy::let_underscore_must_use,
-            reason = "writing to a String does not fail"
-        )]
+        #[expect(clippy::let_underscore_must_use, reason = "writing to a String does not fail")]
         let _ = writeln!(xml, "  <{name}>{value}</{name}>");
     }
     xml.push_str(
@@ -226,9 +206,7 @@ fn users_xml(limits: &Limits) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -243,11 +221,8 @@ mod tests {
     fn library() -> PathBuf {
         let folder = |name| std::env::var(name).ok().map(PathBuf::from);
         let named = folder("HUB_CLICKHOUSE_LIBRARY").filter(|file| file.is_file());
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("target/cache");
+        let checkout =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("target/cache");
         super::super::find_library(named.as_deref(), &[folder("HUB_CACHE").unwrap_or(checkout)])
             .unwrap()
     }
@@ -305,22 +280,9 @@ mod tests {
         }
         assert!(reader.insert("INSERT INTO hub.t", "CSV", &[]).is_err());
         // Only its parser keeps the reader from the other role, and there `readonly` still stands.
-        reader
-            .query("SET ROLE writer", "Null", &[])
-            .map(drop)
-            .unwrap();
-        assert!(
-            reader
-                .query("INSERT INTO hub.t VALUES (1)", "TSV", &[])
-                .is_err()
-        );
+        reader.query("SET ROLE writer", "Null", &[]).map(drop).unwrap();
+        assert!(reader.query("INSERT INTO hub.t VALUES (1)", "TSV", &[]).is_err());
         assert!(reader.query("SET readonly = 0", "TSV", &[]).is_err());
-        assert_eq!(
-            writer
-                .query("SELECT count() FROM hub.t", "TSV", &[])
-                .unwrap()
-                .bytes(),
-            b"1\n"
-        );
+        assert_eq!(writer.query("SELECT count() FROM hub.t", "TSV", &[]).unwrap().bytes(), b"1\n");
     }
 }

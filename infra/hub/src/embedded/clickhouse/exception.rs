@@ -62,19 +62,13 @@ impl Exception {
         let number = code as i32;
         Self {
             code: number,
-            text: format!(
-                "Code: {number}. DB::Exception: {message}. ({})",
-                code.name()
-            ),
+            text: format!("Code: {number}. DB::Exception: {message}. ({})", code.name()),
         }
     }
 
     /// What the client reads, ended by a line feed.
     pub(crate) fn body(&self, version: &str) -> String {
-        format!(
-            "{} (version {version} (embedded build))\n",
-            self.text.trim_end()
-        )
+        format!("{} (version {version} (embedded build))\n", self.text.trim_end())
     }
 
     /// The HTTP status that ClickHouse gives to this error.
@@ -125,11 +119,7 @@ mod tests {
             "Code: 60. DB::Exception: Table x does not exist. (UNKNOWN_TABLE)".to_owned(),
         );
         assert_eq!((error.code, error.status()), (60, StatusCode::NOT_FOUND));
-        assert!(
-            error
-                .body("26.7")
-                .ends_with("(UNKNOWN_TABLE) (version 26.7 (embedded build))\n")
-        );
+        assert!(error.body("26.7").ends_with("(UNKNOWN_TABLE) (version 26.7 (embedded build))\n"));
     }
 
     #[test]

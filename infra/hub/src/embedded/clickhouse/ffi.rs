@@ -3,10 +3,7 @@
 //!
 //! Rules of the library that the types hold: a connection runs one statement at a time (`&mut`), streams end before their connection
 //! (lifetimes), and the library is never unloaded (its threads and `atexit` handlers outlive any handle).
-#![expect(
-    unsafe_code,
-    reason = "libchdb is a C library; every call into it is in this file"
-)]
+#![expect(unsafe_code, reason = "libchdb is a C library; every call into it is in this file")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -165,16 +162,11 @@ impl Api {
     pub(crate) fn load(path: &Path) -> Result<&'static Self, LoadError> {
         let name = || path.display().to_string();
         // SAFETY: loading runs the library's initialisers; the path is the operator's choice of a libchdb, which is made to be loaded so.
-        let library = unsafe { Library::new(path) }.map_err(|source| LoadError::Open {
-            path: name(),
-            source,
-        })?;
+        let library = unsafe { Library::new(path) }
+            .map_err(|source| LoadError::Open { path: name(), source })?;
         // Leaked: the engine's threads may run until the process ends.
         let library: &'static Library = Box::leak(Box::new(library));
-        let symbol = |source| LoadError::Symbol {
-            path: name(),
-            source,
-        };
+        let symbol = |source| LoadError::Symbol { path: name(), source };
         macro_rules! get {
             ($symbol:literal) => {
                 // SAFETY: the field's type is the function's declaration in chdb.h of 26.7.
@@ -227,15 +219,9 @@ struct RawParams {
 impl RawParams {
     fn new(params: &Params) -> Self {
         Self {
-            names: params
-                .iter()
-                .map(|(name, _)| name.as_ptr().cast())
-                .collect(),
+            names: params.iter().map(|(name, _)| name.as_ptr().cast()).collect(),
             name_lens: params.iter().map(|(name, _)| name.len()).collect(),
-            values: params
-                .iter()
-                .map(|(_, value)| value.as_ptr().cast())
-                .collect(),
+            values: params.iter().map(|(_, value)| value.as_ptr().cast()).collect(),
             value_lens: params.iter().map(|(_, value)| value.len()).collect(),
         }
     }
@@ -261,9 +247,7 @@ impl Connection {
         let argc = c_int::try_from(argv.len()).unwrap_or(c_int::MAX);
         // SAFETY: argv holds argc pointers to NUL-terminated strings that live through the call; the library copies them.
         let slot = unsafe { (api.connect)(argc, argv.as_mut_ptr()) };
-        NonNull::new(slot)
-            .map(|slot| Self { api, slot })
-            .ok_or(LoadError::Connect)
+        NonNull::new(slot).map(|slot| Self { api, slot }).ok_or(LoadError::Connect)
     }
 
     fn handle(&self) -> Handle {
@@ -321,11 +305,7 @@ impl Connection {
             )
         };
         let stream = Output::checked(self.api, result)?;
-        Ok(Rows {
-            connection: self,
-            stream,
-            ended: false,
-        })
+        Ok(Rows { connection: self, stream, ended: false })
     }
 
     /// Starts an INSERT; `sql` ends before its FORMAT clause.
@@ -351,11 +331,7 @@ impl Connection {
                 params.len(),
             )
         };
-        let insert = Insert {
-            connection: self,
-            handle,
-            finished: false,
-        };
+        let insert = Insert { connection: self, handle, finished: false };
         match insert.error() {
             Some(message) => Err(message),
             None => Ok(insert),
@@ -386,10 +362,7 @@ impl Connection {
             (0, 3) => Class::Control,
             _ => Class::Unknown,
         };
-        Analysis {
-            statements: raw.statement_count,
-            class,
-        }
+        Analysis { statements: raw.statement_count, class }
     }
 }
 

@@ -30,11 +30,7 @@ pub fn find(named: Option<&Path>, folders: &[PathBuf]) -> Result<PathBuf, Librar
             .flat_map(|folder| {
                 [
                     folder.join("node_modules").join(PACKAGE).join("libchdb.so"),
-                    folder
-                        .join("chdb")
-                        .join("node_modules")
-                        .join(PACKAGE)
-                        .join("libchdb.so"),
+                    folder.join("chdb").join("node_modules").join(PACKAGE).join("libchdb.so"),
                     folder.join("libchdb.so"),
                 ]
             })
@@ -53,21 +49,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = find(None, &[folder.path().to_owned()]).unwrap_err();
         assert!(error.to_string().contains("make clickhouse"), "{error}");
-        let package = folder
-            .path()
-            .join("chdb/node_modules/@chdb/lib-linux-x64-gnu");
+        let package = folder.path().join("chdb/node_modules/@chdb/lib-linux-x64-gnu");
         std::fs::create_dir_all(&package).unwrap();
         std::fs::write(package.join("libchdb.so"), "").unwrap();
-        assert_eq!(
-            find(None, &[folder.path().to_owned()]).unwrap(),
-            package.join("libchdb.so")
-        );
-        assert!(
-            find(
-                Some(Path::new("/nowhere/libchdb.so")),
-                &[folder.path().to_owned()]
-            )
-            .is_err()
-        );
+        assert_eq!(find(None, &[folder.path().to_owned()]).unwrap(), package.join("libchdb.so"));
+        assert!(find(Some(Path::new("/nowhere/libchdb.so")), &[folder.path().to_owned()]).is_err());
     }
 }

@@ -56,9 +56,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// For a small machine that runs the rest of Hub too.
     pub(crate) fn of(options: &ServerOptions) -> Self {
-        let threads = std::thread::available_parallelism()
-            .map_or(2, std::num::NonZero::get)
-            .clamp(1, 8);
+        let threads =
+            std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(1, 8);
         let asked = options.memory_mib << 20;
         let memory_bytes = if asked == 0 {
             (machine_memory() / 4).clamp(512 << 20, 4 << 30)
@@ -85,12 +84,7 @@ impl Limits {
 fn machine_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = text.lines().find_map(|line| {
-        line.strip_prefix("MemTotal:")?
-            .trim()
-            .strip_suffix("kB")?
-            .trim()
-            .parse::<u64>()
-            .ok()
+        line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     });
     kib.map_or(2 << 30, |kib| kib << 10)
 }

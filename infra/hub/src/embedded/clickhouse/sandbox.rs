@@ -66,28 +66,17 @@ pub(crate) fn confine(
     for path in [data, config] {
         rules = rules.add_rule(PathBeneath::new(PathFd::new(path)?, change))?;
     }
-    for path in READABLE
-        .iter()
-        .map(Path::new)
-        .chain(readable.iter().copied())
-    {
+    for path in READABLE.iter().map(Path::new).chain(readable.iter().copied()) {
         // What is not there needs no rule.
         if let Ok(folder) = PathFd::new(path) {
             rules = rules.add_rule(PathBeneath::new(
                 folder,
-                if path.is_dir() {
-                    read
-                } else {
-                    AccessFs::ReadFile.into()
-                },
+                if path.is_dir() { read } else { AccessFs::ReadFile.into() },
             ))?;
         }
     }
     if let Ok(null) = PathFd::new("/dev/null") {
-        rules = rules.add_rule(PathBeneath::new(
-            null,
-            AccessFs::ReadFile | AccessFs::WriteFile,
-        ))?;
+        rules = rules.add_rule(PathBeneath::new(null, AccessFs::ReadFile | AccessFs::WriteFile))?;
     }
     let status = rules.restrict_self()?;
     Ok(match status.ruleset {

@@ -96,24 +96,17 @@ fn confined(
     lifeline: Option<File>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let folder = |source| Error::Folder {
-        path: options.data_dir.clone(),
-        source,
-    };
+    let folder = |source| Error::Folder { path: options.data_dir.clone(), source };
     fs::create_dir_all(options.data_dir.join("engine")).map_err(folder)?;
     fs::create_dir_all(options.data_dir.join("config")).map_err(folder)?;
     let root = fs::canonicalize(&options.data_dir).map_err(folder)?;
     let _lock = lock(&root)?;
     let users = Users::load(&root).map_err(folder)?;
-    let listener = TcpListener::bind(options.listen).map_err(|source| Error::Listen {
-        listen: options.listen,
-        source,
-    })?;
+    let listener = TcpListener::bind(options.listen)
+        .map_err(|source| Error::Listen { listen: options.listen, source })?;
     let limits = Limits::of(options);
-    let library = fs::canonicalize(&options.library).map_err(|source| Error::Folder {
-        path: options.library.clone(),
-        source,
-    })?;
+    let library = fs::canonicalize(&options.library)
+        .map_err(|source| Error::Folder { path: options.library.clone(), source })?;
     // Before the confinement: its own libraries are elsewhere.
     let api = Api::load(&library).map_err(super::EngineError::from)?;
     let reader_refused = seal(&root, &library, options.allow_unconfined_reader)?;
@@ -184,9 +177,7 @@ fn lock(root: &Path) -> Result<File, Error> {
         .map_err(|source| Error::Folder { path, source })?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(_) => Err(Error::InUse {
-            path: root.to_owned(),
-        }),
+        Err(_) => Err(Error::InUse { path: root.to_owned() }),
     }
 }
 
@@ -240,26 +231,17 @@ fn watch(mut lifeline: File, shutdown: CancellationToken) -> io::Result<()> {
         // An engine that hangs must not outlive its supervisor.
         std::thread::sleep(DRAIN * 3);
         tracing::error!("the embedded ClickHouse did not stop in time and is killed");
-        #[expect(
-            clippy::let_underscore_must_use,
-            reason = "there is nothing left to do about it"
-        )]
+        #[expect(clippy::let_underscore_must_use, reason = "there is nothing left to do about it")]
         let _ =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     };
-    std::thread::Builder::new()
-        .name("lifeline".into())
-        .spawn(watch)
-        .map(drop)
+    std::thread::Builder::new().name("lifeline".into()).spawn(watch).map(drop)
 }
 
 /// One line for the supervisor.
 fn tell(line: &str) {
     let mut out = io::stdout().lock();
-    if writeln!(out, "{}", line.replace('\n', " "))
-        .and_then(|()| out.flush())
-        .is_err()
-    {
+    if writeln!(out, "{}", line.replace('\n', " ")).and_then(|()| out.flush()).is_err() {
         tracing::debug!("nobody reads standard output");
     }
 }

@@ -25,9 +25,7 @@ pub(crate) enum Statement<'t> {
 pub(crate) fn read(text: &str) -> Statement<'_> {
     let mut tokens = Tokens::new(text).peekable();
     if !tokens.peek().is_some_and(|token| token.is("INSERT")) {
-        return Statement::Query {
-            format: output_format(text),
-        };
+        return Statement::Query { format: output_format(text) };
     }
     let mut depth = 0_u32;
     while let Some(token) = tokens.next() {
@@ -35,13 +33,9 @@ pub(crate) fn read(text: &str) -> Statement<'_> {
             Kind::Open => {
                 depth += 1;
                 if depth == 1
-                    && tokens
-                        .peek()
-                        .is_some_and(|next| next.is("SELECT") || next.is("WITH"))
+                    && tokens.peek().is_some_and(|next| next.is("SELECT") || next.is("WITH"))
                 {
-                    return Statement::Query {
-                        format: output_format(text),
-                    };
+                    return Statement::Query { format: output_format(text) };
                 }
             }
             Kind::Close => depth = depth.saturating_sub(1),
@@ -64,9 +58,7 @@ pub(crate) fn read(text: &str) -> Statement<'_> {
                     };
                 }
                 if token.is("SELECT") || token.is("WITH") || token.is("WATCH") {
-                    return Statement::Query {
-                        format: output_format(text),
-                    };
+                    return Statement::Query { format: output_format(text) };
                 }
                 if token.is("INFILE") {
                     return Statement::InsertFromFile;
@@ -84,10 +76,7 @@ pub(crate) fn read(text: &str) -> Statement<'_> {
 
 /// The text's first word, in capitals.
 pub(crate) fn first_word(text: &str) -> String {
-    Tokens::new(text)
-        .next()
-        .map(|token| token.text.to_ascii_uppercase())
-        .unwrap_or_default()
+    Tokens::new(text).next().map(|token| token.text.to_ascii_uppercase()).unwrap_or_default()
 }
 
 fn before<'t>(text: &'t str, token: Token<'_>) -> &'t str {
@@ -97,10 +86,7 @@ fn before<'t>(text: &'t str, token: Token<'_>) -> &'t str {
 /// Rows begin after the first line feed that only blanks precede, else after the blanks.
 fn rows_after(text: &str, end: usize) -> usize {
     let rest = text.as_bytes().get(end..).unwrap_or_default();
-    let blanks = rest
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
-        .count();
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
     end + blanks + usize::from(rest.get(blanks) == Some(&b'\n'))
 }
 
@@ -165,10 +151,7 @@ impl<'t> Tokens<'t> {
                 self.at += 1;
             } else if rest.starts_with(b"--") || rest.starts_with(b"#!") || rest.starts_with(b"# ")
             {
-                self.at += rest
-                    .iter()
-                    .position(|byte| *byte == b'\n')
-                    .unwrap_or(rest.len());
+                self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
             } else if rest.starts_with(b"/*") {
                 let end = rest
                     .windows(2)
@@ -195,10 +178,9 @@ impl<'t> Iterator for Tokens<'t> {
             b'(' | b'[' | b'{' => (Kind::Open, 1),
             b')' | b']' | b'}' => (Kind::Close, 1),
             b'\'' | b'"' | b'`' => (Kind::Other, quoted(rest, first)),
-            byte if is_word(byte) => (
-                Kind::Word,
-                rest.iter().take_while(|byte| is_word(**byte)).count(),
-            ),
+            byte if is_word(byte) => {
+                (Kind::Word, rest.iter().take_while(|byte| is_word(**byte)).count())
+            }
             _ => (Kind::Other, 1),
         };
         self.at = start + length;
@@ -239,30 +221,18 @@ mod tests {
     #[test]
     fn finds_the_rows_of_an_insert() {
         let cases = [
-            (
-                "INSERT INTO t FORMAT CSV\n1,2",
-                insert("INSERT INTO t ", Some("CSV"), 25),
-            ),
-            (
-                "INSERT INTO t(a) VALUES (1)",
-                insert("INSERT INTO t(a) ", Some("Values"), 23),
-            ),
+            ("INSERT INTO t FORMAT CSV\n1,2", insert("INSERT INTO t ", Some("CSV"), 25)),
+            ("INSERT INTO t(a) VALUES (1)", insert("INSERT INTO t(a) ", Some("Values"), 23)),
             (
                 "insert into `format values` format RowBinary",
                 insert("insert into `format values` ", Some("RowBinary"), 44),
             ),
-            (
-                "INSERT INTO t (format, values)",
-                insert("INSERT INTO t (format, values)", None, 30),
-            ),
+            ("INSERT INTO t (format, values)", insert("INSERT INTO t (format, values)", None, 30)),
             (
                 "-- x\nINSERT INTO t SETTINGS a='b' FORMAT TSV 1",
                 insert("-- x\nINSERT INTO t SETTINGS a='b' ", Some("TSV"), 45),
             ),
-            (
-                "INSERT INTO t FORMAT TSV\r\n1",
-                insert("INSERT INTO t ", Some("TSV"), 26),
-            ),
+            ("INSERT INTO t FORMAT TSV\r\n1", insert("INSERT INTO t ", Some("TSV"), 26)),
         ];
         for (text, expected) in cases {
             assert_eq!(read(text), expected, "{text}");
@@ -274,10 +244,7 @@ mod tests {
         let cases = [
             ("SELECT 1 FORMAT JSON", Some("JSON")),
             ("SELECT 'FORMAT CSV'", None),
-            (
-                "SELECT * FROM (SELECT 1 FORMAT CSV) FORMAT TSV SETTINGS a=1",
-                Some("TSV"),
-            ),
+            ("SELECT * FROM (SELECT 1 FORMAT CSV) FORMAT TSV SETTINGS a=1", Some("TSV")),
             ("INSERT INTO t SELECT 1", None),
             ("INSERT INTO t (SELECT 1)", None),
             ("INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x", None),

@@ -104,15 +104,8 @@ impl Supervisor {
         let child = Running::start(&options, options.listen).await?;
         let address = child.address;
         let (tell, state) = watch::channel(State::Serving(child.pid()));
-        tasks.spawn(
-            "clickhouse-supervisor",
-            keep(options, child, tell, tasks.token()),
-        );
-        Ok(Self {
-            address,
-            passwords,
-            state,
-        })
+        tasks.spawn("clickhouse-supervisor", keep(options, child, tell, tasks.token()));
+        Ok(Self { address, passwords, state })
     }
 
     /// Where it listens.
@@ -128,11 +121,7 @@ impl Supervisor {
     /// The password of a role's user ([`Role::user`]).
     pub fn password(&self, role: Role) -> &Password {
         let [writer, reader] = &self.passwords;
-        if writer.0 == role {
-            &writer.1
-        } else {
-            &reader.1
-        }
+        if writer.0 == role { &writer.1 } else { &reader.1 }
     }
 
     /// What the child is doing, now and as it changes.
@@ -156,53 +145,39 @@ impl Running {
         command.arg("--listen").arg(listen.to_string());
         command.arg("--data-dir").arg(&options.data_dir);
         command.arg("--library").arg(&options.library);
-        command
-            .arg("--memory-mib")
-            .arg(options.memory_mib.to_string());
+        command.arg("--memory-mib").arg(options.memory_mib.to_string());
         // SQL can read the child's own environment, and this process's may hold provider keys.
         command.env_clear().env("TZ", "UTC").env("LANG", "C.UTF-8");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|source| Error::Spawn {
-            program: options.program.clone(),
-            source,
-        })?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .map_err(|source| Error::Spawn { program: options.program.clone(), source })?;
         let lifeline = child.stdin.take();
         let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
         let first = async {
             match lines {
-                Some(mut lines) => lines
-                    .next_line()
-                    .await
-                    .unwrap_or_else(|error| Some(format!("error {error}"))),
+                Some(mut lines) => {
+                    lines.next_line().await.unwrap_or_else(|error| Some(format!("error {error}")))
+                }
                 None => None,
             }
         };
         let line = tokio::time::timeout(START, first).await;
         match line {
-            Ok(Some(line)) => match (
-                line.strip_prefix("ready ").map(str::parse),
-                line.strip_prefix("error "),
-            ) {
-                (Some(Ok(address)), _) => Ok(Self {
-                    child,
-                    lifeline,
-                    address,
-                    since: Instant::now(),
-                }),
-                (_, Some(reason)) => Err(Error::Refused(reason.to_owned())),
-                _ => Err(Error::NotReady(format!("it said '{line}'"))),
-            },
+            Ok(Some(line)) => {
+                match (line.strip_prefix("ready ").map(str::parse), line.strip_prefix("error ")) {
+                    (Some(Ok(address)), _) => {
+                        Ok(Self { child, lifeline, address, since: Instant::now() })
+                    }
+                    (_, Some(reason)) => Err(Error::Refused(reason.to_owned())),
+                    _ => Err(Error::NotReady(format!("it said '{line}'"))),
+                }
+            }
             Ok(None) => Err(Error::NotReady(match child.wait().await {
                 Ok(status) => ending(status),
                 Err(error) => error.to_string(),
             })),
-            Err(_) => Err(Error::NotReady(format!(
-                "no answer within {} s",
-                START.as_secs()
-            ))),
+            Err(_) => Err(Error::NotReady(format!("no answer within {} s", START.as_secs()))),
         }
     }
 

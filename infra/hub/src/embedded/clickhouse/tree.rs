@@ -38,13 +38,9 @@ pub(crate) fn forbidden<'n>(table_functions: impl Iterator<Item = &'n str>) -> H
 pub(crate) fn first_forbidden<'d>(dump: &'d str, forbidden: &HashSet<String>) -> Option<&'d str> {
     // Wherever the word stands, not only at the head of a line: an alias cannot hide it, at worst it is refused for its alias.
     dump.split("Function ").skip(1).find_map(|rest| {
-        let end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         let name = rest.get(..end)?;
-        forbidden
-            .contains(&name.to_ascii_lowercase())
-            .then_some(name)
+        forbidden.contains(&name.to_ascii_lowercase()).then_some(name)
     })
 }
 
@@ -56,19 +52,10 @@ mod tests {
     fn finds_what_reaches_outside() {
         let forbidden = forbidden(["numbers", "sqlite", "s3", "url"].into_iter());
         let cases = [
-            (
-                "TableExpression (children 1)\n  Function sqlite (children 1)",
-                Some("sqlite"),
-            ),
-            (
-                "Function in (children 1)\n Function S3 (children 1)",
-                Some("S3"),
-            ),
+            ("TableExpression (children 1)\n  Function sqlite (children 1)", Some("sqlite")),
+            ("Function in (children 1)\n Function S3 (children 1)", Some("S3")),
             ("Function file (children 1)", Some("file")),
-            (
-                "Function numbers (children 1)\n Literal 'sqlite'\n Identifier url",
-                None,
-            ),
+            ("Function numbers (children 1)\n Literal 'sqlite'\n Identifier url", None),
             ("Function filesystemPath", None),
             ("Function ", None),
         ];

@@ -75,17 +75,12 @@ pub fn password(folder: &Path, role: Role) -> io::Result<Password> {
     }
     fs::create_dir_all(folder)?;
     let mut random = rand::rng();
-    let text: String = (0..32)
-        .map(|_| char::from(random.sample(rand::distr::Alphanumeric)))
-        .collect();
+    let text: String =
+        (0..32).map(|_| char::from(random.sample(rand::distr::Alphanumeric))).collect();
     // Written whole under another name first: two processes that start at once agree on what rename left.
     let draft = folder.join(format!("{}.{}.new", role.user(), std::process::id()));
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
+    let mut out =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     out.write_all(text.as_bytes())?;
     out.sync_all()?;
     fs::rename(&draft, &file)?;
@@ -103,11 +98,7 @@ impl Users {
         let digest = |role| {
             password(folder, role).map(|password| (role, Sha256::digest(password.expose()).into()))
         };
-        Role::ALL
-            .into_iter()
-            .map(digest)
-            .collect::<io::Result<_>>()
-            .map(|digests| Self { digests })
+        Role::ALL.into_iter().map(digest).collect::<io::Result<_>>().map(|digests| Self { digests })
     }
 
     /// The role of a user whose password is right.
@@ -133,10 +124,7 @@ mod tests {
             assert_eq!(made.expose().len(), 32);
             assert_eq!(users.check(role.user(), made.expose()), Some(role));
             assert_eq!(users.check(role.user(), "wrong"), None);
-            let mode = fs::metadata(role.file(folder.path()))
-                .unwrap()
-                .permissions()
-                .mode();
+            let mode = fs::metadata(role.file(folder.path())).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         assert_eq!(users.check("default", ""), None);

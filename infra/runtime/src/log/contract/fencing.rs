@@ -13,23 +13,11 @@ pub async fn fences_a_zombie(fixture: &dyn Fixture) {
     let mut old = writer(&*one, "w").await;
     old.commit(step("old", 3)).await.unwrap();
     let mut new = writer(&*two, "w").await;
-    assert!(matches!(
-        old.commit(step("zombie", 9)).await,
-        Err(Error::Fenced(_))
-    ));
-    assert_eq!(
-        new.committed().await.unwrap().get(&Topic::Usage.at(0)),
-        Some(&3)
-    );
+    assert!(matches!(old.commit(step("zombie", 9)).await, Err(Error::Fenced(_))));
+    assert_eq!(new.committed().await.unwrap().get(&Topic::Usage.at(0)), Some(&3));
     new.commit(step("new", 6)).await.unwrap();
-    assert!(matches!(
-        old.commit(step("zombie", 9)).await,
-        Err(Error::Fenced(_))
-    ));
-    assert_eq!(
-        new.committed().await.unwrap().get(&Topic::Usage.at(0)),
-        Some(&6)
-    );
+    assert!(matches!(old.commit(step("zombie", 9)).await, Err(Error::Fenced(_))));
+    assert_eq!(new.committed().await.unwrap().get(&Topic::Usage.at(0)), Some(&6));
     let wanted = ["old 0", "old 1", "old 2", "new 0", "new 1", "new 2"];
     for log in [&one, &two] {
         assert_eq!(values(&**log, Topic::Ledger.at(0)).await, wanted);
@@ -43,15 +31,9 @@ pub async fn fences_the_empty_step(fixture: &dyn Fixture) {
     old.commit(step("old", 3)).await.unwrap();
     assert!(old.commit(Step::default()).await.unwrap().is_empty());
     let mut new = writer(&*two, "w").await;
-    assert!(matches!(
-        old.commit(Step::default()).await,
-        Err(Error::Fenced(_))
-    ));
+    assert!(matches!(old.commit(Step::default()).await, Err(Error::Fenced(_))));
     assert!(new.commit(Step::default()).await.unwrap().is_empty());
-    assert_eq!(
-        new.committed().await.unwrap().get(&Topic::Usage.at(0)),
-        Some(&3)
-    );
+    assert_eq!(new.committed().await.unwrap().get(&Topic::Usage.at(0)), Some(&3));
 }
 
 /// The newest holder fences all before it, also when it does nothing itself and goes away.
@@ -61,10 +43,7 @@ pub async fn fences_for_ever(fixture: &dyn Fixture) {
     let mut second = writer(&*log, "w").await;
     drop(writer(&*fixture.open().await, "w").await);
     for old in [&mut first, &mut second] {
-        assert!(matches!(
-            old.commit(step("zombie", 1)).await,
-            Err(Error::Fenced(_))
-        ));
+        assert!(matches!(old.commit(step("zombie", 1)).await, Err(Error::Fenced(_))));
     }
     let mut last = writer(&*fixture.open().await, "w").await;
     last.commit(step("last", 1)).await.unwrap();
@@ -108,16 +87,9 @@ pub async fn takeover_is_a_clean_cut(fixture: &dyn Fixture) {
         });
         let own = matches!(&last, Ok(offsets) if offsets.len() == 3);
         assert!(own || matches!(last, Err(Error::Fenced(_))), "{last:?}");
-        assert_eq!(
-            seen == Some(round),
-            own,
-            "what the new one sees is how it stays"
-        );
+        assert_eq!(seen == Some(round), own, "what the new one sees is how it stays");
         committed += usize::from(own);
-        assert_eq!(
-            values(&*two, Topic::Ledger.at(0)).await.len(),
-            committed * 3
-        );
+        assert_eq!(values(&*two, Topic::Ledger.at(0)).await.len(), committed * 3);
         drop(new);
     }
 }

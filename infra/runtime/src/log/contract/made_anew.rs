@@ -8,10 +8,7 @@ use super::{Fixture, read_error, records, values};
 use crate::log::{Error, Log};
 
 fn ids(log: &dyn Log) -> Vec<String> {
-    Topic::ALL
-        .into_iter()
-        .map(|topic| log.id(topic).to_string())
-        .collect()
+    Topic::ALL.into_iter().map(|topic| log.id(topic).to_string()).collect()
 }
 
 /// Topics have the same id for every handle and after a reopen, and another one when made anew.

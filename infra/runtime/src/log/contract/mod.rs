@@ -79,45 +79,29 @@ macro_rules! log_contract {
 const LONG: Duration = Duration::from_secs(60);
 
 /// Much, in short looks.
-const ALL: Limit = Limit {
-    records: 10_000,
-    bytes: 64 << 20,
-    wait: Duration::from_millis(100),
-};
+const ALL: Limit = Limit { records: 10_000, bytes: 64 << 20, wait: Duration::from_millis(100) };
 
 /// Much, waiting for the first record.
-const AWAIT: Limit = Limit {
-    records: 10_000,
-    bytes: 64 << 20,
-    wait: LONG,
-};
+const AWAIT: Limit = Limit { records: 10_000, bytes: 64 << 20, wait: LONG };
 
 /// A record with this key and value.
 fn record(to: TopicPartition, key: &str, value: &str) -> Outgoing {
     let record = NewRecord {
         key: Bytes::copy_from_slice(key.as_bytes()),
         value: Some(Bytes::copy_from_slice(value.as_bytes())),
-        headers: vec![Header {
-            name: "for",
-            value: Bytes::copy_from_slice(key.as_bytes()),
-        }],
+        headers: vec![Header { name: "for", value: Bytes::copy_from_slice(key.as_bytes()) }],
     };
     Outgoing { to, record }
 }
 
 /// Records with the values `name 0`, `name 1` …
 fn records(to: TopicPartition, name: &str, range: std::ops::Range<usize>) -> Vec<Outgoing> {
-    range
-        .map(|n| record(to, name, &format!("{name} {n}")))
-        .collect()
+    range.map(|n| record(to, name, &format!("{name} {n}"))).collect()
 }
 
 /// The value as text; a tombstone is "-".
 fn text(record: &Record) -> String {
-    record.value.as_ref().map_or_else(
-        || "-".to_owned(),
-        |v| String::from_utf8(v.to_vec()).unwrap(),
-    )
+    record.value.as_ref().map_or_else(|| "-".to_owned(), |v| String::from_utf8(v.to_vec()).unwrap())
 }
 
 fn texts(records: &[Record]) -> Vec<String> {
@@ -140,19 +124,10 @@ async fn drain(
         let page = reader.next(limit).await.unwrap();
         assert!(page.next >= next, "a reader goes on: {next} {page:?}");
         assert!(page.end >= page.next, "the end is ahead: {page:?}");
-        assert!(
-            page.next > next || page.records.is_empty(),
-            "what was read is passed: {page:?}"
-        );
+        assert!(page.next > next || page.records.is_empty(), "what was read is passed: {page:?}");
         for record in page.records {
-            assert!(
-                record.offset >= next && record.offset < page.next,
-                "offsets rise"
-            );
-            assert!(
-                records.last().is_none_or(|last| last.at <= record.at),
-                "time never falls"
-            );
+            assert!(record.offset >= next && record.offset < page.next, "offsets rise");
+            assert!(records.last().is_none_or(|last| last.at <= record.at), "time never falls");
             next = record.offset + 1;
             records.push(record);
         }

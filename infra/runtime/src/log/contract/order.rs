@@ -35,41 +35,23 @@ pub async fn keeps_order_per_partition(fixture: &dyn Fixture) {
 pub async fn keeps_everything_of_a_record(fixture: &dyn Fixture) {
     let log = fixture.open().await;
     let at = Topic::Attempts.at(0);
-    let header = |name, value: &'static [u8]| Header {
-        name,
-        value: Bytes::from_static(value),
-    };
+    let header = |name, value: &'static [u8]| Header { name, value: Bytes::from_static(value) };
     let sent = [
         NewRecord::default(),
-        NewRecord {
-            key: Bytes::from_static(b"\0\xff"),
-            value: None,
-            headers: Vec::new(),
-        },
+        NewRecord { key: Bytes::from_static(b"\0\xff"), value: None, headers: Vec::new() },
         NewRecord {
             key: Bytes::from_static(b"k"),
             value: Some(Bytes::new()),
-            headers: vec![
-                header("seq", b""),
-                header("seq", b"\x01"),
-                header("origin", b"\xff\0"),
-            ],
+            headers: vec![header("seq", b""), header("seq", b"\x01"), header("origin", b"\xff\0")],
         },
     ];
-    let outgoing = sent
-        .iter()
-        .cloned()
-        .map(|record| Outgoing { to: at, record })
-        .collect();
+    let outgoing = sent.iter().cloned().map(|record| Outgoing { to: at, record }).collect();
     log.append(outgoing).await.unwrap();
     let read = everything(&*log, at).await;
     assert_eq!(read.len(), sent.len());
     for (read, sent) in read.iter().zip(&sent) {
         assert_eq!((&read.key, &read.value), (&sent.key, &sent.value));
-        let headers = read
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value));
+        let headers = read.headers.iter().map(|(name, value)| (name.as_str(), value));
         assert!(headers.eq(sent.headers.iter().map(|h| (h.name, &h.value))));
     }
 }
@@ -87,9 +69,7 @@ pub async fn interleaves_two_writers(fixture: &dyn Fixture) {
     let at = Topic::Usage.at(1);
     let write = async |log: &dyn crate::log::Log, name: &str| {
         for batch in 0..50 {
-            log.append(records(at, name, batch * 3..batch * 3 + 3))
-                .await
-                .unwrap();
+            log.append(records(at, name, batch * 3..batch * 3 + 3)).await.unwrap();
         }
     };
     tokio::join!(write(&*one, "one"), write(&*two, "two"));
@@ -97,15 +77,8 @@ pub async fn interleaves_two_writers(fixture: &dyn Fixture) {
     assert_eq!(seen, again);
     assert_eq!(seen.len(), 300);
     for name in ["one", "two"] {
-        let own: Vec<_> = seen
-            .iter()
-            .filter(|value| value.starts_with(name))
-            .cloned()
-            .collect();
-        assert_eq!(
-            own,
-            (0..150).map(|n| format!("{name} {n}")).collect::<Vec<_>>()
-        );
+        let own: Vec<_> = seen.iter().filter(|value| value.starts_with(name)).cloned().collect();
+        assert_eq!(own, (0..150).map(|n| format!("{name} {n}")).collect::<Vec<_>>());
     }
 }
 
@@ -114,17 +87,12 @@ pub async fn replays_the_same(fixture: &dyn Fixture) {
     let log = fixture.open().await;
     let at = Topic::Ledger.at(0);
     for batch in 0..10 {
-        log.append(records(at, "r", batch * 37..batch * 37 + 37))
-            .await
-            .unwrap();
+        log.append(records(at, "r", batch * 37..batch * 37 + 37)).await.unwrap();
     }
     let first = everything(&*log, at).await;
     let other = fixture.open().await;
     for page in [1, 7, 100] {
-        let limit = Limit {
-            records: page,
-            ..ALL
-        };
+        let limit = Limit { records: page, ..ALL };
         assert_eq!(drain(&*other, at, 0, limit).await.0, first);
     }
 }
@@ -134,22 +102,12 @@ pub async fn pages_keep_to_their_limits(fixture: &dyn Fixture) {
     let log = fixture.open().await;
     let at = Topic::Usage.at(0);
     let value = "v".repeat(1000);
-    log.append((0..50).map(|_| record(at, "k", &value)).collect())
-        .await
-        .unwrap();
-    for (records, bytes, least, most) in [
-        (1, 1 << 20, 1, 1),
-        (7, 1 << 20, 7, 7),
-        (100, 1, 1, 1),
-        (100, 5000, 4, 5),
-        (0, 0, 1, 1),
-    ] {
+    log.append((0..50).map(|_| record(at, "k", &value)).collect()).await.unwrap();
+    for (records, bytes, least, most) in
+        [(1, 1 << 20, 1, 1), (7, 1 << 20, 7, 7), (100, 1, 1, 1), (100, 5000, 4, 5), (0, 0, 1, 1)]
+    {
         let mut reader = log.reader(at, 0).await.unwrap();
-        let limit = Limit {
-            records,
-            bytes,
-            wait: LONG,
-        };
+        let limit = Limit { records, bytes, wait: LONG };
         let page = reader.next(limit).await.unwrap();
         let count = page.records.len();
         assert!((least..=most).contains(&count), "{limit:?} gave {count}");
@@ -162,33 +120,18 @@ pub async fn starts_anywhere(fixture: &dyn Fixture) {
     let log = fixture.open().await;
     let at = Topic::Usage.at(0);
     for batch in 0..5 {
-        log.append(records(at, "r", batch * 10..batch * 10 + 10))
-            .await
-            .unwrap();
+        log.append(records(at, "r", batch * 10..batch * 10 + 10)).await.unwrap();
     }
     let all = everything(&*log, at).await;
     for skip in [0, 1, 9, 10, 11, 25, 49] {
         let from = all.get(skip).unwrap().offset;
         let mut reader = log.reader(at, from).await.unwrap();
-        let page = reader
-            .next(Limit {
-                records: 4,
-                ..AWAIT
-            })
-            .await
-            .unwrap();
+        let page = reader.next(Limit { records: 4, ..AWAIT }).await.unwrap();
         let got = page.records.len();
         assert!((1..=4).contains(&got), "{got} records");
-        assert!(
-            page.records.iter().eq(all.iter().skip(skip).take(got)),
-            "from {from}"
-        );
+        assert!(page.records.iter().eq(all.iter().skip(skip).take(got)), "from {from}");
         let (rest, _) = drain(&*log, at, page.next, ALL).await;
-        assert!(
-            rest.iter().eq(all.iter().skip(skip + got)),
-            "on from {}",
-            page.next
-        );
+        assert!(rest.iter().eq(all.iter().skip(skip + got)), "on from {}", page.next);
     }
 }
 
@@ -203,16 +146,10 @@ pub async fn refuses_a_wrong_partition(fixture: &dyn Fixture) {
     refused(log.ends(wrong).await.err());
     refused(Some(read_error(&*log, wrong, 0).await));
     // the good record beside it must not be taken alone by a step
-    let mut writer = log
-        .writer(crate::log::WriterId("w".to_owned()))
-        .await
-        .unwrap();
+    let mut writer = log.writer(crate::log::WriterId("w".to_owned())).await.unwrap();
     let good = Topic::Usage.at(0);
     let outputs = vec![record(good, "k", "v"), record(wrong, "k", "v")];
-    let step = crate::log::Step {
-        outputs,
-        inputs: Vec::new(),
-    };
+    let step = crate::log::Step { outputs, inputs: Vec::new() };
     refused(writer.commit(step).await.err());
     assert!(values(&*log, good).await.is_empty());
     // topics that are not partitioned have one
@@ -231,13 +168,7 @@ pub async fn knows_its_ends(fixture: &dyn Fixture) {
     assert_eq!(ends.start, empty.start);
     assert!(ends.end > *offsets.last().unwrap());
     let mut reader = log.reader(at, ends.start).await.unwrap();
-    let page = reader
-        .next(Limit {
-            records: 4,
-            ..AWAIT
-        })
-        .await
-        .unwrap();
+    let page = reader.next(Limit { records: 4, ..AWAIT }).await.unwrap();
     assert_eq!(page.records.len(), 4);
     assert!(page.end - page.next >= 6);
 }

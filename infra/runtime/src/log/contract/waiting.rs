@@ -17,9 +17,7 @@ pub async fn wakes_a_waiting_reader(fixture: &dyn Fixture) {
         let mut next = reader.next(AWAIT);
         assert!(poll!(&mut next).is_pending());
         let (page, _) = tokio::join!(next, async {
-            log.append(vec![record(at, "k", &n.to_string())])
-                .await
-                .unwrap()
+            log.append(vec![record(at, "k", &n.to_string())]).await.unwrap()
         });
         assert_eq!(texts(&page.unwrap().records), [n.to_string()]);
     }
@@ -35,9 +33,7 @@ pub async fn wakes_a_reader_of_another_handle(fixture: &dyn Fixture) {
         let mut next = reader.next(AWAIT);
         assert!(poll!(&mut next).is_pending());
         let (page, _) = tokio::join!(next, async {
-            one.append(vec![record(at, "k", &n.to_string())])
-                .await
-                .unwrap()
+            one.append(vec![record(at, "k", &n.to_string())]).await.unwrap()
         });
         assert_eq!(texts(&page.unwrap().records), [n.to_string()]);
     }
@@ -53,9 +49,7 @@ pub async fn wakes_only_that_partition(fixture: &dyn Fixture) {
     let mut next = reader.next(AWAIT);
     for n in 0..5 {
         assert!(poll!(&mut next).is_pending());
-        log.append(vec![record(other, "k", &n.to_string())])
-            .await
-            .unwrap();
+        log.append(vec![record(other, "k", &n.to_string())]).await.unwrap();
     }
     assert!(poll!(&mut next).is_pending());
     log.append(vec![record(at, "k", "mine")]).await.unwrap();
@@ -82,17 +76,12 @@ pub async fn survives_a_dropped_read(fixture: &dyn Fixture) {
     let log = fixture.open().await;
     let at = Topic::Usage.at(0);
     let mut reader = log.reader(at, 0).await.unwrap();
-    let one = Limit {
-        records: 1,
-        ..AWAIT
-    };
+    let one = Limit { records: 1, ..AWAIT };
     let mut seen = Vec::new();
     for n in 0..30 {
         // dropped while it waits
         assert!(poll!(reader.next(one)).is_pending());
-        log.append(records(at, "r", n * 2..n * 2 + 2))
-            .await
-            .unwrap();
+        log.append(records(at, "r", n * 2..n * 2 + 2)).await.unwrap();
         // dropped while it reads, if it has not read yet
         for polls in 0..3 {
             let mut next = reader.next(one);
@@ -119,16 +108,8 @@ pub async fn serves_a_slow_reader(fixture: &dyn Fixture) {
     let mut fast = log.reader(at, 0).await.unwrap();
     let (mut slowly, mut quickly) = (Vec::new(), Vec::new());
     for batch in 0..40 {
-        log.append(records(at, "r", batch * 25..batch * 25 + 25))
-            .await
-            .unwrap();
-        let page = slow
-            .next(Limit {
-                records: 1,
-                ..AWAIT
-            })
-            .await
-            .unwrap();
+        log.append(records(at, "r", batch * 25..batch * 25 + 25)).await.unwrap();
+        let page = slow.next(Limit { records: 1, ..AWAIT }).await.unwrap();
         slowly.extend(texts(&page.records));
         while quickly.len() < (batch + 1) * 25 {
             quickly.extend(texts(&fast.next(AWAIT).await.unwrap().records));
@@ -139,10 +120,7 @@ pub async fn serves_a_slow_reader(fixture: &dyn Fixture) {
         slowly.extend(texts(&slow.next(AWAIT).await.unwrap().records));
     }
     assert_eq!(slowly, quickly);
-    assert_eq!(
-        slowly,
-        (0..1000).map(|n| format!("r {n}")).collect::<Vec<_>>()
-    );
+    assert_eq!(slowly, (0..1000).map(|n| format!("r {n}")).collect::<Vec<_>>());
 }
 
 /// What is acknowledged to one handle is read by another without waiting.
@@ -151,14 +129,8 @@ pub async fn sees_at_once_what_another_handle_appended(fixture: &dyn Fixture) {
     let at = Topic::Credits.at(0);
     let mut reader = two.reader(at, 0).await.unwrap();
     for n in 0..20 {
-        let offsets = one
-            .append(vec![record(at, "k", &n.to_string())])
-            .await
-            .unwrap();
+        let offsets = one.append(vec![record(at, "k", &n.to_string())]).await.unwrap();
         assert!(two.ends(at).await.unwrap().end > *offsets.first().unwrap());
-        assert_eq!(
-            texts(&reader.next(AWAIT).await.unwrap().records),
-            [n.to_string()]
-        );
+        assert_eq!(texts(&reader.next(AWAIT).await.unwrap().records), [n.to_string()]);
     }
 }

@@ -28,21 +28,13 @@ pub(super) struct Bell(File);
 impl Bell {
     pub(super) fn open(log: &Path) -> Result<Self> {
         let path = bell_path(log);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        file.map(Self)
-            .map_err(|error| unavailable("cannot open", &path, &error))
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        file.map(Self).map_err(|error| unavailable("cannot open", &path, &error))
     }
 
     /// Which file it is that is rung and watched.
     fn inode(&self, path: &Path) -> Result<Inode> {
-        let meta = self
-            .0
-            .metadata()
-            .map_err(|error| unavailable("cannot read", path, &error))?;
+        let meta = self.0.metadata().map_err(|error| unavailable("cannot read", path, &error))?;
         Ok(Inode::of(&meta))
     }
 
@@ -96,9 +88,7 @@ impl Listener {
         };
         let mut watcher = notify::recommended_watcher(move |event| ear.hear(&event))
             .map_err(|error| refused(&error))?;
-        watcher
-            .watch(&path, RecursiveMode::NonRecursive)
-            .map_err(|error| refused(&error))?;
+        watcher.watch(&path, RecursiveMode::NonRecursive).map_err(|error| refused(&error))?;
         ends.refresh(&first)?;
         Ok(Self { _watcher: watcher })
     }

@@ -40,13 +40,7 @@ pub(super) struct Builder {
 impl Builder {
     /// A block whose range of offsets begins with `first`.
     pub(super) fn new(first: Offset) -> Self {
-        Self {
-            first,
-            next: first,
-            at: Micros(0),
-            records: 0,
-            body: vec![0; CRC_BYTES],
-        }
+        Self { first, next: first, at: Micros(0), records: 0, body: vec![0; CRC_BYTES] }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -138,10 +132,7 @@ fn checksum(part: u32, first: Offset, next: Offset, body: &[u8]) -> u32 {
 impl Block {
     /// Whether the body is what was written for this row.
     pub(super) fn intact(&self, part: u32) -> bool {
-        let stored = self
-            .body
-            .first_chunk::<CRC_BYTES>()
-            .map(|crc| u32::from_le_bytes(*crc));
+        let stored = self.body.first_chunk::<CRC_BYTES>().map(|crc| u32::from_le_bytes(*crc));
         stored == Some(checksum(part, self.first, self.next, &self.body))
     }
 }
@@ -182,9 +173,7 @@ impl Cursor {
     /// The next record at or after `from`.
     pub(super) fn next(&mut self, from: Offset) -> Result<Option<Record>, Torn> {
         while self.place < self.body.len() {
-            let torn = Torn {
-                offset: self.offset,
-            };
+            let torn = Torn { offset: self.offset };
             match self.read(from) {
                 None => return Err(torn),
                 Some(None) => {}
@@ -195,10 +184,7 @@ impl Cursor {
     }
 
     /// Reads one record; the inner `None` is one before `from`.
-    #[expect(
-        clippy::option_option,
-        reason = "torn, skipped and read are three things"
-    )]
+    #[expect(clippy::option_option, reason = "torn, skipped and read are three things")]
     fn read(&mut self, from: Offset) -> Option<Option<Record>> {
         let offset = self.offset.checked_add(self.take()?)?;
         let at = Micros(self.at.0.wrapping_add(unzigzag(self.take()?)));
@@ -213,9 +199,7 @@ impl Cursor {
         for _ in 0..count {
             let (name, value) = (self.span()?, self.span()?);
             if wanted {
-                let name = std::str::from_utf8(self.body.get(name.0..name.1)?)
-                    .ok()?
-                    .to_owned();
+                let name = std::str::from_utf8(self.body.get(name.0..name.1)?).ok()?.to_owned();
                 headers.push((name, self.body.slice(value.0..value.1)));
             }
         }
@@ -291,13 +275,7 @@ mod tests {
     fn given() -> impl Strategy<Value = Vec<Given>> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..200);
         let headers = prop::collection::vec(bytes(), 0..4);
-        let record = (
-            0..3_u64,
-            any::<i64>(),
-            bytes(),
-            prop::option::of(bytes()),
-            headers,
-        );
+        let record = (0..3_u64, any::<i64>(), bytes(), prop::option::of(bytes()), headers);
         prop::collection::vec(record, 1..20)
     }
 
@@ -307,10 +285,7 @@ mod tests {
         let mut records = Vec::new();
         for (gap, at, key, value, headers) in given {
             offset += gap;
-            let header = |value: &Vec<u8>| Header {
-                name: "n",
-                value: value.clone().into(),
-            };
+            let header = |value: &Vec<u8>| Header { name: "n", value: value.clone().into() };
             let headers: Vec<_> = headers.iter().map(header).collect();
             builder.push(offset, Micros(*at), key, value.as_deref(), &headers);
             records.push(Record {
@@ -318,10 +293,7 @@ mod tests {
                 at: Micros(*at),
                 key: key.clone().into(),
                 value: value.clone().map(Bytes::from),
-                headers: headers
-                    .into_iter()
-                    .map(|h| (h.name.to_owned(), h.value))
-                    .collect(),
+                headers: headers.into_iter().map(|h| (h.name.to_owned(), h.value)).collect(),
             });
             offset += 1;
         }

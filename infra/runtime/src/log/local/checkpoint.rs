@@ -20,25 +20,18 @@ pub(super) fn run(conn: &Connection) -> Result<()> {
     if frames < MAX_FRAMES {
         return Ok(());
     }
-    let patience: i64 = conn
-        .query_row("PRAGMA busy_timeout", (), |row| row.get(0))
-        .map_err(sqlite)?;
+    let patience: i64 =
+        conn.query_row("PRAGMA busy_timeout", (), |row| row.get(0)).map_err(sqlite)?;
     conn.busy_timeout(PATIENCE).map_err(sqlite)?;
     let cut = pass(conn, "PRAGMA wal_checkpoint(TRUNCATE)");
-    conn.busy_timeout(Duration::from_millis(patience.unsigned_abs()))
-        .map_err(sqlite)?;
+    conn.busy_timeout(Duration::from_millis(patience.unsigned_abs())).map_err(sqlite)?;
     if cut? != (0, 0) {
-        tracing::warn!(
-            frames,
-            moved,
-            "a long read keeps the log's WAL from being cut"
-        );
+        tracing::warn!(frames, moved, "a long read keeps the log's WAL from being cut");
     }
     Ok(())
 }
 
 /// Frames in the WAL, and how many of them were moved.
 fn pass(conn: &Connection, pragma: &str) -> Result<(i64, i64)> {
-    conn.query_row(pragma, (), |row| Ok((row.get(1)?, row.get(2)?)))
-        .map_err(sqlite)
+    conn.query_row(pragma, (), |row| Ok((row.get(1)?, row.get(2)?))).map_err(sqlite)
 }

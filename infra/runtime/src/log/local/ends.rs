@@ -90,11 +90,8 @@ pub(super) fn read_generation(conn: &Connection) -> Result<u64> {
 }
 
 fn read_ends(conn: &Connection) -> Result<Vec<(u32, Offset)>> {
-    let mut query = conn
-        .prepare_cached("SELECT id, next FROM part WHERE id > 0")
-        .map_err(sqlite)?;
-    let rows = query
-        .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))
-        .map_err(sqlite)?;
+    let mut query =
+        conn.prepare_cached("SELECT id, next FROM part WHERE id > 0").map_err(sqlite)?;
+    let rows = query.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     rows.collect::<rusqlite::Result<_>>().map_err(sqlite)
 }

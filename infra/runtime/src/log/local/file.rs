@@ -90,12 +90,7 @@ impl LogFile {
         if fresh {
             sync_folder(path)?;
         }
-        Ok(Self {
-            inode: inode(path)?,
-            path: path.to_owned(),
-            busy,
-            topics,
-        })
+        Ok(Self { inode: inode(path)?, path: path.to_owned(), busy, topics })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -103,9 +98,7 @@ impl LogFile {
     }
 
     pub(super) fn made(&self, topic: Topic) -> Option<&Made> {
-        self.topics
-            .get(topic as usize)
-            .filter(|made| made.topic == topic)
+        self.topics.get(topic as usize).filter(|made| made.topic == topic)
     }
 
     /// The row in `part` of a partition.
@@ -113,10 +106,7 @@ impl LogFile {
         let made = self.made(at.topic);
         match made.filter(|made| at.partition < made.partitions) {
             Some(made) => Ok(made.base + at.partition),
-            None => Err(Error::NoPartition(
-                at,
-                made.map_or(0, |made| made.partitions),
-            )),
+            None => Err(Error::NoPartition(at, made.map_or(0, |made| made.partitions))),
         }
     }
 
@@ -173,11 +163,7 @@ pub(super) fn bell_path(path: &Path) -> PathBuf {
 fn lock(path: &Path) -> Result<File> {
     let bell = bell_path(path);
     let open = || {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&bell)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&bell)?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
         Ok::<_, std::io::Error>(file)
     };
@@ -191,8 +177,7 @@ fn connect(path: &Path, busy: Duration, extra: OpenFlags) -> Result<Connection> 
     conn.busy_timeout(busy).map_err(sqlite)?;
     conn.set_prepared_statement_cache_capacity(32);
     // page_size counts only while the file is made
-    conn.execute_batch("PRAGMA page_size=8192")
-        .map_err(sqlite)?;
+    conn.execute_batch("PRAGMA page_size=8192").map_err(sqlite)?;
     let mode: String = conn
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
         .map_err(sqlite)?;
@@ -211,21 +196,14 @@ fn connect(path: &Path, busy: Duration, extra: OpenFlags) -> Result<Connection> 
 }
 
 fn make(conn: &mut Connection, wanted: u32) -> Result<Vec<Made>> {
-    let tx = conn
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(sqlite)?;
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     let number = |name| tx.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    match (
-        number("application_id").map_err(sqlite)?,
-        number("user_version").map_err(sqlite)?,
-    ) {
+    match (number("application_id").map_err(sqlite)?, number("user_version").map_err(sqlite)?) {
         (APPLICATION, LAYOUT) => {}
         (0, 0) if empty(&tx)? => {
             tx.execute_batch(TABLES).map_err(sqlite)?;
-            tx.pragma_update(None, "application_id", APPLICATION)
-                .map_err(sqlite)?;
-            tx.pragma_update(None, "user_version", LAYOUT)
-                .map_err(sqlite)?;
+            tx.pragma_update(None, "application_id", APPLICATION).map_err(sqlite)?;
+            tx.pragma_update(None, "user_version", LAYOUT).map_err(sqlite)?;
         }
         (APPLICATION, layout) => {
             return Err(Error::Damaged(format!(
@@ -233,9 +211,7 @@ fn make(conn: &mut Connection, wanted: u32) -> Result<Vec<Made>> {
             )));
         }
         _ => {
-            return Err(Error::Damaged(
-                "the file belongs to another application".to_owned(),
-            ));
+            return Err(Error::Damaged("the file belongs to another application".to_owned()));
         }
     }
     let mut topics = Vec::with_capacity(Topic::ALL.len());
@@ -246,11 +222,7 @@ fn make(conn: &mut Connection, wanted: u32) -> Result<Vec<Made>> {
             None => make_topic(&tx, topic, wanted)?,
         };
         if made.partitions != wanted {
-            return Err(Error::Partitions {
-                topic,
-                found: made.partitions,
-                wanted,
-            });
+            return Err(Error::Partitions { topic, found: made.partitions, wanted });
         }
         topics.push(made);
     }
@@ -260,10 +232,7 @@ fn make(conn: &mut Connection, wanted: u32) -> Result<Vec<Made>> {
 }
 
 fn empty(conn: &Connection) -> Result<bool> {
-    conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| {
-        row.get(0)
-    })
-    .map_err(sqlite)
+    conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0)).map_err(sqlite)
 }
 
 fn find(conn: &Connection, topic: Topic) -> Result<Option<Made>> {
@@ -271,12 +240,7 @@ fn find(conn: &Connection, topic: Topic) -> Result<Option<Made>> {
         "SELECT log, base, partitions FROM topic WHERE name = ?1",
         [topic.name()],
         |row| {
-            Ok(Made {
-                topic,
-                log: LogId(row.get(0)?),
-                base: row.get(1)?,
-                partitions: row.get(2)?,
-            })
+            Ok(Made { topic, log: LogId(row.get(0)?), base: row.get(1)?, partitions: row.get(2)? })
         },
     )
     .optional()

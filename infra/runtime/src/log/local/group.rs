@@ -21,25 +21,13 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
 #[derive(Debug)]
 pub(super) enum Job {
     /// Append records.
-    Append {
-        records: Vec<Outgoing>,
-        reply: Reply<Vec<Offset>>,
-    },
+    Append { records: Vec<Outgoing>, reply: Reply<Vec<Offset>> },
     /// Commit a step, if `epoch` is still the newest of the writer id.
-    Commit {
-        id: String,
-        epoch: u64,
-        step: Step,
-        reply: Reply<Vec<Offset>>,
-    },
+    Commit { id: String, epoch: u64, step: Step, reply: Reply<Vec<Offset>> },
     /// Begin a new epoch of the writer id.
     Take { id: String, reply: Reply<u64> },
     /// Do a bounded piece of maintenance.
-    Tidy {
-        at: TopicPartition,
-        task: Task,
-        reply: Reply<Tidied>,
-    },
+    Tidy { at: TopicPartition, task: Task, reply: Reply<Tidied> },
 }
 
 /// What comes to the thread: most of it can share a transaction.
@@ -108,19 +96,12 @@ impl Answer {
 
 /// The bytes of records: keys, values and headers.
 pub(super) fn size(records: &[Outgoing]) -> usize {
-    records
-        .iter()
-        .map(|outgoing| record_size(&outgoing.record))
-        .sum()
+    records.iter().map(|outgoing| record_size(&outgoing.record)).sum()
 }
 
 /// The bytes of one record.
 pub(super) fn record_size(record: &crate::log::NewRecord) -> usize {
-    let headers: usize = record
-        .headers
-        .iter()
-        .map(|h| h.name.len() + h.value.len())
-        .sum();
+    let headers: usize = record.headers.iter().map(|h| h.name.len() + h.value.len()).sum();
     record.key.len() + record.value.as_ref().map_or(0, bytes::Bytes::len) + headers
 }
 

@@ -63,11 +63,7 @@ impl Shared {
     async fn compact(&self, at: TopicPartition, part: u32, before: Micros) -> Result<u64> {
         let (mut removed, mut kept) = (0, 0);
         let mut next = Some(0);
-        if !self
-            .pool
-            .run(move |conn| tidy::due(conn, part, before))
-            .await?
-        {
+        if !self.pool.run(move |conn| tidy::due(conn, part, before)).await? {
             next = None;
         }
         while let Some(from) = next {
@@ -85,8 +81,5 @@ impl Shared {
 }
 
 fn earlier(now: Micros, by: std::time::Duration) -> Micros {
-    Micros(
-        now.0
-            .saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
-    )
+    Micros(now.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
 }

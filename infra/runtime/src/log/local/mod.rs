@@ -143,28 +143,15 @@ impl LocalLog {
         let parts = file.parts().map(|(part, _)| part + 1).max().unwrap_or(0);
         let ends = Arc::new(Ends::new(parts));
         let tails = Arc::new(Tails::new(parts, options.tail_bytes));
-        let published = Published {
-            ends: Arc::clone(&ends),
-            tails: Arc::clone(&tails),
-        };
+        let published = Published { ends: Arc::clone(&ends), tails: Arc::clone(&tails) };
         let bell = Bell::open(file.path())?;
         let listener = Listener::start(&file, &bell, Arc::clone(&ends))?;
         let clock = options.clock.clone();
         let sequencer = Sequencer::open(Arc::clone(&file), bell, clock, published)?;
         let pool = Arc::new(Pool::new(Arc::clone(&file), options.readers));
         let orders = group::start(sequencer, options.waiting)?;
-        let shared = Shared {
-            file,
-            options,
-            ends,
-            tails,
-            pool,
-            orders,
-            _listener: listener,
-        };
-        Ok(Arc::new(Self {
-            shared: Arc::new(shared),
-        }))
+        let shared = Shared { file, options, ends, tails, pool, orders, _listener: listener };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 }
 
@@ -182,11 +169,7 @@ impl Shared {
             }
         }
         let limit = self.options.step_bytes;
-        if total > limit {
-            Err(Error::TooLarge { size: total, limit })
-        } else {
-            Ok(())
-        }
+        if total > limit { Err(Error::TooLarge { size: total, limit }) } else { Ok(()) }
     }
 
     /// Has the commit thread do a job. Once it is sent it is done, whether somebody waits or not.
@@ -205,40 +188,25 @@ impl Shared {
 #[async_trait]
 impl Log for LocalLog {
     fn partitions(&self, topic: Topic) -> u32 {
-        self.shared
-            .file
-            .made(topic)
-            .map_or(0, |made| made.partitions)
+        self.shared.file.made(topic).map_or(0, |made| made.partitions)
     }
 
     fn id(&self, topic: Topic) -> LogId {
-        self.shared
-            .file
-            .made(topic)
-            .map_or_else(|| LogId(String::new()), |made| made.log.clone())
+        self.shared.file.made(topic).map_or_else(|| LogId(String::new()), |made| made.log.clone())
     }
 
     async fn append(&self, records: Vec<Outgoing>) -> Result<Vec<Offset>> {
         self.shared.check(&records)?;
-        self.shared
-            .order(|reply| Job::Append { records, reply })
-            .await
+        self.shared.order(|reply| Job::Append { records, reply }).await
     }
 
     async fn ends(&self, partition: TopicPartition) -> Result<PartitionEnds> {
         let part = self.shared.file.part(partition)?;
-        self.shared
-            .pool
-            .run(move |conn| rows::ends(conn, part))
-            .await
+        self.shared.pool.run(move |conn| rows::ends(conn, part)).await
     }
 
     async fn reader(&self, partition: TopicPartition, from: Offset) -> Result<Box<dyn Reader>> {
-        Ok(Box::new(LocalReader::new(
-            Arc::clone(&self.shared),
-            partition,
-            from,
-        )?))
+        Ok(Box::new(LocalReader::new(Arc::clone(&self.shared), partition, from)?))
     }
 
     async fn latest(&self, partition: TopicPartition) -> Result<Latest> {
@@ -248,22 +216,12 @@ impl Log for LocalLog {
                 "{partition} is not compacted: read it from its start"
             )));
         }
-        self.shared
-            .pool
-            .run(move |conn| rows::latest(conn, partition, part))
-            .await
+        self.shared.pool.run(move |conn| rows::latest(conn, partition, part)).await
     }
 
     async fn writer(&self, id: WriterId) -> Result<Box<dyn Writer>> {
         let name = id.0.clone();
-        let epoch = self
-            .shared
-            .order(|reply| Job::Take { id: name, reply })
-            .await?;
-        Ok(Box::new(LocalWriter {
-            shared: Arc::clone(&self.shared),
-            id,
-            epoch,
-        }))
+        let epoch = self.shared.order(|reply| Job::Take { id: name, reply }).await?;
+        Ok(Box::new(LocalWriter { shared: Arc::clone(&self.shared), id, epoch }))
     }
 }

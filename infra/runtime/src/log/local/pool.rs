@@ -20,11 +20,7 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(file: Arc<LogFile>, connections: usize) -> Self {
         let permits = Arc::new(Semaphore::new(connections.max(1)));
-        Self {
-            file,
-            idle: Mutex::default(),
-            permits,
-        }
+        Self { file, idle: Mutex::default(), permits }
     }
 
     /// Runs `read` with a connection on a blocking thread. It runs to its end even if the caller
@@ -35,33 +31,22 @@ impl Pool {
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     {
         let closed = |_| Error::Unavailable("the log is closed".to_owned());
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(closed)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
         let pool = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let mut conn = pool.take()?;
             let answer = read(&mut conn);
             if !matches!(answer, Err(Error::Unavailable(_))) {
-                pool.idle
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(conn);
+                pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
             }
             answer
         });
-        task.await
-            .map_err(|error| Error::Unavailable(format!("a read was cut off: {error}")))?
+        task.await.map_err(|error| Error::Unavailable(format!("a read was cut off: {error}")))?
     }
 
     fn take(&self) -> Result<Connection> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(conn) => self.file.check().map(|()| conn),
             None => self.file.connect(),

@@ -33,14 +33,7 @@ impl LocalReader {
     pub(super) fn new(shared: Arc<Shared>, at: TopicPartition, from: Offset) -> Result<Self> {
         let part = shared.file.part(at)?;
         let end = shared.ends.watch(part).ok_or(Error::NoPartition(at, 0))?;
-        Ok(Self {
-            shared,
-            at,
-            part,
-            position: from,
-            ready: VecDeque::new(),
-            end,
-        })
+        Ok(Self { shared, at, part, position: from, ready: VecDeque::new(), end })
     }
 
     /// Gets blocks for the position: from memory, else from the file. Without them the partition
@@ -57,27 +50,16 @@ impl LocalReader {
 
     async fn fetch_stored(&mut self, limit: Limit) -> Result<()> {
         let (at, part, from) = (self.at, self.part, self.position);
-        let found = self
-            .shared
-            .pool
-            .run(move |conn| rows::read(conn, at, part, from, limit))
-            .await?;
+        let found =
+            self.shared.pool.run(move |conn| rows::read(conn, at, part, from, limit)).await?;
         let ends = found.ends;
         self.shared.ends.rise(self.part, ends.end);
         if from > ends.end {
-            return Err(Error::PastEnd {
-                partition: at,
-                offset: from,
-                end: ends.end,
-            });
+            return Err(Error::PastEnd { partition: at, offset: from, end: ends.end });
         }
         if from < ends.start {
             if !matches!(at.topic.spec().kept, Kept::Compacted) {
-                return Err(Error::Removed {
-                    partition: at,
-                    offset: from,
-                    start: ends.start,
-                });
+                return Err(Error::Removed { partition: at, offset: from, start: ends.start });
             }
             self.position = ends.start;
         } else if found.blocks.is_empty() {
@@ -115,11 +97,7 @@ impl LocalReader {
 }
 
 fn size(record: &Record) -> usize {
-    let headers: usize = record
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     record.key.len() + record.value.as_ref().map_or(0, bytes::Bytes::len) + headers
 }
 
@@ -149,10 +127,6 @@ impl Reader for LocalReader {
             last = tokio::time::timeout_at(deadline, more).await.is_err();
         }
         let end = (*self.end.borrow()).max(self.position);
-        Ok(Page {
-            records,
-            next: self.position,
-            end,
-        })
+        Ok(Page { records, next: self.position, end })
     }
 }

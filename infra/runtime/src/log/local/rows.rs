@@ -20,9 +20,9 @@ pub(super) fn block_id(part: u32, first: Offset) -> Result<i64> {
     let id = (u64::from(part) << OFFSET_BITS) | first;
     match i64::try_from(id) {
         Ok(id) if first >> OFFSET_BITS == 0 => Ok(id),
-        _ => Err(Error::Unavailable(format!(
-            "offset {first} is more than the local log can count"
-        ))),
+        _ => {
+            Err(Error::Unavailable(format!("offset {first} is more than the local log can count")))
+        }
     }
 }
 
@@ -47,12 +47,7 @@ pub(super) fn block(row: &Row<'_>) -> rusqlite::Result<Block> {
 pub(super) fn ends(conn: &Connection, part: u32) -> Result<Ends> {
     conn.prepare_cached("SELECT start, next FROM part WHERE id = ?1")
         .and_then(|mut query| {
-            query.query_row([part], |row| {
-                Ok(Ends {
-                    start: row.get(0)?,
-                    end: row.get(1)?,
-                })
-            })
+            query.query_row([part], |row| Ok(Ends { start: row.get(0)?, end: row.get(1)? }))
         })
         .map_err(sqlite)
 }
@@ -75,10 +70,7 @@ pub(super) fn read(
 ) -> Result<Found> {
     let tx = conn.transaction().map_err(sqlite)?;
     let ends = ends(&tx, part)?;
-    let mut found = Found {
-        ends,
-        blocks: Vec::new(),
-    };
+    let mut found = Found { ends, blocks: Vec::new() };
     if from >= ends.end || from < ends.start {
         return Ok(found);
     }
@@ -91,9 +83,7 @@ pub(super) fn read(
                AND id <= ?3 AND next > ?4 ORDER BY id",
         )
         .map_err(sqlite)?;
-    let mut rows = query
-        .query((ids.start(), place, ids.end(), from))
-        .map_err(sqlite)?;
+    let mut rows = query.query((ids.start(), place, ids.end(), from)).map_err(sqlite)?;
     let mut room = Room::new(limit);
     while room.left() {
         let Some(row) = rows.next().map_err(sqlite)? else {
@@ -120,10 +110,7 @@ pub(super) fn latest(conn: &mut Connection, at: TopicPartition, part: u32) -> Re
     let mut records = Vec::new();
     while let Some(row) = rows.next().map_err(sqlite)? {
         let place: Offset = row.get(0).map_err(sqlite)?;
-        let body = row
-            .get_ref(1)
-            .and_then(|body| Ok(body.as_blob()?.to_vec()))
-            .map_err(sqlite)?;
+        let body = row.get_ref(1).and_then(|body| Ok(body.as_blob()?.to_vec())).map_err(sqlite)?;
         records.push(single(at, part, place, body.into())?);
     }
     Ok(Latest { records, next })
@@ -131,13 +118,7 @@ pub(super) fn latest(conn: &mut Connection, at: TopicPartition, part: u32) -> Re
 
 /// The record of a block that holds just one.
 fn single(at: TopicPartition, part: u32, offset: Offset, body: Bytes) -> Result<Record> {
-    let block = Block {
-        first: offset,
-        next: offset + 1,
-        newest: Micros(0),
-        records: 1,
-        body,
-    };
+    let block = Block { first: offset, next: offset + 1, newest: Micros(0), records: 1, body };
     if !block.intact(part) {
         return Err(damaged(at, offset));
     }
@@ -149,7 +130,5 @@ fn single(at: TopicPartition, part: u32, offset: Offset, body: Bytes) -> Result<
 
 /// What is stored there is not what was written.
 pub(super) fn damaged(at: TopicPartition, offset: Offset) -> Error {
-    Error::Damaged(format!(
-        "{at}: the block of offset {offset} does not match its checksum"
-    ))
+    Error::Damaged(format!("{at}: the block of offset {offset} does not match its checksum"))
 }

@@ -50,16 +50,7 @@ impl Sequencer {
     ) -> Result<Self> {
         let conn = Some(file.connect()?);
         let (ends, generation, written) = (Vec::new(), None, 0);
-        Ok(Self {
-            file,
-            clock,
-            bell: Arc::new(bell),
-            published,
-            conn,
-            ends,
-            generation,
-            written,
-        })
+        Ok(Self { file, clock, bell: Arc::new(bell), published, conn, ends, generation, written })
     }
 
     /// Does the jobs in one transaction. Their answers are right only if this returns `Ok`.
@@ -81,9 +72,7 @@ impl Sequencer {
     ) -> Result<u64> {
         let bell = Arc::clone(&self.bell);
         let _turn = bell.turn();
-        let tx = conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(sqlite)?;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         let generation = read_generation(&tx)?;
         let others = known != Some(generation);
         if others {
@@ -125,12 +114,7 @@ impl Sequencer {
                 *dirty |= !records.is_empty();
                 Answer::Offsets(reply, Ok(self.append(staged, records)?))
             }
-            Job::Commit {
-                id,
-                epoch,
-                step,
-                reply,
-            } => match writer::owned(tx, &id, epoch) {
+            Job::Commit { id, epoch, step, reply } => match writer::owned(tx, &id, epoch) {
                 Err(fenced @ Error::Fenced(_)) => Answer::Offsets(reply, Err(fenced)),
                 Err(error) => return Err(error),
                 Ok(()) => {

@@ -59,27 +59,15 @@ pub(super) struct Written {
 impl<'a> Staged<'a> {
     /// Nothing yet, after `ends`.
     pub(super) fn new(ends: &'a [End], now: Micros) -> Self {
-        Self {
-            ends,
-            now,
-            parts: BTreeMap::new(),
-            newest: BTreeMap::new(),
-        }
+        Self { ends, now, parts: BTreeMap::new(), newest: BTreeMap::new() }
     }
 
     /// Gives the record its place.
     pub(super) fn push(&mut self, to: TopicPartition, part: u32, record: NewRecord) -> Offset {
         let stage = self.parts.entry(part).or_insert_with(|| {
             let before = self.ends.get(part as usize).copied().unwrap_or_default();
-            let end = End {
-                next: before.next,
-                at: before.at.max(self.now),
-            };
-            Stage {
-                end,
-                full: Vec::new(),
-                open: Builder::new(end.next),
-            }
+            let end = End { next: before.next, at: before.at.max(self.now) };
+            Stage { end, full: Vec::new(), open: Builder::new(end.next) }
         });
         let (offset, at) = (stage.end.next, stage.end.at);
         let size = super::group::record_size(&record);
@@ -89,14 +77,8 @@ impl<'a> Staged<'a> {
             let done = std::mem::replace(open, Builder::new(offset));
             stage.full.push(done.finish(part, offset));
         }
-        let NewRecord {
-            key,
-            value,
-            headers,
-        } = record;
-        stage
-            .open
-            .push(offset, at, &key, value.as_deref(), &headers);
+        let NewRecord { key, value, headers } = record;
+        stage.open.push(offset, at, &key, value.as_deref(), &headers);
         stage.end.next = offset + 1;
         if compacted(to.topic) {
             let body = value.map(|value| {
@@ -104,29 +86,16 @@ impl<'a> Staged<'a> {
                 single.push(offset, at, &key, Some(&value), &headers);
                 single.finish(part, offset + 1).body
             });
-            self.newest.insert(
-                (part, key),
-                Newest {
-                    place: offset,
-                    body,
-                },
-            );
+            self.newest.insert((part, key), Newest { place: offset, body });
         }
         offset
     }
 
     /// Writes blocks, ends and newest records.
     pub(super) fn write(self, conn: &Connection) -> Result<Written> {
-        let mut written = Written {
-            parts: Vec::with_capacity(self.parts.len()),
-            bytes: 0,
-        };
+        let mut written = Written { parts: Vec::with_capacity(self.parts.len()), bytes: 0 };
         for (part, stage) in self.parts {
-            let Stage {
-                end,
-                mut full,
-                open,
-            } = stage;
+            let Stage { end, mut full, open } = stage;
             full.push(open.finish(part, end.next));
             for block in &full {
                 insert(conn, part, block)?;
@@ -178,19 +147,12 @@ pub(super) fn read_ends(conn: &Connection) -> Result<Vec<End>> {
         .optional()
         .map_err(sqlite)?;
     let mut ends = vec![End::default(); last.map_or(0, |last| last as usize + 1)];
-    let mut query = conn
-        .prepare_cached("SELECT id, next, at FROM part")
-        .map_err(sqlite)?;
+    let mut query = conn.prepare_cached("SELECT id, next, at FROM part").map_err(sqlite)?;
     let mut rows = query.query(()).map_err(sqlite)?;
     while let Some(row) = rows.next().map_err(sqlite)? {
         let part: usize = row.get(0).map_err(sqlite)?;
         if let Some(end) = ends.get_mut(part) {
-            let read = || {
-                Ok(End {
-                    next: row.get(1)?,
-                    at: Micros(row.get(2)?),
-                })
-            };
+            let read = || Ok(End { next: row.get(1)?, at: Micros(row.get(2)?) });
             *end = read().map_err(sqlite)?;
         }
     }

@@ -23,10 +23,7 @@ struct Tail {
 impl Tails {
     /// Keeps up to `budget` bytes for each of the partitions with rows below `parts`.
     pub(super) fn new(parts: u32, budget: usize) -> Self {
-        Self {
-            budget,
-            parts: (0..parts).map(|_| Mutex::default()).collect(),
-        }
+        Self { budget, parts: (0..parts).map(|_| Mutex::default()).collect() }
     }
 
     /// Adds a committed block; one that does not follow the last (another process wrote in
@@ -36,11 +33,7 @@ impl Tails {
             return;
         };
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-        if tail
-            .blocks
-            .back()
-            .is_some_and(|last| last.next != block.first)
-        {
+        if tail.blocks.back().is_some_and(|last| last.next != block.first) {
             tail.blocks.clear();
             tail.bytes = 0;
         }
@@ -61,19 +54,11 @@ impl Tails {
         };
         let tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
         let begins = tail.blocks.partition_point(|block| block.next <= from);
-        if tail
-            .blocks
-            .get(begins)
-            .is_none_or(|block| block.first > from)
-        {
+        if tail.blocks.get(begins).is_none_or(|block| block.first > from) {
             return Vec::new();
         }
         let mut room = Room::new(limit);
-        tail.blocks
-            .range(begins..)
-            .take_while(|block| room.take(block))
-            .cloned()
-            .collect()
+        tail.blocks.range(begins..).take_while(|block| room.take(block)).cloned().collect()
     }
 }
 
@@ -87,10 +72,7 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn new(limit: Limit) -> Self {
         // one record is always given
-        Self {
-            records: limit.records.max(1),
-            bytes: limit.bytes.max(1),
-        }
+        Self { records: limit.records.max(1), bytes: limit.bytes.max(1) }
     }
 
     pub(super) const fn left(&self) -> bool {

@@ -22,11 +22,7 @@ pub(super) enum Task {
     /// Remove the oldest blocks.
     Retain { before: Micros },
     /// Remove superseded records from the blocks from this offset on; `kept` were left so far.
-    Compact {
-        from: Offset,
-        before: Micros,
-        kept: u64,
-    },
+    Compact { from: Offset, before: Micros, kept: u64 },
 }
 
 /// What a piece did.
@@ -125,12 +121,8 @@ fn compact(
     let records: u64 = old.iter().map(|block| u64::from(block.records)).sum();
     let left = survivors.len() as u64;
     let new = pack(part, first, next, &survivors);
-    let mut tidied = Tidied {
-        removed: records - left,
-        kept: left,
-        next: Some(next),
-        changed: false,
-    };
+    let mut tidied =
+        Tidied { removed: records - left, kept: left, next: Some(next), changed: false };
     // small blocks are merged on the way
     if tidied.removed > 0 || new.len() * 2 <= old.len() {
         replace(conn, part, &old, &new)?;
@@ -149,10 +141,7 @@ fn finish(conn: &Connection, part: u32, cleaned: Offset, kept: u64) -> Result<Ti
     conn.prepare_cached("UPDATE part SET cleaned = ?2, kept = ?3 WHERE id = ?1")
         .and_then(|mut update| update.execute((part, cleaned, kept)))
         .map_err(sqlite)?;
-    Ok(Tidied {
-        changed: true,
-        ..Tidied::default()
-    })
+    Ok(Tidied { changed: true, ..Tidied::default() })
 }
 
 /// Old blocks from an offset on, and whether there are more.
@@ -168,9 +157,7 @@ fn old_blocks(
              WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
         )
         .map_err(sqlite)?;
-    let mut rows = query
-        .query((block_id(part, from)?, block_ids(part)?.end()))
-        .map_err(sqlite)?;
+    let mut rows = query.query((block_id(part, from)?, block_ids(part)?.end())).map_err(sqlite)?;
     let mut blocks = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next().map_err(sqlite)? {
@@ -204,10 +191,8 @@ fn collect(
         .map_err(sqlite)?;
     let mut cursor = Cursor::new(block);
     while let Some(record) = cursor.next(0).map_err(|torn| damaged(at, torn.offset))? {
-        let newest: Option<Offset> = query
-            .query_row((part, &*record.key), |row| row.get(0))
-            .optional()
-            .map_err(sqlite)?;
+        let newest: Option<Offset> =
+            query.query_row((part, &*record.key), |row| row.get(0)).optional().map_err(sqlite)?;
         if newest == Some(record.offset) {
             survivors.push(record);
         }
@@ -234,13 +219,9 @@ fn pack(part: u32, first: Offset, next: Offset, records: &[Record]) -> Vec<Block
 }
 
 fn replace(conn: &Connection, part: u32, old: &[Block], new: &[Block]) -> Result<()> {
-    let mut delete = conn
-        .prepare_cached("DELETE FROM block WHERE id = ?1")
-        .map_err(sqlite)?;
+    let mut delete = conn.prepare_cached("DELETE FROM block WHERE id = ?1").map_err(sqlite)?;
     for block in old {
-        delete
-            .execute([block_id(part, block.first)?])
-            .map_err(sqlite)?;
+        delete.execute([block_id(part, block.first)?]).map_err(sqlite)?;
     }
     new.iter().try_for_each(|block| insert(conn, part, block))
 }

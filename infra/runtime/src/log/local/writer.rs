@@ -25,11 +25,7 @@ pub(super) struct LocalWriter {
 impl Writer for LocalWriter {
     async fn committed(&mut self) -> Result<BTreeMap<TopicPartition, Offset>> {
         let (id, epoch) = (self.id.0.clone(), self.epoch);
-        let inputs = self
-            .shared
-            .pool
-            .run(move |conn| inputs(conn, &id, epoch))
-            .await?;
+        let inputs = self.shared.pool.run(move |conn| inputs(conn, &id, epoch)).await?;
         let known = |(part, next)| Some((self.shared.file.partition(part)?, next));
         Ok(inputs.into_iter().filter_map(known).collect())
     }
@@ -40,26 +36,16 @@ impl Writer for LocalWriter {
             self.shared.file.part(*partition)?;
         }
         let (id, epoch) = (self.id.0.clone(), self.epoch);
-        self.shared
-            .order(|reply| Job::Commit {
-                id,
-                epoch,
-                step,
-                reply,
-            })
-            .await
+        self.shared.order(|reply| Job::Commit { id, epoch, step, reply }).await
     }
 }
 
 fn inputs(conn: &mut Connection, id: &str, epoch: u64) -> Result<Vec<(u32, Offset)>> {
     let tx = conn.transaction().map_err(sqlite)?;
     owned(&tx, id, epoch)?;
-    let mut query = tx
-        .prepare_cached("SELECT part, next FROM input WHERE writer = ?1")
-        .map_err(sqlite)?;
-    let rows = query
-        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .map_err(sqlite)?;
+    let mut query =
+        tx.prepare_cached("SELECT part, next FROM input WHERE writer = ?1").map_err(sqlite)?;
+    let rows = query.query_map([id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     rows.collect::<rusqlite::Result<_>>().map_err(sqlite)
 }
 
@@ -69,11 +55,7 @@ pub(super) fn owned(conn: &Connection, id: &str, epoch: u64) -> Result<()> {
         .prepare_cached("SELECT epoch FROM writer WHERE id = ?1")
         .and_then(|mut query| query.query_row([id], |row| row.get(0)).optional())
         .map_err(sqlite)?;
-    if newest == Some(epoch) {
-        Ok(())
-    } else {
-        Err(Error::Fenced(id.to_owned()))
-    }
+    if newest == Some(epoch) { Ok(()) } else { Err(Error::Fenced(id.to_owned())) }
 }
 
 /// Begins a new epoch of the id, and says which.

@@ -172,10 +172,8 @@ impl Provider {
             return;
         };
         let (durations, ttfts) = handles.times.get_or_init(|| {
-            let labels = OperationLabels {
-                provider: self.0.id.clone(),
-                operation: operation.as_str(),
-            };
+            let labels =
+                OperationLabels { provider: self.0.id.clone(), operation: operation.as_str() };
             let families = &self.0.families;
             (
                 families.duration.get_or_create_owned(&labels),
@@ -204,10 +202,7 @@ impl Provider {
             return;
         };
         let (attempts, durations) = handle.get_or_init(|| {
-            let labels = AttemptLabels {
-                provider: self.0.id.clone(),
-                error: error.as_str(),
-            };
+            let labels = AttemptLabels { provider: self.0.id.clone(), error: error.as_str() };
             let families = &self.0.families;
             (
                 families.attempts.get_or_create_owned(&labels),
@@ -227,9 +222,7 @@ impl Provider {
                     meter: meter.as_str(),
                 })
             };
-            handle
-                .get_or_init(made)
-                .inc_by(u64::try_from(units).unwrap_or(0));
+            handle.get_or_init(made).inc_by(u64::try_from(units).unwrap_or(0));
         }
     }
 }

@@ -60,10 +60,7 @@ impl Processors {
     }
 
     pub(super) fn set(&self, processor: &str, partition: u32, now: &Processor) {
-        let labels = PartitionLabels {
-            processor: processor.to_owned(),
-            partition,
-        };
+        let labels = PartitionLabels { processor: processor.to_owned(), partition };
         let gauge = |family: &Family<_, Gauge>, value| {
             family.get_or_create(&labels).set(value);
         };

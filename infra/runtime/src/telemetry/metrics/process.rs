@@ -14,31 +14,19 @@ pub(super) fn encode(text: &mut String) -> fmt::Result {
         text.truncate(text.len() - END.len());
     }
     // the name of the program, in brackets, may hold anything
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     // counted from field 3, the state: see proc_pid_stat(5)
     if let (Some(user), Some(system)) = (number(11), number(12)) {
         let seconds = precise(user + system) / precise(rustix::param::clock_ticks_per_second());
         let name = "process_cpu_seconds";
-        writeln!(
-            text,
-            "# HELP {name} CPU time, user and system.\n# TYPE {name} counter"
-        )?;
+        writeln!(text, "# HELP {name} CPU time, user and system.\n# TYPE {name} counter")?;
         writeln!(text, "# UNIT {name} seconds\n{name}_total {seconds}")?;
     }
     if let Some(pages) = number(21) {
         let bytes = pages * rustix::param::page_size() as u64;
-        gauge(
-            text,
-            "process_resident_memory_bytes",
-            "Resident memory",
-            bytes,
-        )?;
+        gauge(text, "process_resident_memory_bytes", "Resident memory", bytes)?;
     }
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
         gauge(text, "process_open_fds", "Open files", open.count() as u64)?;
@@ -53,10 +41,7 @@ pub(super) fn encode(text: &mut String) -> fmt::Result {
 }
 
 fn gauge(text: &mut String, name: &str, help: &str, value: u64) -> fmt::Result {
-    writeln!(
-        text,
-        "# HELP {name} {help}.\n# TYPE {name} gauge\n{name} {value}"
-    )
+    writeln!(text, "# HELP {name} {help}.\n# TYPE {name} gauge\n{name} {value}")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 ticks")]

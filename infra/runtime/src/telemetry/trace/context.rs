@@ -44,11 +44,7 @@ impl TraceParent {
         // a later version may say more behind the flags
         let more = parts.next().is_some();
         let valid = version != 0xff && (version > 0 || !more) && trace != [0; 16] && span != [0; 8];
-        valid.then_some(Self {
-            trace,
-            span,
-            sampled: flags & 1 == 1,
-        })
+        valid.then_some(Self { trace, span, sampled: flags & 1 == 1 })
     }
 }
 
@@ -56,11 +52,7 @@ impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let trace = u128::from_be_bytes(self.trace);
         let span = u64::from_be_bytes(self.span);
-        write!(
-            f,
-            "00-{trace:032x}-{span:016x}-{:02x}",
-            u8::from(self.sampled)
-        )
+        write!(f, "00-{trace:032x}-{span:016x}-{:02x}", u8::from(self.sampled))
     }
 }
 
@@ -82,22 +74,10 @@ impl Context {
         // the lower half of a UUID v7: 62 random bits
         let seed = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         match parent {
-            Some(TraceParent {
-                trace,
-                span,
-                sampled,
-            }) => Self {
-                trace,
-                parent: Some(span),
-                seed,
-                sampled,
-            },
-            None => Self {
-                trace: call.0,
-                parent: None,
-                seed,
-                sampled: is_chosen(seed, ratio),
-            },
+            Some(TraceParent { trace, span, sampled }) => {
+                Self { trace, parent: Some(span), seed, sampled }
+            }
+            None => Self { trace: call.0, parent: None, seed, sampled: is_chosen(seed, ratio) },
         }
     }
 
@@ -113,11 +93,7 @@ impl Context {
 
     /// The `traceparent` for the upstream request of an attempt, from 1.
     pub fn upstream(&self, attempt: u32) -> TraceParent {
-        TraceParent {
-            trace: self.trace,
-            span: self.attempt(attempt),
-            sampled: self.sampled,
-        }
+        TraceParent { trace: self.trace, span: self.attempt(attempt), sampled: self.sampled }
     }
 
     pub(super) const fn trace(&self) -> [u8; 16] {
@@ -135,9 +111,7 @@ impl Context {
 
     /// The span of an attempt, from 1.
     pub(super) fn attempt(&self, number: u32) -> [u8; 8] {
-        mixed(self.seed.wrapping_add(u64::from(number)))
-            .max(1)
-            .to_be_bytes()
+        mixed(self.seed.wrapping_add(u64::from(number))).max(1).to_be_bytes()
     }
 }
 

@@ -51,10 +51,7 @@ impl Exporter {
             drop(rustls::crypto::ring::default_provider().install_default());
         }
         let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-protobuf"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         for (name, value) in &settings.headers {
             let name = HeaderName::from_bytes(name.as_bytes());
             let value = HeaderValue::from_str(value.expose());
@@ -69,13 +66,7 @@ impl Exporter {
             .timeout(settings.timeout)
             .build()
             .map_err(Error::Client)?;
-        Ok(Self {
-            client,
-            settings,
-            counts,
-            stop,
-            failing: false,
-        })
+        Ok(Self { client, settings, counts, stop, failing: false })
     }
 
     /// Runs until the sender is gone, or until it is asked to stop and the queue is empty.
@@ -154,12 +145,7 @@ impl Exporter {
     }
 
     async fn send(&self, body: bytes::Bytes) -> Answer {
-        let sent = self
-            .client
-            .post(&self.settings.endpoint)
-            .body(body)
-            .send()
-            .await;
+        let sent = self.client.post(&self.settings.endpoint).body(body).send().await;
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) => return Answer::Later(error.without_url().to_string(), None),
@@ -180,28 +166,13 @@ impl Exporter {
 
     fn request(&self, batch: &[(Context, Box<Call>)]) -> ExportTraceServiceRequest {
         let attributes = self.settings.resource.iter();
-        let attributes = attributes
-            .map(|(name, value)| spans::text(name, value))
-            .collect();
-        let scope = InstrumentationScope {
-            name: "hub".into(),
-            ..Default::default()
-        };
-        let spans = batch
-            .iter()
-            .flat_map(|(context, call)| spans::of(context, call))
-            .collect();
+        let attributes = attributes.map(|(name, value)| spans::text(name, value)).collect();
+        let scope = InstrumentationScope { name: "hub".into(), ..Default::default() };
+        let spans = batch.iter().flat_map(|(context, call)| spans::of(context, call)).collect();
         ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans {
-                resource: Some(Resource {
-                    attributes,
-                    ..Default::default()
-                }),
-                scope_spans: vec![ScopeSpans {
-                    scope: Some(scope),
-                    spans,
-                    ..Default::default()
-                }],
+                resource: Some(Resource { attributes, ..Default::default() }),
+                scope_spans: vec![ScopeSpans { scope: Some(scope), spans, ..Default::default() }],
                 ..Default::default()
             }],
         }

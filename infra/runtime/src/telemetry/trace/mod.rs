@@ -158,11 +158,7 @@ impl Traces {
         let ratio = settings.ratio;
         let exporter = export::Exporter::new(settings, counts.clone(), tasks.token())?;
         tasks.spawn("traces", exporter.run(calls));
-        Ok(Self(Some(Arc::new(Live {
-            queue,
-            ratio,
-            counts,
-        }))))
+        Ok(Self(Some(Arc::new(Live { queue, ratio, counts }))))
     }
 
     /// Whether anything is recorded.
@@ -174,11 +170,7 @@ impl Traces {
     /// else at the root of a trace whose id is the call's. `None` while traces are off.
     pub fn begin(&self, call: CallId, traceparent: Option<&str>) -> Option<Context> {
         let live = self.0.as_ref()?;
-        Some(Context::new(
-            call,
-            traceparent.and_then(TraceParent::parse),
-            live.ratio,
-        ))
+        Some(Context::new(call, traceparent.and_then(TraceParent::parse), live.ratio))
     }
 
     /// Hands over a call that has ended. `call` is not asked when the trace is not sampled.

@@ -64,9 +64,7 @@ impl Settings {
         if env("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(None);
         }
-        let base = endpoint
-            .map(str::to_owned)
-            .or_else(|| env("OTEL_EXPORTER_OTLP_ENDPOINT"));
+        let base = endpoint.map(str::to_owned).or_else(|| env("OTEL_EXPORTER_OTLP_ENDPOINT"));
         let base = base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/')));
         let own = env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").filter(|_| endpoint.is_none());
         let Some(endpoint) = own.or(base) else {
@@ -80,67 +78,41 @@ impl Settings {
             });
         }
         let first = |names: [&'static str; 2]| {
-            names
-                .into_iter()
-                .find_map(|name| env(name).map(|value| (name, value)))
+            names.into_iter().find_map(|name| env(name).map(|value| (name, value)))
         };
-        let protocol = first([
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
-        ]);
+        let protocol = first(["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]);
         if let Some((variable, found)) = protocol
             && found != "http/protobuf"
         {
-            return Err(Error::Variable {
-                variable,
-                found,
-                wanted: "http/protobuf",
-            });
+            return Err(Error::Variable { variable, found, wanted: "http/protobuf" });
         }
-        let headers = match first([
-            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-            "OTEL_EXPORTER_OTLP_HEADERS",
-        ]) {
-            Some((variable, text)) => pairs(&text).ok_or(Error::Headers(variable))?,
-            None => Vec::new(),
-        };
+        let headers =
+            match first(["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]) {
+                Some((variable, text)) => pairs(&text).ok_or(Error::Headers(variable))?,
+                None => Vec::new(),
+            };
         let resource = match env("OTEL_RESOURCE_ATTRIBUTES") {
             Some(text) => pairs(&text).ok_or(Error::Headers("OTEL_RESOURCE_ATTRIBUTES"))?,
             None => Vec::new(),
         };
         let mut resource: BTreeMap<String, String> = resource.into_iter().collect();
-        resource
-            .entry("service.version".into())
-            .or_insert_with(|| version.to_owned());
+        resource.entry("service.version".into()).or_insert_with(|| version.to_owned());
         match env("OTEL_SERVICE_NAME") {
             Some(name) => drop(resource.insert("service.name".into(), name)),
-            None => drop(
-                resource
-                    .entry("service.name".into())
-                    .or_insert_with(|| "hub".into()),
-            ),
+            None => drop(resource.entry("service.name".into()).or_insert_with(|| "hub".into())),
         }
         let ratio = env("OTEL_TRACES_SAMPLER_ARG").map_or(Ok(1.0), |found| {
-            let ratio = found
-                .parse()
-                .ok()
-                .filter(|ratio| (0.0..=1.0).contains(ratio));
+            let ratio = found.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
             ratio.ok_or(Error::Variable {
                 variable: "OTEL_TRACES_SAMPLER_ARG",
                 found,
                 wanted: "a share from 0 to 1",
             })
         })?;
-        let timeout = [
-            "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-            "OTEL_EXPORTER_OTLP_TIMEOUT",
-        ];
+        let timeout = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
         Ok(Some(Self {
             endpoint,
-            headers: headers
-                .into_iter()
-                .map(|(name, value)| (name, value.into()))
-                .collect(),
+            headers: headers.into_iter().map(|(name, value)| (name, value.into())).collect(),
             resource,
             ratio,
             delay: millis(first(["OTEL_BSP_SCHEDULE_DELAY"; 2]), 5_000)?,

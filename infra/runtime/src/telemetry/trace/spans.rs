@@ -20,11 +20,7 @@ const LONGEST: usize = 256;
 pub(super) fn of(context: &Context, call: &Call) -> Vec<Span> {
     let mut spans = Vec::with_capacity(1 + call.attempts.len());
     spans.push(call_span(context, call));
-    spans.extend(
-        call.attempts
-            .iter()
-            .map(|attempt| attempt_span(context, call, attempt)),
-    );
+    spans.extend(call.attempts.iter().map(|attempt| attempt_span(context, call, attempt)));
     spans
 }
 
@@ -38,14 +34,8 @@ fn call_span(context: &Context, call: &Call) -> Span {
     for (name, count) in [
         ("gen_ai.usage.input_tokens", call.tokens.input),
         ("gen_ai.usage.output_tokens", call.tokens.output),
-        (
-            "gen_ai.usage.cache_read.input_tokens",
-            call.tokens.cache_read,
-        ),
-        (
-            "gen_ai.usage.cache_creation.input_tokens",
-            call.tokens.cache_write,
-        ),
+        ("gen_ai.usage.cache_read.input_tokens", call.tokens.cache_read),
+        ("gen_ai.usage.cache_creation.input_tokens", call.tokens.cache_write),
     ] {
         if count > 0 {
             to.number(name, count);
@@ -65,13 +55,7 @@ fn call_span(context: &Context, call: &Call) -> Span {
         flags: flags(context, context.parent().is_some()),
         kind: SpanKind::Server.into(),
         status: Some(status(call.error.is_some())),
-        ..span(
-            context,
-            call,
-            &call.request_model,
-            (call.started, call.ended),
-            to,
-        )
+        ..span(context, call, &call.request_model, (call.started, call.ended), to)
     }
 }
 
@@ -97,13 +81,7 @@ fn attempt_span(context: &Context, call: &Call, attempt: &Attempt) -> Span {
         flags: flags(context, false),
         kind: SpanKind::Client.into(),
         status: Some(status(failed)),
-        ..span(
-            context,
-            call,
-            &attempt.model,
-            (attempt.started, attempt.ended),
-            to,
-        )
+        ..span(context, call, &attempt.model, (attempt.started, attempt.ended), to)
     }
 }
 
@@ -128,12 +106,7 @@ fn span(
 /// The W3C flags, and that it is known whether the parent is in another process.
 fn flags(context: &Context, remote: bool) -> u32 {
     let known = SpanFlags::ContextHasIsRemoteMask.cast() | u32::from(context.is_sampled());
-    known
-        | if remote {
-            SpanFlags::ContextIsRemoteMask.cast()
-        } else {
-            0
-        }
+    known | if remote { SpanFlags::ContextIsRemoteMask.cast() } else { 0 }
 }
 
 trait Cast {
@@ -147,15 +120,8 @@ impl Cast for SpanFlags {
 }
 
 fn status(failed: bool) -> Status {
-    let code = if failed {
-        StatusCode::Error
-    } else {
-        StatusCode::Unset
-    };
-    Status {
-        code: code.into(),
-        ..Status::default()
-    }
+    let code = if failed { StatusCode::Error } else { StatusCode::Unset };
+    Status { code: code.into(), ..Status::default() }
 }
 
 /// A vendor's name in the conventions; others stand for themselves.

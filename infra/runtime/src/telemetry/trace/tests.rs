@@ -19,12 +19,7 @@ fn call() -> Call {
         provider: Some("gemini".into()),
         request_model: "fast".into(),
         streamed: true,
-        tokens: Tokens {
-            input: 120,
-            cache_read: 100,
-            cache_write: 0,
-            output: 30,
-        },
+        tokens: Tokens { input: 120, cache_read: 100, cache_write: 0, output: 30 },
         outcome: Outcome::Completed,
         error: None,
         status: 200,
@@ -78,9 +73,7 @@ async fn collector(
                     continue;
                 };
                 let head = head.to_lowercase();
-                let length = head
-                    .lines()
-                    .find_map(|line| line.strip_prefix("content-length: "));
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
                 let length: usize = length.unwrap().parse().unwrap();
                 if bytes.len() >= head.len() + 4 + length {
                     break (head.clone(), bytes.split_off(head.len() + 4));
@@ -102,9 +95,7 @@ fn settings(endpoint: &str) -> Settings {
         "OTEL_RESOURCE_ATTRIBUTES" => Some("deployment.environment.name=test".into()),
         _ => None,
     };
-    Settings::read(Some(endpoint), "1.2.3", env)
-        .unwrap()
-        .unwrap()
+    Settings::read(Some(endpoint), "1.2.3", env).unwrap().unwrap()
 }
 
 fn counts() -> metrics::Traces {
@@ -120,10 +111,7 @@ fn texts(attributes: &[KeyValue]) -> HashMap<String, String> {
         other => panic!("{other:?}"),
     };
     let pair = |pair: &KeyValue| {
-        (
-            pair.key.clone(),
-            show(pair.value.as_ref().unwrap().value.as_ref().unwrap()),
-        )
+        (pair.key.clone(), show(pair.value.as_ref().unwrap().value.as_ref().unwrap()))
     };
     attributes.iter().map(pair).collect()
 }
@@ -131,10 +119,7 @@ fn texts(attributes: &[KeyValue]) -> HashMap<String, String> {
 fn spans_of(body: &[u8]) -> (HashMap<String, String>, Vec<Span>) {
     let mut request = ExportTraceServiceRequest::decode(body).unwrap();
     let mut resource = request.resource_spans.remove(0);
-    (
-        texts(&resource.resource.unwrap().attributes),
-        resource.scope_spans.remove(0).spans,
-    )
+    (texts(&resource.resource.unwrap().attributes), resource.scope_spans.remove(0).spans)
 }
 
 #[tokio::test]
@@ -147,29 +132,16 @@ async fn a_call_arrives_as_a_server_span_with_its_attempts_below() {
 
     let (head, body) = requests.recv().await.unwrap();
     assert!(head.starts_with("post /v1/traces http/1.1"), "{head}");
-    assert!(
-        head.contains("content-type: application/x-protobuf"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: application/x-protobuf"), "{head}");
     assert!(head.contains("x-key: s k"), "{head}");
     let (resource, spans) = spans_of(&body);
     assert_eq!(resource["service.name"], "hub");
     assert_eq!(resource["service.version"], "1.2.3");
     assert_eq!(resource["deployment.environment.name"], "test");
 
-    let [root, first, second] = spans.as_slice() else {
-        panic!("{spans:?}")
-    };
-    assert_eq!(
-        (root.name.as_str(), root.kind),
-        ("chat fast", 2),
-        "a server span"
-    );
-    assert_eq!(
-        (first.name.as_str(), first.kind),
-        ("chat gpt-x", 3),
-        "a client span"
-    );
+    let [root, first, second] = spans.as_slice() else { panic!("{spans:?}") };
+    assert_eq!((root.name.as_str(), root.kind), ("chat fast", 2), "a server span");
+    assert_eq!((first.name.as_str(), first.kind), ("chat gpt-x", 3), "a client span");
     assert_eq!(second.name, "chat gemini-2.5-flash");
     let parent = TraceParent::parse(CALLER).unwrap();
     assert_eq!(root.parent_span_id, parent.span);
@@ -177,11 +149,7 @@ async fn a_call_arrives_as_a_server_span_with_its_attempts_below() {
         assert_eq!(attempt.parent_span_id, root.span_id);
     }
     assert!(spans.iter().all(|span| span.trace_id == parent.trace));
-    assert_eq!(
-        second.span_id,
-        context.upstream(2).span,
-        "as it was told upstream"
-    );
+    assert_eq!(second.span_id, context.upstream(2).span, "as it was told upstream");
     assert_eq!(root.start_time_unix_nano, 1_000_000_000);
     assert_eq!(root.end_time_unix_nano, 3_000_000_000);
     assert_eq!(root.status.as_ref().unwrap().code, 0);
@@ -217,17 +185,11 @@ async fn a_call_arrives_as_a_server_span_with_its_attempts_below() {
 async fn what_is_queued_is_sent_when_it_stops() {
     let (address, mut requests) = collector(&["200 OK"]).await;
     let (tasks, counts) = (Tasks::new(), counts());
-    let long = Settings {
-        delay: Duration::from_secs(600),
-        ..settings(&address)
-    };
+    let long = Settings { delay: Duration::from_secs(600), ..settings(&address) };
     let traces = Traces::start(long, &tasks, counts.clone()).unwrap();
     for id in 0..20 {
         let context = traces.begin(CallId([id; 16]), None).unwrap();
-        traces.finish(&context, || Call {
-            attempts: vec![],
-            ..call()
-        });
+        traces.finish(&context, || Call { attempts: vec![], ..call() });
     }
     tasks.stop();
     assert!(tasks.drained(Duration::from_secs(10)).await);
@@ -262,10 +224,7 @@ async fn a_full_queue_drops_and_counts() {
     let traces = Traces::start(settings("http://127.0.0.1:9"), &tasks, counts.clone()).unwrap();
     let context = traces.begin(CallId([7; 16]), None).unwrap();
     for _ in 0..QUEUE + 3 {
-        traces.finish(&context, || Call {
-            attempts: vec![],
-            ..call()
-        });
+        traces.finish(&context, || Call { attempts: vec![], ..call() });
     }
     assert_eq!(counts.dropped.get(), 3);
     tasks.stop();
@@ -284,42 +243,15 @@ fn traceparent() {
     assert!(parent.sampled);
     assert_eq!(parent.to_string(), CALLER);
     for (header, valid) in [
-        (
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
-            true,
-        ),
-        (
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
-            false,
-        ),
-        (
-            "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
-            true,
-        ),
-        (
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            false,
-        ),
-        (
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            false,
-        ),
-        (
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            false,
-        ),
-        (
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-            false,
-        ),
-        (
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-            false,
-        ),
-        (
-            "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01",
-            false,
-        ),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", true),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", false),
+        ("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", true),
+        ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false),
+        ("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", false),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", false),
+        ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", false),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", false),
+        ("00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01", false),
         ("ä", false),
         ("", false),
     ] {
@@ -340,30 +272,21 @@ fn the_caller_decides_and_else_the_share() {
     });
     let ids: Vec<CallId> = ids.collect();
     for (ratio, wanted) in [(0.0, 0..=0), (0.1, 900..=1100), (1.0, 10_000..=10_000)] {
-        let taken = ids
-            .iter()
-            .filter(|id| Context::new(**id, None, ratio).is_sampled())
-            .count();
+        let taken = ids.iter().filter(|id| Context::new(**id, None, ratio).is_sampled()).count();
         assert!(wanted.contains(&taken), "{ratio}: {taken}");
     }
     let root = Context::new(call, None, 1.0);
     assert!(!root.has_caller());
     assert!(Context::new(call, TraceParent::parse(CALLER), 0.0).has_caller());
-    assert_eq!(
-        root.trace(),
-        call.0,
-        "a call without a caller is its own trace"
-    );
+    assert_eq!(root.trace(), call.0, "a call without a caller is its own trace");
     assert_ne!(root.upstream(1).span, root.upstream(2).span);
 }
 
 #[test]
 fn settings_come_from_opentelemetrys_variables() {
     let read = |env: &[(&str, &str)]| {
-        let env: HashMap<String, String> = env
-            .iter()
-            .map(|(name, value)| (String::from(*name), String::from(*value)))
-            .collect();
+        let env: HashMap<String, String> =
+            env.iter().map(|(name, value)| (String::from(*name), String::from(*value))).collect();
         Settings::read(None, "1", |name| env.get(name).cloned())
             .map(|settings| settings.map(|settings| settings.endpoint))
             .map_err(|error| error.to_string())
@@ -374,10 +297,7 @@ fn settings_come_from_opentelemetrys_variables() {
         (&[endpoint], Ok(Some("http://c:4318/v1/traces"))),
         (&[endpoint, ("OTEL_SDK_DISABLED", "true")], Ok(None)),
         (
-            &[
-                endpoint,
-                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://t/x"),
-            ],
+            &[endpoint, ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://t/x")],
             Ok(Some("https://t/x")),
         ),
         (
@@ -403,9 +323,7 @@ fn settings_come_from_opentelemetrys_variables() {
             Err("OTEL_EXPORTER_OTLP_TIMEOUT: \"1s\" is not a number of milliseconds"),
         ),
     ] {
-        let wanted = wanted
-            .map(|found| found.map(String::from))
-            .map_err(String::from);
+        let wanted = wanted.map(|found| found.map(String::from)).map_err(String::from);
         assert_eq!(read(env), wanted, "{env:?}");
     }
 }
@@ -421,13 +339,5 @@ fn tokens_are_sums_of_disjoint_meters() {
         quantity(Meter::OutputReasoning, 3),
         quantity(Meter::Request, 1),
     ]);
-    assert_eq!(
-        tokens,
-        Tokens {
-            input: 35,
-            cache_read: 20,
-            cache_write: 5,
-            output: 10
-        }
-    );
+    assert_eq!(tokens, Tokens { input: 35, cache_read: 20, cache_write: 5, output: 10 });
 }

@@ -90,11 +90,7 @@ impl Answer {
         self.counts.add(counts);
         if self.head.is_some() {
             self.held.extend_from_slice(piece);
-            let most = if self.about.wait_end {
-                HELD_ON_REQUEST
-            } else {
-                HELD
-            };
+            let most = if self.about.wait_end { HELD_ON_REQUEST } else { HELD };
             if self.held.len() <= most {
                 return Ok(());
             }
@@ -145,10 +141,8 @@ impl Answer {
         let (Some(head), Some(frames)) = (self.head.take(), self.body.take()) else {
             return Ok(());
         };
-        let mut response = Response::new(Body::from_stream(futures::stream::unfold(
-            Some(frames),
-            next_frame,
-        )));
+        let mut response =
+            Response::new(Body::from_stream(futures::stream::unfold(Some(frames), next_frame)));
         *response.status_mut() = status;
         let about = &self.about;
         let summary = format!(
@@ -175,32 +169,16 @@ impl Answer {
                 format::content_type(&about.format)
             },
         );
-        set(
-            HeaderName::from_static("x-clickhouse-server-display-name"),
-            "hub",
-        );
-        set(
-            HeaderName::from_static("x-clickhouse-query-id"),
-            &about.query_id,
-        );
-        set(
-            HeaderName::from_static("x-clickhouse-format"),
-            &about.format,
-        );
-        set(
-            HeaderName::from_static("x-clickhouse-timezone"),
-            &about.timezone,
-        );
+        set(HeaderName::from_static("x-clickhouse-server-display-name"), "hub");
+        set(HeaderName::from_static("x-clickhouse-query-id"), &about.query_id);
+        set(HeaderName::from_static("x-clickhouse-format"), &about.format);
+        set(HeaderName::from_static("x-clickhouse-timezone"), &about.timezone);
         set(HeaderName::from_static("x-clickhouse-summary"), &summary);
         match exception {
-            Some(code) => set(
-                HeaderName::from_static("x-clickhouse-exception-code"),
-                &code.to_string(),
-            ),
-            None => set(
-                HeaderName::from_static("x-clickhouse-exception-tag"),
-                &self.tag,
-            ),
+            Some(code) => {
+                set(HeaderName::from_static("x-clickhouse-exception-code"), &code.to_string())
+            }
+            None => set(HeaderName::from_static("x-clickhouse-exception-tag"), &self.tag),
         }
         if let Some(coding) = about.coding {
             set(CONTENT_ENCODING, coding.name());

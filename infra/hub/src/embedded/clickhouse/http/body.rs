@@ -32,16 +32,8 @@ pub(crate) struct BodyReader {
 pub(crate) fn pipe(body: Body, idle: Duration) -> (Pump, BodyReader) {
     let (sender, pieces) = mpsc::channel(4);
     (
-        Pump {
-            body,
-            pieces: sender,
-            idle,
-        },
-        BodyReader {
-            pieces,
-            current: Bytes::new(),
-            ended: false,
-        },
+        Pump { body, pieces: sender, idle },
+        BodyReader { pieces, current: Bytes::new(), ended: false },
     )
 }
 
@@ -58,11 +50,7 @@ impl Pump {
                 Ok(None) => Piece::End,
                 Err(_) => Piece::Failed(io::ErrorKind::TimedOut.into()),
             };
-            let length = if let Piece::Data(data) = &piece {
-                Some(data.len())
-            } else {
-                None
-            };
+            let length = if let Piece::Data(data) = &piece { Some(data.len()) } else { None };
             if self.pieces.send(piece).await.is_err() {
                 surplus += length.unwrap_or(0);
                 if surplus > 16 << 20 {

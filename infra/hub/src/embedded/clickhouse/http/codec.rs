@@ -85,11 +85,7 @@ pub(crate) fn decoder<'r>(
         }
         Some(Coding::Lz4) => Box::new(Lz4Frames(FrameDecoder::new(BufReader::new(body)))),
     };
-    Ok(if blocks {
-        Box::new(native_block::Decoder::new(body))
-    } else {
-        body
-    })
+    Ok(if blocks { Box::new(native_block::Decoder::new(body)) } else { body })
 }
 
 /// All frames of a body: the library's decoder stops after one, and clickhouse-connect sends one per block.
@@ -188,10 +184,7 @@ mod tests {
             }
             body.extend(encoder.finish().unwrap());
             let mut out = Vec::new();
-            decoder(&body[..], coding, blocks)
-                .unwrap()
-                .read_to_end(&mut out)
-                .unwrap();
+            decoder(&body[..], coding, blocks).unwrap().read_to_end(&mut out).unwrap();
             assert_eq!(out, pieces.concat(), "{coding:?} {blocks}");
         }
     }
@@ -206,18 +199,12 @@ mod tests {
                 body.extend(encoder.finish().unwrap());
             }
             let mut out = Vec::new();
-            decoder(&body[..], Some(coding), false)
-                .unwrap()
-                .read_to_end(&mut out)
-                .unwrap();
+            decoder(&body[..], Some(coding), false).unwrap().read_to_end(&mut out).unwrap();
             assert_eq!(out, b"one two", "{coding:?}");
             // Within the last block: LZ4's end mark may be missing for this decoder, HTTP's own framing sees that cut.
             let cut = body.len() - 6;
             assert!(
-                decoder(&body[..cut], Some(coding), false)
-                    .unwrap()
-                    .read_to_end(&mut out)
-                    .is_err(),
+                decoder(&body[..cut], Some(coding), false).unwrap().read_to_end(&mut out).is_err(),
                 "{coding:?}"
             );
         }
@@ -225,10 +212,7 @@ mod tests {
 
     #[test]
     fn accepts_the_first_known_coding() {
-        assert_eq!(
-            Coding::of_response("br, lz4;q=0, zstd, gzip"),
-            Some(Coding::Zstd)
-        );
+        assert_eq!(Coding::of_response("br, lz4;q=0, zstd, gzip"), Some(Coding::Zstd));
         assert_eq!(Coding::of_response("br"), None);
         assert_eq!(Coding::of_response(""), None);
         assert!(Coding::of_request("snappy").is_err());

@@ -21,9 +21,7 @@ pub(crate) fn joining(format: &str) -> Joining {
     let lower = format.to_ascii_lowercase();
     let (base, header) = match lower.strip_suffix("withnamesandtypes") {
         Some(base) => (base, 2),
-        None => lower
-            .strip_suffix("withnames")
-            .map_or((lower.as_str(), 0), |base| (base, 1)),
+        None => lower.strip_suffix("withnames").map_or((lower.as_str(), 0), |base| (base, 1)),
     };
     match (base, header) {
         ("rowbinary", 1..) => Joining::BinaryHeader { types: header == 2 },

@@ -19,11 +19,7 @@ impl Leave {
     /// For the statement whose session bears `mark`.
     pub(crate) fn new(server: &Arc<Server>, mark: &str) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        Self {
-            server: Arc::clone(server),
-            mark: mark.to_owned(),
-            ended,
-        }
+        Self { server: Arc::clone(server), mark: mark.to_owned(), ended }
     }
 
     /// What the statement sets when it has ended.

@@ -94,18 +94,11 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
     let mut pairs: Vec<(String, String)> = parts
         .uri
         .query()
-        .map(|query| {
-            url::form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect()
-        })
+        .map(|query| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
         .unwrap_or_default();
     let is_get = parts.method == Method::GET || parts.method == Method::HEAD;
     if !is_get && parts.method != Method::POST && parts.method != Method::PUT {
-        return Err(Exception::new(
-            Code::BadArguments,
-            "use GET, HEAD, POST or PUT",
-        ));
+        return Err(Exception::new(Code::BadArguments, "use GET, HEAD, POST or PUT"));
     }
     if parts.uri.path() != "/" && parts.uri.path() != "/query" {
         return Ok((
@@ -127,10 +120,7 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
         )
     })?;
     if let (Role::Reader, Some(reason)) = (role, &server.reader_refused) {
-        return Err(Exception::new(
-            Code::AccessDenied,
-            format_args!("{}: {reason}", claim.user),
-        ));
+        return Err(Exception::new(Code::AccessDenied, format_args!("{}: {reason}", claim.user)));
     }
     let body = match form_boundary(&parts.headers) {
         Some(boundary) => {
@@ -148,10 +138,7 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
         query_id,
         version: server.engine.version.clone(),
         timezone: server.engine.timezone.clone(),
-        format: request
-            .format
-            .clone()
-            .unwrap_or_else(|| "TabSeparated".to_owned()),
+        format: request.format.clone().unwrap_or_else(|| "TabSeparated".to_owned()),
         coding: request.response_coding,
         blocks: request.compress,
         wait_end: request.wait_end,
@@ -174,21 +161,10 @@ async fn serve(server: &Arc<Server>, request: HttpRequest) -> Result<Response, E
     };
     let leave = Leave::new(server, &mark);
     let (worker, ended) = (Arc::clone(server), leave.ended());
-    let job = Job {
-        request,
-        role,
-        body: reader,
-        mark,
-    };
+    let job = Job { request, role, body: reader, mark };
     tokio::task::spawn_blocking(move || {
         let _release = Release(&worker.running);
-        run::run(
-            &worker.engine,
-            &worker.limits,
-            &worker.sessions,
-            job,
-            answer,
-        );
+        run::run(&worker.engine, &worker.limits, &worker.sessions, job, answer);
         ended.store(true, Ordering::Release);
     });
     let ((), response) = tokio::join!(pump.run(), response);
@@ -234,10 +210,7 @@ async fn form(
     let mut form =
         multer::Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
     let bad = |error: &dyn std::fmt::Display| {
-        Exception::new(
-            Code::BadArguments,
-            format_args!("the form cannot be read: {error}"),
-        )
+        Exception::new(Code::BadArguments, format_args!("the form cannot be read: {error}"))
     };
     let mut fields = Vec::new();
     loop {
@@ -268,10 +241,7 @@ fn refuse(server: &Server, exception: &Exception) -> Response {
     if let Ok(code) = HeaderValue::from_str(&exception.code.to_string()) {
         headers.insert("x-clickhouse-exception-code", code);
     }
-    headers.insert(
-        "x-clickhouse-server-display-name",
-        HeaderValue::from_static("hub"),
-    );
+    headers.insert("x-clickhouse-server-display-name", HeaderValue::from_static("hub"));
     if exception.status() == StatusCode::UNAUTHORIZED {
         headers.insert(
             WWW_AUTHENTICATE,
@@ -284,7 +254,5 @@ fn refuse(server: &Server, exception: &Exception) -> Response {
 /// The tag that marks an exception in a running stream: 16 letters that no row can guess.
 fn random_tag() -> String {
     let mut random = rand::rng();
-    (0..16)
-        .map(|_| char::from(random.random_range(b'a'..=b'z')))
-        .collect()
+    (0..16).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect()
 }

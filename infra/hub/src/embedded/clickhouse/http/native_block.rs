@@ -19,11 +19,7 @@ pub(super) fn encode(data: &[u8]) -> Vec<u8> {
         let compressed = lz4_flex::block::compress(piece);
         let mut block = Vec::with_capacity(HEADER + compressed.len());
         block.push(LZ4);
-        block.extend(
-            u32::try_from(HEADER + compressed.len())
-                .unwrap_or(u32::MAX)
-                .to_le_bytes(),
-        );
+        block.extend(u32::try_from(HEADER + compressed.len()).unwrap_or(u32::MAX).to_le_bytes());
         block.extend(u32::try_from(piece.len()).unwrap_or(u32::MAX).to_le_bytes());
         block.extend(compressed);
         out.extend(checksum(&block));
@@ -34,9 +30,7 @@ pub(super) fn encode(data: &[u8]) -> Vec<u8> {
 
 /// Two little-endian words, the low one first.
 fn checksum(block: &[u8]) -> [u8; CHECKSUM] {
-    cityhash_rs::cityhash_102_128(block)
-        .rotate_right(64)
-        .to_le_bytes()
+    cityhash_rs::cityhash_102_128(block).rotate_right(64).to_le_bytes()
 }
 
 /// Reads blocks and gives their data.
@@ -48,11 +42,7 @@ pub(super) struct Decoder<R> {
 
 impl<R: Read> Decoder<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self {
-            inner,
-            data: Vec::new(),
-            at: 0,
-        }
+        Self { inner, data: Vec::new(), at: 0 }
     }
 
     /// Reads one block; false at the end of the body.
@@ -143,15 +133,10 @@ mod tests {
         for at in 0..block.len() {
             let mut bad = block.clone();
             bad[at] ^= 1;
-            assert!(
-                Decoder::new(&bad[..]).read_to_end(&mut Vec::new()).is_err(),
-                "byte {at}"
-            );
+            assert!(Decoder::new(&bad[..]).read_to_end(&mut Vec::new()).is_err(), "byte {at}");
             if at > 0 {
                 assert!(
-                    Decoder::new(&block[..at])
-                        .read_to_end(&mut Vec::new())
-                        .is_err(),
+                    Decoder::new(&block[..at]).read_to_end(&mut Vec::new()).is_err(),
                     "cut at {at}"
                 );
             }

@@ -106,24 +106,15 @@ impl Request {
                 },
             }
         }
-        request.session = session.map(|id| SessionAsk {
-            id,
-            timeout: Duration::from_secs(timeout),
-            check,
-        });
-        request.format = request
-            .format
-            .or_else(|| text(headers, "x-clickhouse-format"));
-        request.database = request
-            .database
-            .or_else(|| text(headers, "x-clickhouse-database"));
-        request.request_coding = match headers
-            .get(CONTENT_ENCODING)
-            .and_then(|value| value.to_str().ok())
-        {
-            Some(name) => Coding::of_request(name)?,
-            None => None,
-        };
+        request.session =
+            session.map(|id| SessionAsk { id, timeout: Duration::from_secs(timeout), check });
+        request.format = request.format.or_else(|| text(headers, "x-clickhouse-format"));
+        request.database = request.database.or_else(|| text(headers, "x-clickhouse-database"));
+        request.request_coding =
+            match headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
+                Some(name) => Coding::of_request(name)?,
+                None => None,
+            };
         request.response_coding = headers
             .get(ACCEPT_ENCODING)
             .and_then(|value| value.to_str().ok())
@@ -144,33 +135,17 @@ impl Claim {
                 password: text(headers, "x-clickhouse-key").unwrap_or_default(),
             });
         }
-        if let Some(basic) = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-        {
-            let encoded = basic
-                .strip_prefix("Basic ")
-                .or_else(|| basic.strip_prefix("basic "))?;
-            let plain = base64::engine::general_purpose::STANDARD
-                .decode(encoded.trim())
-                .ok()?;
+        if let Some(basic) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+            let encoded = basic.strip_prefix("Basic ").or_else(|| basic.strip_prefix("basic "))?;
+            let plain = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
             let plain = String::from_utf8(plain).ok()?;
             let (user, password) = plain.split_once(':')?;
-            return Some(Self {
-                user: user.to_owned(),
-                password: password.to_owned(),
-            });
+            return Some(Self { user: user.to_owned(), password: password.to_owned() });
         }
         let of = |wanted: &str| {
-            pairs
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.clone())
+            pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
         };
-        Some(Self {
-            user: of("user")?,
-            password: of("password").unwrap_or_default(),
-        })
+        Some(Self { user: of("user")?, password: of("password").unwrap_or_default() })
     }
 }
 

@@ -77,39 +77,18 @@ fn in_session(
     answer: &mut Answer,
 ) -> Result<(), Stop> {
     let role = job.role;
-    let body = decoder(
-        &mut job.body,
-        job.request.request_coding,
-        job.request.decompress,
-    )
-    .map_err(|error| body_error(&error))?;
+    let body = decoder(&mut job.body, job.request.request_coding, job.request.decompress)
+        .map_err(|error| body_error(&error))?;
     let Some(ask) = &job.request.session else {
         let mut connection = engine.session(role, &job.mark)?;
         set(&mut connection, &job.request.settings)?;
-        return execute(
-            engine,
-            &mut connection,
-            limits,
-            role,
-            &job.request,
-            body,
-            answer,
-        );
+        return execute(engine, &mut connection, limits, role, &job.request, body, answer);
     };
     let mut connection = sessions.take(engine, role, ask)?;
     // Settings of the URL hold for this statement only.
     let before = current(&mut connection, &job.request.settings);
-    let outcome = set(&mut connection, &job.request.settings).and_then(|()| {
-        execute(
-            engine,
-            &mut connection,
-            limits,
-            role,
-            &job.request,
-            body,
-            answer,
-        )
-    });
+    let outcome = set(&mut connection, &job.request.settings)
+        .and_then(|()| execute(engine, &mut connection, limits, role, &job.request, body, answer));
     match before.and_then(|before| restore(&mut connection, &before)) {
         Ok(()) => sessions.give_back(role, ask, connection),
         Err(text) => {
@@ -139,13 +118,7 @@ fn execute(
     match statement::read(&text) {
         Statement::Insert { head, format, data } => {
             let format = format.or(request.format.as_deref()).unwrap_or("Values");
-            gate(
-                engine,
-                connection,
-                role,
-                request,
-                &format!("{head} FORMAT {format}"),
-            )?;
+            gate(engine, connection, role, request, &format!("{head} FORMAT {format}"))?;
             let inline = text.as_bytes().get(data..).unwrap_or_default();
             let counts = insert(
                 connection,
@@ -166,14 +139,7 @@ fn execute(
             let wanted = request.format.as_deref().unwrap_or("TabSeparated");
             answer.set_format(format.unwrap_or(wanted));
             gate(engine, connection, role, request, &text)?;
-            select(
-                connection,
-                &text,
-                wanted,
-                joining(format.unwrap_or(wanted)),
-                request,
-                answer,
-            )
+            select(connection, &text, wanted, joining(format.unwrap_or(wanted)), request, answer)
         }
     }
 }
@@ -189,14 +155,8 @@ fn text_of(
         return Ok((request.query.clone(), Vec::new()));
     }
     let most = limits.text_bytes;
-    let mut bytes = if from_url {
-        format!("{}\n", request.query).into_bytes()
-    } else {
-        Vec::new()
-    };
-    body.take(most as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| body_error(&error))?;
+    let mut bytes = if from_url { format!("{}\n", request.query).into_bytes() } else { Vec::new() };
+    body.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| body_error(&error))?;
     // An INSERT's rows follow its text and are not text.
     let valid = match std::str::from_utf8(&bytes) {
         Ok(text) => text.len(),
@@ -204,11 +164,7 @@ fn text_of(
     };
     let cut = match std::str::from_utf8(bytes.get(..valid).unwrap_or_default()).map(statement::read)
     {
-        Ok(Statement::Insert {
-            data,
-            format: Some(_),
-            ..
-        }) => data,
+        Ok(Statement::Insert { data, format: Some(_), .. }) => data,
         Ok(Statement::Insert { .. } | Statement::InsertFromFile | Statement::Query { .. })
         | Err(_)
             if bytes.len() > most =>
@@ -298,10 +254,8 @@ fn select(
     request: &Request,
     answer: &mut Answer,
 ) -> Result<(), Stop> {
-    let reads = matches!(
-        statement::first_word(text).as_str(),
-        "SELECT" | "WITH" | "(" | "FROM" | "VALUES"
-    );
+    let reads =
+        matches!(statement::first_word(text).as_str(), "SELECT" | "WITH" | "(" | "FROM" | "VALUES");
     // A text that does not parse goes this way too: the streaming door takes one SELECT and nothing else.
     if joining != Joining::Document && (reads || connection.classify(text).statements == 0) {
         match connection.stream(text, format, &request.params) {
@@ -309,11 +263,7 @@ fn select(
                 let mut first = true;
                 while let Some(block) = rows.next()? {
                     let bytes = block.bytes();
-                    let skip = if first {
-                        0
-                    } else {
-                        joining.header_length(bytes)
-                    };
+                    let skip = if first { 0 } else { joining.header_length(bytes) };
                     first = false;
                     answer.write(bytes.get(skip..).unwrap_or_default(), block.counts())?;
                 }
@@ -342,10 +292,7 @@ fn insert(
         match rows.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => {
-                if insert
-                    .append(piece.get(..length).unwrap_or_default())
-                    .is_err()
-                {
+                if insert.append(piece.get(..length).unwrap_or_default()).is_err() {
                     break;
                 }
             }
@@ -362,10 +309,9 @@ fn insert(
 
 fn body_error(error: &io::Error) -> Exception {
     match error.kind() {
-        io::ErrorKind::TimedOut => Exception::new(
-            Code::SocketTimeout,
-            "the request's body did not arrive in time",
-        ),
+        io::ErrorKind::TimedOut => {
+            Exception::new(Code::SocketTimeout, "the request's body did not arrive in time")
+        }
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
             Exception::new(
                 Code::CannotDecompress,
@@ -413,10 +359,8 @@ fn current(
 ) -> Result<Vec<(String, Option<String>)>, String> {
     let mut values = Vec::with_capacity(settings.len());
     for (name, _) in settings {
-        let sql = format!(
-            "SELECT changed, value FROM system.settings WHERE name = {}",
-            literal(name)
-        );
+        let sql =
+            format!("SELECT changed, value FROM system.settings WHERE name = {}", literal(name));
         let output = connection.query(&sql, "TSVRaw", &[])?;
         let line = String::from_utf8_lossy(output.bytes()).into_owned();
         // A name that the engine does not list is refused by SET, and nothing is to be restored.
@@ -429,9 +373,7 @@ fn current(
 
 fn restore(connection: &mut Connection, before: &[(String, Option<String>)]) -> Result<(), String> {
     for (name, value) in before {
-        let value = value
-            .as_deref()
-            .map_or_else(|| "DEFAULT".to_owned(), literal);
+        let value = value.as_deref().map_or_else(|| "DEFAULT".to_owned(), literal);
         connection.query(&format!("SET {name} = {value}"), "Null", &[])?;
     }
     Ok(())

@@ -73,13 +73,7 @@ impl Sessions {
                     ));
                 }
                 None => {
-                    slots.insert(
-                        key.clone(),
-                        Slot {
-                            session: None,
-                            expires,
-                        },
-                    );
+                    slots.insert(key.clone(), Slot { session: None, expires });
                 }
             }
         }
@@ -92,13 +86,7 @@ impl Sessions {
     /// Returns a session after its request.
     pub(crate) fn give_back(&self, role: Role, ask: &SessionAsk, session: Connection) {
         let expires = Instant::now() + ask.timeout;
-        self.slots().insert(
-            (role, ask.id.clone()),
-            Slot {
-                session: Some(session),
-                expires,
-            },
-        );
+        self.slots().insert((role, ask.id.clone()), Slot { session: Some(session), expires });
     }
 
     /// Ends a session whose state is not known any more.
