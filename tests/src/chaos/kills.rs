@@ -72,16 +72,8 @@ impl Rig {
     /// # Errors
     /// One of them ended.
     pub fn start(hub: &Hub, fake: Arc<FakeProvider>) -> anyhow::Result<Self> {
-        let roles = ROLES
-            .iter()
-            .map(|role| hub.start(role))
-            .collect::<Result<_, _>>()?;
-        let mut rig = Self {
-            hub: hub.clone(),
-            fake,
-            gateway: None,
-            roles,
-        };
+        let roles = ROLES.iter().map(|role| hub.start(role)).collect::<Result<_, _>>()?;
+        let mut rig = Self { hub: hub.clone(), fake, gateway: None, roles };
         rig.start_gateway()?;
         Ok(rig)
     }
@@ -143,19 +135,13 @@ impl Rig {
         let held = callers::burst(self.hub.listen, &self.hub.key, burst, rng);
         std::thread::sleep(Duration::from_micros(rng.random_range(0..2500)));
         let mut gateway = self.gateway.take().context("the gateway")?;
-        anyhow::ensure!(
-            gateway.runs(),
-            "the gateway died by itself: {}",
-            self.hub.tail("gateway")
-        );
+        anyhow::ensure!(gateway.runs(), "the gateway died by itself: {}", self.hub.tail("gateway"));
         gateway.kill()?;
         drop(held);
         report.gateway_kills += 1;
         let outbox = self.inspect(&mut report.stages)?;
         if let (Some(folder), Some(before)) = (copy, &before) {
-            report
-                .copies
-                .push(self.lose_power(folder, before.path(), rng)?);
+            report.copies.push(self.lose_power(folder, before.path())?);
         }
         if rng.random_ratio(1, 3) || report.stages.recovering == 0 {
             let mut gateway = self.hub.start("gateway")?;
@@ -195,11 +181,7 @@ impl Rig {
         let ends: BTreeSet<Option<(Ended, u16)>> = outbox
             .open()
             .iter()
-            .map(|call| {
-                served
-                    .get(*call)
-                    .and_then(|seen| Some((seen.ended?, seen.status)))
-            })
+            .map(|call| served.get(*call).and_then(|seen| Some((seen.ended?, seen.status))))
             .collect();
         let met = |test: fn(&Option<(Ended, u16)>) -> bool| u32::from(ends.iter().any(test));
         stages.before_upstream += met(Option::is_none);
@@ -209,30 +191,18 @@ impl Rig {
         Ok(outbox)
     }
 
-    fn lose_power(
-        &mut self,
-        folder: &Path,
-        before: &Path,
-        rng: &mut StdRng,
-    ) -> anyhow::Result<Copy> {
+    /// Kills all else too, and copies the data folder, with the outbox as it stood a little before.
+    fn lose_power(&mut self, folder: &Path, before: &Path) -> anyhow::Result<Copy> {
         for process in &mut self.roles {
             process.kill_tree()?;
         }
         power::copy(&self.hub.data(), &folder.join("data"))?;
-        let (pages, lost) = power::roll_back(&folder.join("data/outbox"), before, rng)?;
-        // what the recovery will have to work with, for who looks into a failure
-        power::copy(&folder.join("data/outbox"), &folder.join("outbox-as-lost"))?;
-        power::copy(before, &folder.join("outbox-before"))?;
+        power::copy(before, &folder.join(power::BEFORE))?;
         let entries = self.fake.record().entries().len();
         for (process, role) in self.roles.iter_mut().zip(ROLES) {
             *process = self.hub.start(role)?;
         }
-        Ok(Copy {
-            folder: folder.to_owned(),
-            pages,
-            lost,
-            entries,
-        })
+        Ok(Copy { folder: folder.to_owned(), entries })
     }
 
     /// Kills a role and starts it again.
@@ -249,11 +219,7 @@ impl Rig {
             return Ok(());
         };
         std::thread::sleep(Duration::from_millis(rng.random_range(0..150)));
-        anyhow::ensure!(
-            process.runs(),
-            "{role} died by itself: {}",
-            self.hub.tail(role)
-        );
+        anyhow::ensure!(process.runs(), "{role} died by itself: {}", self.hub.tail(role));
         process.kill_tree()?;
         *report.role_kills.entry(role).or_default() += 1;
         *process = self.hub.start(role)?;

@@ -61,16 +61,12 @@ pub const PARTITIONS: u32 = 4;
 /// The hub can't be started, or something else than the hub failed; what the hub did wrong is in
 /// the report.
 pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Report> {
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let fake = Arc::new(
-        tokio.block_on(FakeProvider::start(crate::fake_provider::Options {
-            file: Some(options.folder.join("vendor.jsonl")),
-            ..Default::default()
-        }))?,
-    );
+    let tokio =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let fake = Arc::new(tokio.block_on(FakeProvider::start(crate::fake_provider::Options {
+        file: Some(options.folder.join("vendor.jsonl")),
+        ..Default::default()
+    }))?);
     let hub = settings(options, &options.folder.join("hub"), &fake)?;
     let mut rig = Rig::start(&hub, Arc::clone(&fake))?;
     let seen = Arc::new(Seen::default());
@@ -92,26 +88,17 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
     said("load is over; waiting for the events to arrive");
     report.verdicts.extend(rig.drain()?);
     report.calls = seen.calls.load(Ordering::Relaxed);
-    report.ends = seen
-        .ends
-        .each_ref()
-        .map(|count| count.load(Ordering::Relaxed));
+    report.ends = seen.ends.each_ref().map(|count| count.load(Ordering::Relaxed));
     report.verdicts.extend(verdicts::of(&hub, said)?);
     let served = oracle::served(&fake.record().entries());
     let events = tokio.block_on(oracle::settled(&log_file(&hub.data()), PARTITIONS))?;
-    let whole = seen
-        .whole
-        .lock()
-        .map(|whole| whole.clone())
-        .unwrap_or_default();
+    let whole = seen.whole.lock().map(|whole| whole.clone()).unwrap_or_default();
     report.findings = oracle::compare(&served, &events, &whole, &BTreeSet::new());
     report.rows = verdicts::rows(&hub)?;
     rig.stop()?;
     for loss in std::mem::take(&mut report.copies) {
         said("a power loss on a copy");
-        report
-            .losses
-            .push(recover(options, &loss, &fake, &tokio, said)?);
+        report.losses.push(recover(options, &loss, &fake, &tokio, said)?);
     }
     Ok(report)
 }
@@ -121,10 +108,6 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
 pub struct Copy {
     /// The folder of a hub's settings and data.
     pub folder: PathBuf,
-    /// Pages that were rolled back.
-    pub pages: u64,
-    /// Calls that lay in them.
-    pub lost: BTreeSet<String>,
     /// Entries of the vendor's log that were there at that moment.
     pub entries: usize,
 }
@@ -137,12 +120,7 @@ fn settings(options: &Options, folder: &Path, fake: &FakeProvider) -> anyhow::Re
     };
     // small files, so that they are filled, trimmed and used again
     let more = "[outbox]\nsegment = \"1MiB\"\n";
-    Hub::new(
-        &options.hub,
-        folder,
-        &[provider("one"), provider("two")],
-        more,
-    )
+    Hub::new(&options.hub, folder, &[provider("one"), provider("two")], more)
 }
 
 /// Where a hub keeps its log.
@@ -171,11 +149,7 @@ fn kill_all(
             rig.kill_gateway(rng, &mut report, copy.as_deref())?;
         }
         if processors {
-            rig.kill_role(
-                usize::try_from(number).unwrap_or(0) % ROLES.len(),
-                rng,
-                &mut report,
-            )?;
+            rig.kill_role(usize::try_from(number).unwrap_or(0) % ROLES.len(), rng, &mut report)?;
         }
         said(&format!(
             "kill {}: {} calls so far, kills by stage: {}",
@@ -195,10 +169,15 @@ fn recover(
     tokio: &tokio::runtime::Runtime,
     said: &mut dyn FnMut(&str),
 ) -> anyhow::Result<report::Loss> {
-    let before = tokio.block_on(oracle::settled(
-        &log_file(&copy.folder.join("data")),
-        PARTITIONS,
-    ))?;
+    let before =
+        tokio.block_on(oracle::settled(&log_file(&copy.folder.join("data")), PARTITIONS))?;
+    let logged = before.iter().map(|(_, event)| event.call.to_string()).collect();
+    let mut rng = StdRng::seed_from_u64(options.seed ^ u64::try_from(copy.entries)?);
+    let outbox = copy.folder.join("data/outbox");
+    let (pages, lost) =
+        power::roll_back(&outbox, &copy.folder.join(power::BEFORE), &logged, &mut rng)?;
+    // what the recovery has to work with, for who looks into a failure
+    power::copy(&outbox, &copy.folder.join("outbox-as-lost"))?;
     let hub = settings(options, &copy.folder, fake)?;
     let mut rig = Rig::start(&hub, Arc::clone(fake))?;
     let mut verdicts: Vec<String> = rig.drain()?.into_iter().collect();
@@ -207,7 +186,7 @@ fn recover(
     let events = tokio.block_on(oracle::settled(&log_file(&hub.data()), PARTITIONS))?;
     let entries = fake.record().entries();
     let served = oracle::served(entries.get(..copy.entries).unwrap_or_default());
-    let mut findings = oracle::compare(&served, &events, &[], &copy.lost);
+    let mut findings = oracle::compare(&served, &events, &[], &lost);
     // what stood in the log before may not be gone
     if events.len() < before.len() {
         findings.wrong.push(format!(
@@ -216,9 +195,5 @@ fn recover(
             events.len()
         ));
     }
-    Ok(report::Loss {
-        pages: copy.pages,
-        findings,
-        verdicts,
-    })
+    Ok(report::Loss { pages, findings, verdicts })
 }

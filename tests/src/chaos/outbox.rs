@@ -51,10 +51,7 @@ impl Outbox {
     /// # Errors
     /// A file can't be read.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let mut outbox = Self {
-            shipped: watermark(&folder.join("watermark")),
-            ..Self::default()
-        };
+        let mut outbox = Self { shipped: watermark(&folder.join("watermark")), ..Self::default() };
         for file in std::fs::read_dir(folder)? {
             let path = file?.path();
             let generation = path
@@ -74,11 +71,7 @@ impl Outbox {
         while let Some((kind, len, call)) =
             bytes.get(at..).and_then(|rest| record(rest, generation))
         {
-            let entry = Entry {
-                at: (generation, long(at)),
-                len: long(len),
-                kind,
-            };
+            let entry = Entry { at: (generation, long(at)), len: long(len), kind };
             self.calls.entry(call).or_default().push(entry);
             at += len;
         }
@@ -98,6 +91,16 @@ impl Outbox {
     pub fn unshipped(&self) -> usize {
         let waits = |entry: &&Entry| entry.kind == Kind::Settled && entry.at >= self.shipped;
         self.calls.values().flatten().filter(waits).count()
+    }
+
+    /// The end of the last record that settles one of these calls.
+    pub fn synced(&self, logged: &BTreeSet<String>) -> Position {
+        let of = |(call, entries): (&String, &Vec<Entry>)| {
+            let settles = entries.iter().filter(|entry| entry.kind == Kind::Settled);
+            let ends = settles.map(|entry| (entry.at.0, entry.at.1 + entry.len));
+            ends.max().filter(|_| logged.contains(call))
+        };
+        self.calls.iter().filter_map(of).max().unwrap_or_default()
     }
 
     /// The bytes of the segment of `generation` that may not be on disk: those from the shipped

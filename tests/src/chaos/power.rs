@@ -12,6 +12,9 @@ use super::outbox::Outbox;
 
 const PAGE: usize = 4096;
 
+/// Beside the data folder of a copy: its outbox as it stood a little before.
+pub(super) const BEFORE: &str = "outbox-before";
+
 /// Copies a folder with all that is in it.
 ///
 /// # Errors
@@ -38,16 +41,20 @@ pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 
 /// Rolls back each page of the outbox in `folder` that may not have been synced, by the toss of a
 /// coin, to how it stood in `before` (an earlier copy), or to zeros where that has no such page;
-/// and, once in two times, the watermark. Gives the calls that a rolled-back page held.
+/// and, once in two times, the watermark. `logged` are the calls whose events the log has: they
+/// were synced before they were shipped, whether the watermark knows it already or not. Gives the
+/// calls that a rolled-back page held.
 ///
 /// # Errors
 /// A file can't be read or written.
 pub(super) fn roll_back(
     folder: &Path,
     before: &Path,
+    logged: &BTreeSet<String>,
     rng: &mut StdRng,
 ) -> anyhow::Result<(u64, BTreeSet<String>)> {
-    let outbox = Outbox::read(folder)?;
+    let mut outbox = Outbox::read(folder)?;
+    outbox.shipped = outbox.shipped.max(outbox.synced(logged));
     let mut pages = BTreeSet::new();
     for (generation, path) in &outbox.segments {
         let mut bytes = fs::read(path)?;
@@ -58,10 +65,7 @@ pub(super) fn roll_back(
             // the page that holds the shipped place was synced up to there
             let range = doubtful.start.max(page * PAGE)..(page + 1) * PAGE;
             let zeros = [0; PAGE];
-            let then = old
-                .get(range.clone())
-                .or(zeros.get(..range.len()))
-                .unwrap_or_default();
+            let then = old.get(range.clone()).or(zeros.get(..range.len())).unwrap_or_default();
             let Some(now) = bytes.get_mut(range) else {
                 continue;
             };

@@ -23,8 +23,13 @@ enum Op {
     Drop(usize),
     Many(u64),
     Sync,
-    Ship { records: usize, remember: bool },
+    Ship {
+        records: usize,
+        remember: bool,
+    },
     Trim,
+    /// A segment's worth of calls, shipped and trimmed beside those that are live.
+    Turn,
     Prepare,
     Kill,
     PowerLoss(u64),
@@ -44,6 +49,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::Sync),
         6 => (1..40_usize, any::<bool>()).prop_map(|(records, remember)| Op::Ship { records, remember }),
         3 => Just(Op::Trim),
+        3 => Just(Op::Turn),
         2 => Just(Op::Prepare),
         2 => Just(Op::Kill),
         2 => any::<u64>().prop_map(Op::PowerLoss),
@@ -84,29 +90,14 @@ impl World {
         let folder = temporary();
         let outbox = reopen(folder.path(), mapped);
         let (tickets, log, calls) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self {
-            mapped,
-            folder,
-            outbox,
-            tickets,
-            log,
-            calls,
-            next: 0,
-            disk: HashMap::new(),
-        }
+        Self { mapped, folder, outbox, tickets, log, calls, next: 0, disk: HashMap::new() }
     }
 
     fn files(&self) -> Vec<(String, u64, Vec<u8>)> {
-        let entries = fs::read_dir(self.folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap());
+        let entries = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap());
         let file = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().unwrap();
-            (
-                name,
-                entry.metadata().unwrap().ino(),
-                fs::read(entry.path()).unwrap(),
-            )
+            (name, entry.metadata().unwrap().ino(), fs::read(entry.path()).unwrap())
         };
         entries.map(file).collect()
     }
@@ -211,6 +202,18 @@ impl World {
                 self.log.extend(shipped);
             }
             Op::Trim => self.trim(),
+            Op::Turn => {
+                self.step(Op::Many(70));
+                self.sync();
+                loop {
+                    let shipped = ship(&self.outbox, 500, true);
+                    if shipped.is_empty() {
+                        break;
+                    }
+                    self.log.extend(shipped);
+                }
+                self.trim();
+            }
             Op::Prepare => self.outbox.prepare().unwrap(),
             Op::Kill => self.crash(None, None),
             Op::PowerLoss(seed) => self.crash(Some(seed), None),
@@ -233,11 +236,7 @@ impl World {
             _ => bytes,
         });
         if power.is_some() {
-            self.disk = self
-                .files()
-                .into_iter()
-                .map(|(_, inode, bytes)| (inode, bytes))
-                .collect();
+            self.disk = self.files().into_iter().map(|(_, inode, bytes)| (inode, bytes)).collect();
         }
         if let Some(seed) = recovery {
             // killed while it wrote what it found missing: a part of the new segment is not there
@@ -245,22 +244,14 @@ impl World {
             let files = self.files();
             self.leave(files, |name, _, mut bytes, _| {
                 if name.ends_with("seg") && !known.contains(name) && bytes.len() > PAGE {
-                    let end = bytes
-                        .iter()
-                        .rposition(|byte| *byte != 0)
-                        .unwrap_or(0)
-                        .max(PAGE)
-                        + 1;
+                    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0).max(PAGE) + 1;
                     let cut = PAGE + random.below(end - PAGE + 1);
                     bytes[cut.min(end)..].fill(0);
                 }
                 bytes
             });
         }
-        let unsettled = self
-            .calls
-            .values_mut()
-            .filter(|done| done.settled.is_none());
+        let unsettled = self.calls.values_mut().filter(|done| done.settled.is_none());
         for done in unsettled {
             done.settled = Some((Outcome::Lost, done.progress));
         }
@@ -308,11 +299,8 @@ impl World {
         let mut kept: Vec<Outgoing> = Vec::new();
         let mut marks: HashMap<_, Outgoing> = HashMap::new();
         for out in &self.log {
-            let mark = (
-                out.to,
-                out.record.headers[0].value.clone(),
-                out.record.headers[1].value.clone(),
-            );
+            let mark =
+                (out.to, out.record.headers[0].value.clone(), out.record.headers[1].value.clone());
             match marks.get(&mark) {
                 Some(known) => assert_eq!(known, out, "the same mark, other bytes"),
                 None => {
@@ -323,20 +311,13 @@ impl World {
         }
         let usages = usages(&kept);
         let origins: BTreeSet<Origin> = usages.iter().map(|usage| usage.origin).collect();
-        origins
-            .into_iter()
-            .for_each(|origin| crashes::no_gap(&usages, origin));
+        origins.into_iter().for_each(|origin| crashes::no_gap(&usages, origin));
 
         let mut by_call: HashMap<CallId, Vec<&Usage>> = HashMap::new();
-        usages
-            .iter()
-            .for_each(|usage| by_call.entry(usage.call).or_default().push(usage));
+        usages.iter().for_each(|usage| by_call.entry(usage.call).or_default().push(usage));
         for (number, done) in &self.calls {
             let found = by_call.remove(&call(*number)).unwrap_or_default();
-            assert!(
-                found.len() <= 1,
-                "call {number} {done:?} settled more than once: {found:?}"
-            );
+            assert!(found.len() <= 1, "call {number} {done:?} settled more than once: {found:?}");
             let Some(usage) = found.first() else {
                 assert!(done.may_be_gone, "call {number} {done:?} is lost");
                 continue;
@@ -347,20 +328,14 @@ impl World {
                 assert_eq!(output(usage), units, "call {number} {done:?}");
                 let provider = usage.charges.first().map(|charge| charge.provider.as_str());
                 let known = done.sent || outcome == Outcome::Completed;
-                assert!(
-                    provider.is_none_or(|provider| provider.is_empty() != known),
-                    "{usage:?}"
-                );
+                assert!(provider.is_none_or(|provider| provider.is_empty() != known), "{usage:?}");
             }
         }
         assert!(by_call.is_empty(), "calls that nobody made: {by_call:?}");
 
         let mut tries: HashMap<CallId, BTreeSet<i32>> = HashMap::new();
         for attempt in attempts(&kept) {
-            let new = tries
-                .entry(attempt.call)
-                .or_default()
-                .insert(attempt.number);
+            let new = tries.entry(attempt.call).or_default().insert(attempt.number);
             assert!(new, "attempt {} of {} twice", attempt.number, attempt.call);
         }
         for (number, done) in self.calls.iter().filter(|(_, done)| !done.doubtful) {
@@ -372,11 +347,7 @@ impl World {
 
 fn reopen(folder: &Path, mapped: bool) -> Arc<Outbox> {
     let mapped = Some(mapped);
-    Outbox::open(Options {
-        mapped,
-        ..options(folder)
-    })
-    .unwrap()
+    Outbox::open(Options { mapped, ..options(folder) }).unwrap()
 }
 
 /// Each page is as it was synced or as it was left, at random; a header is synced when it is made.
@@ -400,10 +371,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, most: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % most.max(1)
     }
 }

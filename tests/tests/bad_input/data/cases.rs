@@ -1,37 +1,20 @@
 //! The table.
 
-use super::From::{Killed, Stopped};
+use super::From::{Killed, Nothing, Stopped};
 use super::{Case, From, Held, Serves, Want, spoil};
 
 type Spoil = fn(&e2e::hub::Hub) -> Box<dyn std::any::Any>;
 
 const fn ends(name: &'static str, from: From, spoil: Spoil, says: &'static [&'static str]) -> Case {
-    Case {
-        name,
-        from,
-        spoil,
-        variables: &[],
-        want: Want::End(says),
-    }
+    Case { name, from, spoil, variables: &[], blocks: "unlimited", want: Want::End(says) }
 }
 
 const fn serves(name: &'static str, from: From, spoil: Spoil, serves: Serves) -> Case {
-    Case {
-        name,
-        from,
-        spoil,
-        variables: &[],
-        want: Want::Serve(serves),
-    }
+    Case { name, from, spoil, variables: &[], blocks: "unlimited", want: Want::Serve(serves) }
 }
 
 const fn says(says: &'static [&'static str]) -> Serves {
-    Serves {
-        says,
-        ready: &[],
-        dead: 0,
-        held: None,
-    }
+    Serves { says, ready: &[], dead: 0, held: None }
 }
 
 #[rustfmt::skip]
@@ -64,6 +47,9 @@ pub(super) fn cases() -> Vec<Case> {
         serves("no client key", Stopped, spoil::key_gone, says(&["hub serves on"])),
 
         ends("a folder in use", Stopped, spoil::in_use, &["is in use by process", "set HUB_DATA to another folder"]),
+
+        Case { blocks: "16", ..ends("a full disk at the first start", Nothing, spoil::nothing, &["the log", "hub.sqlite", "disk"]) },
+        Case { blocks: "300", ..ends("a full disk", Stopped, spoil::nothing, &["no disk space for an outbox file of 262144 bytes in", "/data/outbox"]) },
 
         serves("no engine", Stopped, spoil::nothing, Serves {
             ready: &["needs libchdb, which is not in /nowhere/libchdb.so", "make clickhouse"],

@@ -25,12 +25,7 @@ pub(super) struct Templates {
 
 /// Copies a folder with its modes.
 pub(super) fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp")
-        .arg("-a")
-        .arg(from)
-        .arg(to)
-        .status()
-        .unwrap();
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(copied.success());
 }
 
@@ -45,9 +40,8 @@ impl Templates {
             let process = start(&stopped);
             let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
             let answers = (0..3).map(|_| chat(stopped.listen, &stopped.key, &body));
-            let calls: Vec<String> = answers
-                .map(|answer| id(answer.header("x-hub-call")))
-                .collect();
+            let calls: Vec<String> =
+                answers.map(|answer| id(answer.header("x-hub-call"))).collect();
             assert!(process.stop().unwrap().success());
             gather(&stopped);
             calls
@@ -62,12 +56,7 @@ impl Templates {
             call
         });
         let all = [calls.clone(), vec![lost]].concat();
-        Self {
-            fake,
-            _folders: folders,
-            stopped: (stopped, calls),
-            killed: (killed, all),
-        }
+        Self { fake, _folders: folders, stopped: (stopped, calls), killed: (killed, all) }
     }
 
     /// A hub like those that made the folders.
@@ -78,6 +67,7 @@ impl Templates {
     /// A folder and the calls that were made there, which must be settled once.
     pub(super) fn of(&self, from: From) -> (std::path::PathBuf, &[String]) {
         let (hub, calls) = match from {
+            From::Nothing => return (std::path::PathBuf::new(), &[]),
             From::Stopped => &self.stopped,
             From::Killed => &self.killed,
         };
@@ -86,12 +76,9 @@ impl Templates {
 }
 
 /// A hub over the fake, whose models have a price.
-fn hub(fake: &FakeProvider, folder: &Path) -> Hub {
-    let provider = Provider {
-        id: "fake".to_owned(),
-        url: fake.url(),
-        models: vec!["m".to_owned()],
-    };
+pub(super) fn hub(fake: &FakeProvider, folder: &Path) -> Hub {
+    let provider =
+        Provider { id: "fake".to_owned(), url: fake.url(), models: vec!["m".to_owned()] };
     let prices = folder.join("prices.csv");
     let settings = format!("prices_file = {prices:?}\n");
     let hub = Hub::new(binary(), folder, &[provider], &settings).unwrap();
@@ -125,20 +112,10 @@ fn id(text: &str) -> String {
 fn stream(hub: &Hub) -> (TcpStream, String) {
     let body = json!({"model": "fake/m+stall_after=3", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let authorization = format!("Bearer {}", hub.key);
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("content-type", "application/json"),
-    ];
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     let mut stream = TcpStream::connect(hub.listen).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    let bytes = request(
-        "POST",
-        "/v1/chat/completions",
-        &headers,
-        body.to_string().as_bytes(),
-    );
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let bytes = request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
     stream.write_all(&bytes).unwrap();
     let mut text = String::new();
     while !text.contains("w2 ") {
@@ -147,10 +124,7 @@ fn stream(hub: &Hub) -> (TcpStream, String) {
         assert_ne!(read, 0, "the stream ended: {text}");
         text.push_str(&String::from_utf8_lossy(bytes.get(..read).unwrap()));
     }
-    let call = text
-        .lines()
-        .find_map(|line| line.strip_prefix("x-hub-call: "))
-        .unwrap_or_default();
+    let call = text.lines().find_map(|line| line.strip_prefix("x-hub-call: ")).unwrap_or_default();
     let call = id(call.trim());
     (stream, call)
 }
