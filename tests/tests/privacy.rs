@@ -30,7 +30,7 @@ fn prompts_answers_and_secrets_stay_out() {
     let mut command = rig::command(&hub, &["serve"]);
     command.env("OPENAI_API_KEY", "sk-marker-of-a-provider-key");
     let mut process = Process::start("serve", &mut command, &hub.log("serve")).unwrap();
-    rig::ready(&mut process, &hub);
+    rig::ready(&mut process, &hub, "serve");
 
     let say = |stream: bool| {
         let content = "marker-of-a-prompt";

@@ -118,7 +118,7 @@ async fn a_call_is_seen_in_traces_and_metrics() {
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"))
         .env("OTEL_BSP_SCHEDULE_DELAY", "10");
     let mut process = Process::start("serve", &mut command, &hub.log("serve")).unwrap();
-    rig::ready(&mut process, &hub);
+    rig::ready(&mut process, &hub, "serve");
 
     let refused = ask(&hub, "hk-wrong", &[]);
     assert_eq!(refused.status, 401);

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runtime::clock::Micros;
-use schemas::event::{Attempt, Charge, Meter, Outcome, Purpose, Quantity, Usage};
-use schemas::ids::{CallId, CredentialId, ModelId, Origin, ProviderId};
+use schemas::event::{Attempt, AttemptError, Charge, Meter, Outcome, Purpose, Quantity, Usage};
+use schemas::ids::{
+    CallId, CredentialId, ModelId, Origin, ProviderId, SubjectId, credential_subject,
+};
 
 use super::{Admission, AttemptReport};
 use crate::routing::Target;
@@ -189,29 +191,36 @@ pub(super) fn estimate(target: Option<&Flight>, input: i64, output: i64) -> Vec<
 pub(super) struct Flight {
     pub(super) provider: Arc<str>,
     pub(super) credential: Arc<str>,
+    pub(super) credential_version: i32,
     pub(super) model: Arc<str>,
+    pub(super) started_at: i64,
 }
 
 impl Default for Flight {
     fn default() -> Self {
-        Self { provider: "".into(), credential: "".into(), model: "".into() }
+        let [provider, credential, model] = [const { "" }; 3].map(Arc::from);
+        Self { provider, credential, credential_version: 0, model, started_at: 0 }
     }
 }
 
 impl Flight {
     /// The largest in bytes.
-    pub(super) const MOST: usize = 2 * (NAME + 2) + MODEL + 2;
+    pub(super) const MOST: usize = 12 + 2 * (NAME + 2) + MODEL + 2;
 
-    pub(super) fn of(target: &Target) -> Self {
+    pub(super) fn of(target: &Target, now: Micros) -> Self {
         Self {
             provider: cut(&target.provider.0, NAME),
             credential: cut(&target.credential.0, NAME),
+            credential_version: version(target),
             model: cut(&target.model.0, MODEL),
+            started_at: now.0,
         }
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::MOST);
+        bytes.extend_from_slice(&self.started_at.to_le_bytes());
+        bytes.extend_from_slice(&self.credential_version.to_le_bytes());
         for text in [&self.provider, &self.credential, &self.model] {
             bytes.extend_from_slice(&u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
             bytes.extend_from_slice(text.as_bytes());
@@ -220,15 +229,54 @@ impl Flight {
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes;
+        let (started_at, rest) = bytes.split_first_chunk()?;
+        let (version, mut rest) = rest.split_first_chunk()?;
         let mut text = || {
             let (len, after) = rest.split_first_chunk::<2>()?;
             let (text, after) = after.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
             rest = after;
             std::str::from_utf8(text).ok().map(Arc::from)
         };
-        Some(Self { provider: text()?, credential: text()?, model: text()? })
+        Some(Self {
+            provider: text()?,
+            credential: text()?,
+            credential_version: i32::from_le_bytes(*version),
+            model: text()?,
+            started_at: i64::from_le_bytes(*started_at),
+        })
     }
+
+    /// The event of an attempt that was never seen to end, as its gateway died.
+    pub(super) fn unfinished(&self, call: CallId, number: u16, origin: Origin) -> Attempt {
+        Attempt {
+            origin,
+            seq: 0,
+            call,
+            number: number.into(),
+            purpose: Purpose::Call,
+            provider: ProviderId(Arc::clone(&self.provider)),
+            credential: CredentialId(Arc::clone(&self.credential)),
+            credential_version: self.credential_version,
+            model: ModelId(Arc::clone(&self.model)),
+            status: 0,
+            error: AttemptError::Cancelled,
+            retry_after_ms: None,
+            started_at: self.started_at,
+            ttft_us: None,
+            duration_us: 0,
+        }
+    }
+
+    /// What its attempt event is about, and goes by.
+    pub(super) fn subject(&self) -> SubjectId {
+        let (provider, credential) =
+            (ProviderId(Arc::clone(&self.provider)), CredentialId(Arc::clone(&self.credential)));
+        credential_subject(&provider, &credential, self.credential_version.cast_unsigned())
+    }
+}
+
+fn version(target: &Target) -> i32 {
+    i32::try_from(target.credential_version).unwrap_or(i32::MAX)
 }
 
 /// The event of an attempt.
@@ -249,7 +297,7 @@ pub(super) fn attempt(
         purpose: Purpose::Call,
         provider: ProviderId(cut(&target.provider.0, NAME)),
         credential: CredentialId(cut(&target.credential.0, NAME)),
-        credential_version: i32::try_from(target.credential_version).unwrap_or(i32::MAX),
+        credential_version: version(target),
         model: ModelId(cut(&target.model.0, MODEL)),
         status: i32::from(report.status),
         error: report.error,

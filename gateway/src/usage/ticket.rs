@@ -81,8 +81,8 @@ impl Ticket {
     /// dies, what was delivered is owed for that target.
     pub fn sent(&mut self, target: &Arc<Target>) {
         if let Some(open) = &mut self.open {
-            let flight = event::Flight::of(target);
-            open.outbox.sent(&self.live, &flight, &mut open.promise);
+            let flight = event::Flight::of(target, open.outbox.now());
+            open.outbox.sent(&self.live, &flight, open.attempts + 1, &mut open.promise);
             open.flight = Some(flight);
         }
     }

@@ -85,20 +85,29 @@ async fn serve(
         color: std::io::IsTerminal::is_terminal(&std::io::stderr()),
     })?;
     let data = config.data.clone();
-    let running = serve::start(config, environment, roles, whole).await?;
+    // from here on a signal means an orderly stop, however far the start has come
+    let told_to_stop = told_to_stop()?;
+    tokio::pin!(told_to_stop);
+    let running = tokio::select! {
+        running = serve::start(config, environment, roles, whole) => running?,
+        () = &mut told_to_stop => return Ok(()),
+    };
     welcome::print(&running, &data, roles)?;
-    told_to_stop().await?;
+    told_to_stop.await;
     tracing::info!("stopping");
     running.stop().await;
     Ok(())
 }
 
-/// SIGTERM or Ctrl-C.
-async fn told_to_stop() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
-    Ok(())
+/// Waits for SIGTERM or Ctrl-C; both are caught from now on, not from the first poll.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

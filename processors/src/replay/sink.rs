@@ -25,7 +25,7 @@ pub async fn sink<K: Kind>(deps: &Deps, client: &Client, partition: u32) -> Resu
     let fold = Sink::<K>::new(partition, log_id, 0, usize::MAX);
     let out = output(deps, &name, partition);
     let mut folding = Folding::new(&name, partition, fold, Marks::default(), out);
-    let mut live = Rows::<K>::open(client, partition)?;
+    let mut live = Rows::<K>::open(client, partition, table.written)?;
     let mut replayed_hash = Sha256::new();
     let input = K::TOPIC.at(partition);
     let mut records = Records::whole(log, input).await?;
@@ -55,22 +55,23 @@ pub async fn sink<K: Kind>(deps: &Deps, client: &Client, partition: u32) -> Resu
     Ok(report)
 }
 
-/// The rows of the table, in words.
+/// The rows of the table that come of records before an offset, in words: the sink goes on.
 struct Rows<K: Kind> {
     cursor: clickhouse::query::RowCursor<K::Row>,
     hash: Sha256,
 }
 
 impl<K: Kind> Rows<K> {
-    fn open(client: &Client, partition: u32) -> Result<Self, Error> {
+    fn open(client: &Client, partition: u32, before: u64) -> Result<Self, Error> {
         let columns: Vec<_> =
             K::TABLE.columns().iter().map(|column| format!("`{column}`")).collect();
         let query = format!(
-            "SELECT {} FROM {} WHERE log_partition = {{partition:UInt32}} ORDER BY log_offset",
+            "SELECT {} FROM {} WHERE log_partition = {{partition:UInt32}} AND log_offset < {{before:UInt64}} \
+             ORDER BY log_offset",
             columns.join(", "),
             K::TABLE.name()
         );
-        let query = client.query_raw(&query).param("partition", partition);
+        let query = client.query_raw(&query).param("partition", partition).param("before", before);
         Ok(Self { cursor: query.fetch().map_err(crate::sink::Fault::from)?, hash: Sha256::new() })
     }
 

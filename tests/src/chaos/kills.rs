@@ -127,7 +127,11 @@ impl Rig {
         let before = copy.map(|_| tempfile::tempdir()).transpose()?;
         if let Some(before) = &before {
             power::copy(&self.hub.data().join("outbox"), before.path())?;
-            std::thread::sleep(Duration::from_millis(rng.random_range(5..60)));
+        }
+        // a log that stands still: what is settled meanwhile waits in the outbox
+        let held_log = copy.map(|_| power::hold(&super::log_file(&self.hub.data()))).transpose()?;
+        if held_log.is_some() {
+            std::thread::sleep(Duration::from_millis(rng.random_range(5..300)));
         }
         self.loaded()?;
         // half of the kills meet calls at the beginning of their way, the others at any place
@@ -137,7 +141,7 @@ impl Rig {
         let mut gateway = self.gateway.take().context("the gateway")?;
         anyhow::ensure!(gateway.runs(), "the gateway died by itself: {}", self.hub.tail("gateway"));
         gateway.kill()?;
-        drop(held);
+        drop((held, held_log));
         report.gateway_kills += 1;
         let outbox = self.inspect(&mut report.stages)?;
         if let (Some(folder), Some(before)) = (copy, &before) {

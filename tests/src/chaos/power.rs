@@ -3,10 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rand::Rng as _;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 
 use super::outbox::Outbox;
 
@@ -14,6 +17,17 @@ const PAGE: usize = 4096;
 
 /// Beside the data folder of a copy: its outbox as it stood a little before.
 pub(super) const BEFORE: &str = "outbox-before";
+
+/// Lets nothing be appended to the log in `file` as long as the connection lives.
+///
+/// # Errors
+/// It can't be opened, or somebody else writes for too long.
+pub(super) fn hold(file: &Path) -> rusqlite::Result<rusqlite::Connection> {
+    let connection = rusqlite::Connection::open(file)?;
+    connection.busy_timeout(Duration::from_secs(20))?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    Ok(connection)
+}
 
 /// Copies a folder with all that is in it.
 ///
@@ -39,8 +53,8 @@ pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Rolls back each page of the outbox in `folder` that may not have been synced, by the toss of a
-/// coin, to how it stood in `before` (an earlier copy), or to zeros where that has no such page;
+/// Rolls back pages of the outbox in `folder` that may not have been synced, each by the toss of a
+/// coin and one at least, to how it stood in `before` (an earlier copy), or to zeros where that has no such page;
 /// and, once in two times, the watermark. `logged` are the calls whose events the log has: they
 /// were synced before they were shipped, whether the watermark knows it already or not. Gives the
 /// calls that a rolled-back page held.
@@ -56,25 +70,27 @@ pub(super) fn roll_back(
     let mut outbox = Outbox::read(folder)?;
     outbox.shipped = outbox.shipped.max(outbox.synced(logged));
     let mut pages = BTreeSet::new();
+    let mut doubtful = Vec::new();
     for (generation, path) in &outbox.segments {
-        let mut bytes = fs::read(path)?;
-        let name = path.file_name().unwrap_or_default();
-        let old = fs::read(before.join(name)).unwrap_or_default();
-        let doubtful = outbox.doubtful(*generation, bytes.len());
-        for page in doubtful.start / PAGE..bytes.len() / PAGE {
+        let now = fs::read(path)?;
+        let then = fs::read(before.join(path.file_name().unwrap_or_default())).unwrap_or_default();
+        let from = outbox.doubtful(*generation, now.len()).start;
+        for page in from / PAGE..now.len() / PAGE {
             // the page that holds the shipped place was synced up to there
-            let range = doubtful.start.max(page * PAGE)..(page + 1) * PAGE;
-            let zeros = [0; PAGE];
-            let then = old.get(range.clone()).or(zeros.get(..range.len())).unwrap_or_default();
-            let Some(now) = bytes.get_mut(range) else {
-                continue;
-            };
-            if now != then && rng.random() {
-                now.copy_from_slice(then);
-                pages.insert((*generation, page));
+            let range = from.max(page * PAGE)..(page + 1) * PAGE;
+            let then = then.get(range.clone()).map_or_else(|| vec![0; range.len()], <[u8]>::to_vec);
+            if now.get(range.clone()) != Some(&then) {
+                doubtful.push((*generation, path, range, then));
             }
         }
-        fs::write(path, bytes)?;
+    }
+    doubtful.shuffle(rng);
+    for (generation, path, range, then) in doubtful {
+        if pages.is_empty() || rng.random() {
+            let file = fs::File::options().write(true).open(path)?;
+            file.write_all_at(&then, u64::try_from(range.start)?)?;
+            pages.insert((generation, range.start / PAGE));
+        }
     }
     if rng.random() {
         // it is not synced for each batch: an old one ships again what is in the log

@@ -60,6 +60,9 @@ impl Report {
             }
         }
         for (number, loss) in (1..).zip(&self.losses) {
+            if loss.pages == 0 {
+                wrong.push(format!("power loss {number} had no page to roll back"));
+            }
             let found = loss.findings.wrong.iter().chain(&loss.verdicts);
             let number: u32 = number;
             wrong.extend(found.map(|what| format!("after power loss {number}: {what}")));

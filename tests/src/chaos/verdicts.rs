@@ -10,6 +10,11 @@ use crate::hub::Hub;
 /// How long events may take to arrive everywhere.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Calls whose attempts are not as many as their usage event says.
+const UNTOLD: &str = "SELECT count() FROM usage LEFT JOIN \
+    (SELECT call, count() AS tries, uniqExact(number) AS numbers FROM attempts GROUP BY call) AS told USING call \
+    WHERE usage.attempts != told.tries OR usage.attempts != told.numbers";
+
 /// Waits until `hub verify` finds nothing missing, then compares every processor with its replay.
 /// Gives what does not add up.
 ///
@@ -24,6 +29,20 @@ pub(super) fn of(hub: &Hub, said: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<St
         }
         std::thread::sleep(Duration::from_millis(500));
     };
+    loop {
+        let untold = count(hub, UNTOLD)?;
+        if untold[0] == 0 {
+            break;
+        }
+        if Instant::now() > deadline {
+            wrong.push(format!(
+                "{} calls with more or fewer attempts than their event says",
+                untold[0]
+            ));
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
     for processor in ["billing", "health", "sink"] {
         said(&format!("replaying {processor}"));
         let (reports, error) = ask(hub, &["replay", processor, "--json"])?;
@@ -68,7 +87,11 @@ fn ask(hub: &Hub, arguments: &[&str]) -> anyhow::Result<(Vec<Value>, String)> {
 /// # Errors
 /// The query failed.
 pub(super) fn rows(hub: &Hub) -> anyhow::Result<[u64; 3]> {
-    let query = "SELECT count(), uniqExact(origin, log_partition, seq), uniqExact(call) FROM usage";
+    count(hub, "SELECT count(), uniqExact(origin, log_partition, seq), uniqExact(call) FROM usage")
+}
+
+/// The numbers in the one row of a query; 0 for those that it has not.
+fn count(hub: &Hub, query: &str) -> anyhow::Result<[u64; 3]> {
     let output = hub.command(&["sql", query, "--format", "JSONCompactEachRow"]).output()?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let numbers: Vec<Value> = serde_json::from_slice(&output.stdout)?;

@@ -68,15 +68,15 @@ pub(crate) fn command(hub: &Hub, arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts a role.
-pub(crate) fn start(hub: &Hub, role: &str) -> Process {
-    Process::start(role, &mut command(hub, &[role]), &hub.log(role)).unwrap()
+/// Starts a role by its command.
+pub(crate) fn start(hub: &Hub, role: &str, mut command: Command) -> Process {
+    Process::start(role, &mut command, &hub.log(role)).unwrap()
 }
 
-/// Waits until the gateway takes calls.
-pub(crate) fn ready(process: &mut Process, hub: &Hub) {
+/// Waits until the gateway, which runs in this role, takes calls.
+pub(crate) fn ready(process: &mut Process, hub: &Hub, role: &str) {
     let started = process.until("was ready", || hub.is_ready());
-    started.unwrap_or_else(|error| panic!("{error}"));
+    started.unwrap_or_else(|error| panic!("{error}: {}", hub.tail(role)));
 }
 
 /// Looks until there is something to see.

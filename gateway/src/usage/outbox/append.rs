@@ -88,8 +88,14 @@ impl Outbox {
         Ok(Ticket::new(outbox, usage, input_estimate, promise, hold, prices, live))
     }
 
-    /// Notes the target that a live call goes to.
-    pub(in crate::usage) fn sent(&self, live: &Live, flight: &Flight, promise: &mut Promise) {
+    /// Notes the target that a live call goes to in its attempt of this number.
+    pub(in crate::usage) fn sent(
+        &self,
+        live: &Live,
+        flight: &Flight,
+        number: usize,
+        promise: &mut Promise,
+    ) {
         let payload = flight.to_bytes();
         let head = Head {
             kind: Kind::Sent,
@@ -97,7 +103,7 @@ impl Outbox {
             word: 0,
             source: None,
             partition: 0,
-            number: 0,
+            number: u16::try_from(number).unwrap_or(u16::MAX),
         };
         let mut state = self.state();
         if !state.take(promise, record::size(0, payload.len())) {

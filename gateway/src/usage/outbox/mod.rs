@@ -120,6 +120,8 @@ pub struct Recovered {
     pub unshipped: u64,
     /// Calls that were admitted and never settled: settled as lost.
     pub lost: u64,
+    /// Attempts that those calls were in the middle of: written as cancelled.
+    pub cut_off: u64,
     /// Records found past a damaged place: written again under the new origin.
     pub reemitted: u64,
     /// Segments whose header was damaged: what could be read of them is kept as the above.

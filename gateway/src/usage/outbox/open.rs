@@ -80,6 +80,7 @@ impl Outbox {
         if recovered.lost + recovered.reemitted + recovered.quarantined > 0 {
             tracing::warn!(
                 lost = recovered.lost,
+                cut_off = recovered.cut_off,
                 reemitted = recovered.reemitted,
                 quarantined = recovered.quarantined,
                 "outbox: an earlier process did not end cleanly; its calls are settled now"

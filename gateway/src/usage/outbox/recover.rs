@@ -4,7 +4,7 @@
 //! it (power loss: a page in the middle never reached the disk) was never shipped, since nothing
 //! is shipped before everything ahead of it is on disk; it is written again under the new origin,
 //! citing where it stood. A call that was admitted and has no usage event anywhere is settled as
-//! lost. A later start finds those records and does nothing a second time; the old segments stay
+//! lost, and the attempt that it was in the middle of as cancelled. A later start finds those records and does nothing a second time; the old segments stay
 //! until their replacements are shipped.
 
 use std::collections::{HashMap, HashSet};
@@ -44,8 +44,9 @@ struct Open {
     input_estimate: i64,
     progress: i64,
     flight: Option<Flight>,
+    /// The last attempt that ended, and the last that began.
     attempts: u16,
-    in_flight: bool,
+    begun: u16,
 }
 
 #[derive(Debug)]
@@ -82,13 +83,12 @@ impl Recovery {
             Kind::Sent => {
                 if let Some(open) = self.open.get_mut(&head.call) {
                     open.flight = Flight::from_bytes(view.payload);
-                    open.in_flight = true;
+                    open.begun = open.begun.max(head.number);
                 }
             }
             Kind::Attempt => {
                 if let Some(open) = self.open.get_mut(&head.call) {
                     open.attempts = open.attempts.max(head.number);
-                    open.in_flight = false;
                 }
             }
             Kind::Settled => {
@@ -122,7 +122,7 @@ impl Recovery {
             progress,
             flight: None,
             attempts: 0,
-            in_flight: false,
+            begun: 0,
         };
         self.open.insert(view.head.call, open);
     }
@@ -164,13 +164,33 @@ impl Recovery {
         for (call, open) in open {
             let estimate =
                 event::estimate(open.flight.as_ref(), open.input_estimate, open.progress);
+            let attempts = open.attempts.max(open.begun);
+            if let Some(flight) = open.flight.as_ref().filter(|_| open.begun > open.attempts) {
+                let attempt = flight.unfinished(call, attempts, origin);
+                let payload = codec
+                    .to_vec(&attempt)
+                    .map_err(|error| unreadable(&error, folder, Position::default()))?;
+                let subject = flight.subject();
+                let key = event::cut(&subject.0, event::SUBJECT);
+                let partition = partition_of(key.as_bytes(), partitions.attempts);
+                let head = Head {
+                    kind: Kind::Attempt,
+                    call,
+                    word: 0,
+                    source: None,
+                    partition,
+                    number: attempts,
+                };
+                state.append_event(head, key.as_bytes(), &payload)?;
+                self.counts.cut_off += 1;
+            }
             let mut account = String::new();
             let payload = rewrite::<Usage>(codec, &open.usage, |usage| {
                 usage.origin = origin;
                 usage.seq = 0;
                 usage.outcome = Outcome::Lost;
                 usage.error = Some("gateway_died".into());
-                usage.attempts = i32::from(open.attempts) + i32::from(open.in_flight);
+                usage.attempts = attempts.into();
                 usage.charges = estimate;
                 account.push_str(usage.account.as_str());
             });

@@ -72,7 +72,14 @@ fn nothing_lost_by_a_killed_process() {
     assert!(usages[2].charges.is_empty(), "no content, nothing owed");
     assert!(usages[3].charges[0].estimated);
     assert_eq!(usages[3].account, admission(4).account);
-    assert_eq!(attempts(&shipped).len(), 1);
+    let tries: Vec<_> = attempts(&shipped)
+        .into_iter()
+        .map(|attempt| (attempt.call, attempt.number, attempt.provider.to_string(), attempt.error))
+        .collect();
+    let cut_off =
+        |number, tries| (call(number), tries, "openai".to_owned(), AttemptError::Cancelled);
+    assert_eq!(tries[1..], [cut_off(3, 2), cut_off(4, 1)], "{tries:?}");
+    assert_eq!((tries[0].0, tries[0].1, tries[0].2.as_str()), (call(3), 1, "azure"));
     drop((before_sent, in_flight, streaming));
 }
 

@@ -66,6 +66,7 @@ struct Done {
     settled_synced: bool,
     progress: i64,
     attempts: i64,
+    begun: i64,
     sent: bool,
     /// Power was lost while something of it was not synced.
     doubtful: bool,
@@ -161,7 +162,8 @@ impl World {
                 if let Some((number, ticket)) = self.ticket(at) {
                     ticket.sent(&target("openai"));
                     let number = *number;
-                    self.calls.get_mut(&number).unwrap().sent = true;
+                    let done = self.calls.get_mut(&number).unwrap();
+                    (done.sent, done.begun) = (true, done.attempts + 1);
                 }
             }
             Op::Progress(at, units) => {
@@ -254,6 +256,8 @@ impl World {
         let unsettled = self.calls.values_mut().filter(|done| done.settled.is_none());
         for done in unsettled {
             done.settled = Some((Outcome::Lost, done.progress));
+            // the attempt that was cut off is told as well
+            done.attempts = done.attempts.max(done.begun);
         }
     }
 

@@ -46,7 +46,7 @@ async fn a_disk_that_fills_up_costs_no_event() {
     command.envs(VARIABLES).env("HUB_OUTBOX_SEGMENT", "64KiB");
     let mut command = limited(&command, "unlimited");
     let mut process = Process::start("serve", &mut command, &hub.log("serve")).unwrap();
-    ready(&mut process, &hub);
+    ready(&mut process, &hub, "serve");
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
     let ask = || tokio::task::block_in_place(|| chat(hub.listen, &hub.key, &body));
     let mut calls = vec![ask()];

@@ -99,7 +99,7 @@ fn gather(hub: &Hub) {
 fn start(hub: &Hub) -> Process {
     let mut command = command(hub, &["serve"]);
     let mut process = Process::start("serve", command.envs(VARIABLES), &hub.log("serve")).unwrap();
-    ready(&mut process, hub);
+    ready(&mut process, hub, "serve");
     process
 }
 

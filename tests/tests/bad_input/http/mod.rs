@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::check_names;
 use crate::rig::http::{Answer, exchange, request};
-use crate::rig::{binary, eventually, ready, start};
+use crate::rig::{binary, command, eventually, ready, start};
 
 const CHAT: &str = "/v1/chat/completions";
 /// Keys of the hub under test by what their account is like.
@@ -138,8 +138,8 @@ async fn what_callers_and_providers_send_has_its_clear_error() {
     let fake = FakeProvider::start(Options::default()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let hub = hub(&fake, folder.path());
-    let mut process = start(&hub, "serve");
-    ready(&mut process, &hub);
+    let mut process = start(&hub, "serve", command(&hub, &["serve"]));
+    ready(&mut process, &hub, "serve");
     let good = chat("control", json!({}), refused(200, "", "", "\"choices\""));
     let ask = |to, send: &[u8]| {
         let address = if to == To::Callers { hub.listen } else { hub.admin };
