@@ -90,6 +90,7 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
     report.calls = seen.calls.load(Ordering::Relaxed);
     report.ends = seen.ends.each_ref().map(|count| count.load(Ordering::Relaxed));
     report.verdicts.extend(verdicts::of(&hub, said)?);
+    report.verdicts.extend(verdicts::attempts(&hub)?);
     let served = oracle::served(&fake.record().entries());
     let events = tokio.block_on(oracle::settled(&log_file(&hub.data()), PARTITIONS))?;
     let whole = seen.whole.lock().map(|whole| whole.clone()).unwrap_or_default();
@@ -118,9 +119,12 @@ fn settings(options: &Options, folder: &Path, fake: &FakeProvider) -> anyhow::Re
         url: fake.url(),
         models: vec!["chaos".to_owned()],
     };
+    std::fs::create_dir_all(folder)?;
+    let prices = folder.join("prices.csv");
+    std::fs::write(&prices, "provider,model,input,output\none,*,1,2\ntwo,*,3,4\n")?;
     // small files, so that they are filled, trimmed and used again
-    let more = "[outbox]\nsegment = \"1MiB\"\n";
-    Hub::new(&options.hub, folder, &[provider("one"), provider("two")], more)
+    let more = format!("prices_file = {prices:?}\n[outbox]\nsegment = \"1MiB\"\n");
+    Hub::new(&options.hub, folder, &[provider("one"), provider("two")], &more)
 }
 
 /// Where a hub keeps its log.

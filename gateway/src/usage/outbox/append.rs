@@ -127,7 +127,7 @@ impl Outbox {
             return;
         }
         let place = &places.admitted;
-        if let Err(error) = place.segment.set_progress(place.offset, output_units.cast_unsigned()) {
+        if let Err(error) = place.segment.set_count(place.offset, output_units.cast_unsigned()) {
             tracing::error!(%error, call = %live.call, "the progress of a call can't be noted");
         }
     }
@@ -165,7 +165,15 @@ impl Outbox {
         }
         let place = state.append_event(head, key.as_bytes(), &payload);
         state.space.publish();
+        // it may be trimmed before the call ends; its `Sent` record moves with the call
+        let sent = live.places().sent.clone();
+        let ended = sent.map_or(Ok(()), |sent| {
+            sent.segment.set_count(sent.offset, u64::try_from(number).unwrap_or(u64::MAX))
+        });
         drop(state);
+        if let Err(error) = ended {
+            tracing::error!(%error, call = %live.call, "the end of an attempt can't be noted");
+        }
         if let Err(error) = place {
             tracing::error!(%error, call = %live.call, "the event of an attempt can't be written");
         }

@@ -4,7 +4,8 @@
 //!  0  magic u16, kind u8, 0, length u32 (whole record, a multiple of 8)
 //!  8  generation of the segment
 //! 16  call
-//! 32  seq, big-endian; for an admitted record the progress counter, the one word that changes
+//! 32  seq, big-endian; in a record that counts, the one word that changes: of an admitted call
+//!     its progress, of a sent one the number of its attempts that have ended
 //! 40  generation and
 //! 48  offset u32 of the record that this one replaces, zero if none; partition u32
 //! 56  key length u16, attempt number u16, payload length u32
@@ -13,7 +14,7 @@
 //! ```
 //!
 //! Little-endian but for the seq, which is shipped as it stands. The CRC covers the offset and all
-//! of the record but the progress counter; the generation lies within, so what an older use of the
+//! of the record but a word that changes; the generation lies within, so what an older use of the
 //! file left behind never passes for a record of this one.
 
 use schemas::ids::CallId;
@@ -22,7 +23,7 @@ use schemas::ids::CallId;
 pub(super) const HEAD: usize = 64;
 /// Bytes of a record beside key and payload, padding left out.
 pub(super) const OVERHEAD: usize = HEAD + TRAILER;
-/// Where the word of the seq or the progress counter stands.
+/// Where the word of the seq or the count stands.
 pub(super) const WORD_AT: usize = 32;
 /// No record is larger.
 pub(super) const MOST: usize = 16 * 1024;
@@ -71,6 +72,11 @@ impl Kind {
     pub(super) const fn ships(self) -> bool {
         matches!(self, Self::Settled | Self::Attempt)
     }
+
+    /// Whether its word changes while it stands.
+    const fn counts(self) -> bool {
+        matches!(self, Self::Admitted | Self::Sent)
+    }
 }
 
 /// A place in the outbox: segments are ordered by generation.
@@ -87,7 +93,7 @@ pub struct Position {
 pub(super) struct Head {
     pub(super) kind: Kind,
     pub(super) call: CallId,
-    /// The seq, or the progress counter of an admitted record.
+    /// The seq, or what a record counts.
     pub(super) word: u64,
     /// The record that this one replaces.
     pub(super) source: Option<Position>,
@@ -194,7 +200,7 @@ impl<'a> View<'a> {
             head: Head {
                 kind,
                 call: CallId(*body.get(16..)?.first_chunk()?),
-                word: if kind == Kind::Admitted {
+                word: if kind.counts() {
                     u64::from_le_bytes(word)
                 } else {
                     u64::from_be_bytes(word)
@@ -211,13 +217,13 @@ impl<'a> View<'a> {
 }
 
 fn word_bytes(head: &Head) -> [u8; 8] {
-    if head.kind == Kind::Admitted { head.word.to_le_bytes() } else { head.word.to_be_bytes() }
+    if head.kind.counts() { head.word.to_le_bytes() } else { head.word.to_be_bytes() }
 }
 
 fn checksum(offset: u32, kind: Kind, body: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&offset.to_le_bytes());
-    if kind == Kind::Admitted {
+    if kind.counts() {
         crc.update(body.get(..WORD_AT).unwrap_or_default());
         crc.update(body.get(WORD_AT + 8..).unwrap_or_default());
     } else {

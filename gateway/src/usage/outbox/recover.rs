@@ -84,6 +84,8 @@ impl Recovery {
                 if let Some(open) = self.open.get_mut(&head.call) {
                     open.flight = Flight::from_bytes(view.payload);
                     open.begun = open.begun.max(head.number);
+                    let ended = u16::try_from(head.word).unwrap_or(u16::MAX);
+                    open.attempts = open.attempts.max(ended);
                 }
             }
             Kind::Attempt => {

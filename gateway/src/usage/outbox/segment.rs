@@ -133,9 +133,9 @@ impl Segment {
         self.store.read(offset, len, out)
     }
 
-    /// Overwrites the progress counter of the admitted record at `offset`.
-    pub(super) fn set_progress(&self, offset: usize, units: u64) -> io::Result<()> {
-        self.store.store(offset + WORD_AT, units)
+    /// Overwrites what the record at `offset` counts.
+    pub(super) fn set_count(&self, offset: usize, count: u64) -> io::Result<()> {
+        self.store.store(offset + WORD_AT, count)
     }
 
     /// Lets go of the memory of bytes that will hardly be read again.

@@ -159,6 +159,9 @@ fn a_long_call_does_not_pin_the_outbox() {
     long.sent(&target("first"));
     long.sent(&target("anthropic"));
     long.progress(10);
+    let mut waiting = outbox.admit(admission(9_998), None, prices()).unwrap();
+    waiting.sent(&target("first"));
+    waiting.attempt(report(&target("first")));
     let mut shipped = Vec::new();
     for round in 0..40 {
         settle_some(&outbox, round * 50..(round + 1) * 50);
@@ -173,10 +176,16 @@ fn a_long_call_does_not_pin_the_outbox() {
     let copy = temporary();
     crashes::copy(folder.path(), copy.path());
     let recovered = open(copy.path());
-    assert_eq!(recovered.recovered().lost, 1);
-    let usages = usages(&ship_all(&recovered));
+    assert_eq!(recovered.recovered().lost, 2);
+    let rest = ship_all(&recovered);
+    let usages = usages(&rest);
+    let waited: Vec<_> = usages.iter().filter(|usage| usage.call == call(9_998)).collect();
+    assert_eq!((waited.len(), waited[0].attempts), (1, 1));
+    // the attempt that had ended was shipped and trimmed long ago; it is not told again
+    let told: Vec<_> = attempts(&rest).iter().map(|it| (it.call, it.number)).collect();
+    assert_eq!(told, [(call(9_999), 1)]);
     let lost: Vec<_> = usages.iter().filter(|usage| usage.call == call(9_999)).collect();
     assert_eq!(lost.len(), 1);
     assert_eq!((output(lost[0]), lost[0].charges[0].provider.as_str()), (50, "anthropic"));
-    drop(long.settle(settlement(77)));
+    drop((long.settle(settlement(77)), waiting));
 }
