@@ -13,7 +13,7 @@ use super::billing::dead_letters;
 use super::read::Records;
 use crate::Deps;
 use crate::pipeline::{Held, Marks, header};
-use crate::sink::{Kind, Usages};
+use crate::sink::{Kind, Usages, written_key};
 
 /// The counts of the usage events of one partition, each up to where its processor is.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -61,6 +61,7 @@ impl Verdict {
 struct Counted {
     rows: u64,
     distinct: u64,
+    end: u64,
 }
 
 /// Verifies the usage events of one partition: the distinct (origin, seq) in the log are the rows
@@ -71,13 +72,24 @@ struct Counted {
 pub async fn verify(deps: &Deps, client: &Client, partition: u32) -> Result<Verdict, Error> {
     let (log, codec, usage) = (&*deps.log, &deps.codec, Topic::Usage.at(partition));
     let held = async |name| Held::read(log, codec, name, partition).await;
-    let (billing, sink) = (held("billing").await?.positions, held("sink/usage").await?.positions);
+    let (billing, sink) = (held("billing").await?.positions, held("sink/usage").await?);
     let billed = billing.get(&usage).copied().unwrap_or(0);
-    let sunk = sink.get(&usage).copied().unwrap_or(0);
+    let sunk = sink.positions.get(&usage).copied().unwrap_or(0);
+    // the rows of the sink's last step are inserted after its commit
+    let named = sink.items.get(&written_key::<Usages>());
+    let named = named.and_then(|state| u64::try_from(state.offset).ok()).unwrap_or(0);
+    let query = format!(
+        "SELECT count() AS rows, uniqExact(origin, seq) AS distinct, \
+         if(rows = 0, 0, max(log_offset) + 1) AS end \
+         FROM {} WHERE log_partition = {{partition:UInt32}} AND log_offset < {{sunk:UInt64}}",
+        Usages::TABLE.name()
+    );
+    let query = client.query_raw(&query).param("partition", partition).param("sunk", sunk);
+    let counted: Counted = query.fetch_one().await.map_err(crate::sink::Fault::from)?;
 
     let mut verdict = Verdict { partition, ..Verdict::default() };
     let mut marks = Marks::default();
-    let (mut billed_events, mut sunk_events) = (0, 0);
+    let (mut billed_events, mut sunk_events, mut last_events) = (0, 0, 0);
     let mut records = Records::whole(log, usage).await?;
     let end = log.ends(usage).await?.end;
     while let Some(record) = records.before(end).await? {
@@ -95,29 +107,29 @@ pub async fn verify(deps: &Deps, client: &Client, partition: u32) -> Result<Verd
         verdict.events += 1;
         billed_events += u64::from(record.offset < billed);
         sunk_events += u64::from(record.offset < sunk);
+        last_events += u64::from((named..sunk).contains(&record.offset));
     }
     verdict.missing = marks.missing();
     verdict.billing_lag = verdict.events - billed_events;
-    verdict.sink_lag = verdict.events - sunk_events;
 
     let mut causes = Causes::default();
-    causes.read(deps, partition, &mut verdict).await?;
+    causes.read(deps, partition, billed, &mut verdict).await?;
     let name = Topic::Usage.name();
     let of_usage = |dead: &(String, i64)| (dead.0 == name).then_some(dead.1);
     let dead = dead_letters(deps, "billing", partition, &billing).await?;
     let dead: BTreeSet<i64> = dead.keys().filter_map(of_usage).collect();
     verdict.dead = count(dead.len());
     verdict.dead_and_suspended = count(dead.intersection(&causes.suspended).count());
-    let sink_dead = dead_letters(deps, "sink/usage", partition, &sink).await?;
-    verdict.sink_dead = count(sink_dead.keys().filter_map(of_usage).count());
-
-    let query = format!(
-        "SELECT count() AS rows, uniqExact(origin, seq) AS distinct \
-         FROM {} WHERE log_partition = {{partition:UInt32}}",
-        Usages::TABLE.name()
-    );
-    let query = client.query_raw(&query).param("partition", partition);
-    let counted: Counted = query.fetch_one().await.map_err(crate::sink::Fault::from)?;
+    let sink_dead = dead_letters(deps, "sink/usage", partition, &sink.positions).await?;
+    let sink_dead: Vec<i64> = sink_dead.keys().filter_map(of_usage).collect();
+    let last_dead = count(sink_dead.iter().filter(|at| **at >= named.cast_signed()).count());
+    verdict.sink_dead = count(sink_dead.len());
+    if counted.end <= named && last_events > last_dead {
+        // the last step's rows are still on their way
+        sunk_events -= last_events;
+        verdict.sink_dead -= last_dead;
+    }
+    verdict.sink_lag = verdict.events - sunk_events;
     (verdict.rows, verdict.distinct_rows) = (counted.rows, counted.distinct);
 
     let ended = count(
@@ -153,6 +165,7 @@ impl Causes {
         &mut self,
         deps: &Deps,
         partition: u32,
+        billed: u64,
         verdict: &mut Verdict,
     ) -> Result<(), Error> {
         let ledger = Topic::Ledger.at(partition);
@@ -162,7 +175,8 @@ impl Causes {
         while let Some(record) = entries.before(end).await? {
             let value = record.value.unwrap_or_default();
             let entry: Ledger = deps.codec.decode(&value).map_err(crate::pipeline::Error::from)?;
-            if entry.cause_topic != Topic::Usage.name() {
+            let counted = u64::try_from(entry.cause_offset).is_ok_and(|offset| offset < billed);
+            if entry.cause_topic != Topic::Usage.name() || !counted {
                 continue;
             }
             if entry.kind == EntryKind::Usage {

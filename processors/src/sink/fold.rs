@@ -161,7 +161,7 @@ pub(super) fn name<K: Kind>() -> String {
 }
 
 /// Key of the state item that says where the rows of the table end.
-pub(super) fn written_key<K: Kind>() -> String {
+pub(crate) fn written_key<K: Kind>() -> String {
     format!("written/{}", K::TOPIC.name())
 }
 

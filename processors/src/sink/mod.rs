@@ -29,6 +29,8 @@ use clickhouse::Client;
 use runtime::task::CancellationToken;
 use schemas::topics::Topic;
 
+pub(crate) use fold::written_key;
+
 pub use fault::{Fault, Kind as FaultKind};
 pub use fold::{Batch, Sink};
 pub use rows::{Attempts, Balances, Entries, From, Healths, Kind, Usages};

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runtime::task::CancellationToken;
 use rustix::fs::{FlockOperation, flock};
@@ -20,6 +20,8 @@ use super::{Limits, ServerOptions};
 
 /// How long statements may run on after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the child of a supervisor that was killed may take to end: the next one waits for it.
+const ORPHAN: Duration = Duration::from_secs(16);
 
 /// Why the child did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +102,7 @@ fn confined(
     fs::create_dir_all(options.data_dir.join("engine")).map_err(folder)?;
     fs::create_dir_all(options.data_dir.join("config")).map_err(folder)?;
     let root = fs::canonicalize(&options.data_dir).map_err(folder)?;
-    let _lock = lock(&root)?;
+    let _lock = lock(&root, if options.supervised { ORPHAN } else { Duration::ZERO })?;
     let users = Users::load(&root).map_err(folder)?;
     let listener = TcpListener::bind(options.listen)
         .map_err(|source| Error::Listen { listen: options.listen, source })?;
@@ -166,8 +168,9 @@ async fn serve(
     }
 }
 
-/// One process per folder. The lock lives as long as the file is open.
-fn lock(root: &Path) -> Result<File, Error> {
+/// One process per folder. The lock lives as long as the file is open. Waits for so long for another
+/// process to let go.
+fn lock(root: &Path, patience: Duration) -> Result<File, Error> {
     let path = root.join("lock");
     let file = File::options()
         .create(true)
@@ -175,9 +178,13 @@ fn lock(root: &Path) -> Result<File, Error> {
         .write(true)
         .open(&path)
         .map_err(|source| Error::Folder { path, source })?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(_) => Err(Error::InUse { path: root.to_owned() }),
+    let deadline = Instant::now() + patience;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            Err(_) => return Err(Error::InUse { path: root.to_owned() }),
+        }
     }
 }
 
