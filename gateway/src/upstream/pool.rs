@@ -5,6 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,10 +62,12 @@ struct Host {
 struct Idle {
     sender: Http1,
     since: Instant,
+    /// The thread that drives it.
+    home: ThreadId,
 }
 
 enum Line {
-    One { sender: Http1, reused: bool },
+    One { sender: Http1, reused: bool, home: ThreadId },
     Many { sender: Http2, reused: bool },
 }
 
@@ -142,7 +145,7 @@ async fn handshake_one(stream: Stream) -> Result<Line, hyper::Error> {
             tracing::debug!(%error, "upstream connection broke");
         }
     });
-    Ok(Line::One { sender, reused: false })
+    Ok(Line::One { sender, reused: false, home: here() })
 }
 
 impl Host {
@@ -172,18 +175,29 @@ impl Host {
         }
         drop(shared);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { sender, since }) = idle.pop_back() {
+        while let Some(at) = self.nearest(&idle) {
+            let Idle { sender, since, home } = idle.remove(at)?;
             if since.elapsed() > IDLE {
                 // all before it are older
-                idle.clear();
+                idle.drain(..at);
             } else if !sender.is_closed() {
-                return Some(Line::One { sender, reused: true });
+                return Some(Line::One { sender, reused: true, home });
             }
         }
         None
     }
 
-    fn keep(&self, sender: Http1) {
+    /// The one used last of those that this thread drives. One that another thread drives costs
+    /// both a wake-up: that is less than a TLS handshake, and more than a plain connection.
+    fn nearest(&self, idle: &VecDeque<Idle>) -> Option<usize> {
+        let here = here();
+        let own = idle.iter().rposition(|idle| idle.home == here);
+        let any =
+            || idle.len().checked_sub(1).filter(|_| self.origin.scheme() == Some(&Scheme::HTTPS));
+        own.or_else(any)
+    }
+
+    fn keep(&self, sender: Http1, home: ThreadId) {
         if sender.is_closed() {
             return;
         }
@@ -193,7 +207,7 @@ impl Host {
         while idle.len() >= MAX_IDLE || idle.front().is_some_and(stale) {
             idle.pop_front();
         }
-        idle.push_back(Idle { sender, since: now });
+        idle.push_back(Idle { sender, since: now, home });
     }
 
     async fn handshake_many(&self, stream: Stream) -> Result<Line, hyper::Error> {
@@ -221,7 +235,7 @@ impl Host {
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Body>, (Option<Request<Full<Bytes>>>, Error)> {
         match line {
-            Line::One { mut sender, reused } => {
+            Line::One { mut sender, reused, home } => {
                 if let Err(source) = sender.ready().await {
                     return Err((reused.then_some(request), Error::Broken { reused, source }));
                 }
@@ -229,7 +243,7 @@ impl Host {
                 let absolute = to_origin_form(&mut request);
                 match sender.try_send_request(request).await {
                     Ok(response) => Ok(response.map(|incoming| {
-                        let lease = Lease { host: Arc::clone(self), sender };
+                        let lease = Lease { host: Arc::clone(self), sender, home };
                         Body::new(incoming, Some(lease))
                     })),
                     Err(mut unsent) => {
@@ -259,6 +273,11 @@ impl Host {
     }
 }
 
+/// The thread whose scheduler drives what is spawned now.
+fn here() -> ThreadId {
+    std::thread::current().id()
+}
+
 /// HTTP/1.1 wants the path alone; gives back the whole address.
 fn to_origin_form(request: &mut Request<Full<Bytes>>) -> Uri {
     let root = || PathAndQuery::from_static("/");
@@ -275,6 +294,7 @@ pub(crate) struct Body {
 struct Lease {
     host: Arc<Host>,
     sender: Http1,
+    home: ThreadId,
 }
 
 impl fmt::Debug for Body {
@@ -297,8 +317,8 @@ impl Body {
     }
 
     fn keep(&mut self) {
-        if let Some(Lease { host, sender }) = self.lease.take() {
-            host.keep(sender);
+        if let Some(Lease { host, sender, home }) = self.lease.take() {
+            host.keep(sender, home);
         }
     }
 }

@@ -14,6 +14,7 @@ use gateway::control::follow::{Follower, Ready};
 use gateway::gateway::Limits;
 use gateway::http::{operator_routes, routes};
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
+use runtime::lanes::Lanes;
 use runtime::task::Tasks;
 use runtime::telemetry::trace::{Settings, Traces};
 use schemas::topics::Topic;
@@ -94,8 +95,9 @@ impl GatewayRole {
             traces: traces(shared, tasks)?,
         });
         let front = Tasks::new();
-        serve(callers, routes(Arc::clone(&gateway)), &front, "callers");
-        serve(operators, operator_routes(Arc::clone(&gateway)), &front, "operators");
+        let lanes = Arc::new(Lanes::start("calls").context("threads to serve calls")?);
+        serve(callers, routes(Arc::clone(&gateway)), Arc::clone(&lanes), &front, "callers");
+        serve(operators, operator_routes(Arc::clone(&gateway)), lanes, &front, "operators");
         Ok(Self { address, admin_address, gateway, front, drain: config.limits.drain_time.into() })
     }
 

@@ -1,6 +1,7 @@
 //! Listeners: bound with a clear error, served with Nagle's algorithm off, drained at shutdown.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -9,8 +10,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use runtime::lanes::Lanes;
 use runtime::task::Tasks;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The longest time for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -34,8 +36,14 @@ pub(crate) async fn bind(field: &str, address: &str) -> anyhow::Result<TcpListen
     }
 }
 
-/// Serves until the group stops; then open connections finish their request.
-pub(crate) fn serve(listener: TcpListener, routes: Router, tasks: &Tasks, name: &'static str) {
+/// Serves on `lanes` until the group stops; then open connections finish their request.
+pub(crate) fn serve(
+    listener: TcpListener,
+    routes: Router,
+    lanes: Arc<Lanes>,
+    tasks: &Tasks,
+    name: &'static str,
+) {
     let token = tasks.token();
     tasks.spawn(name, async move {
         let mut server = auto::Builder::new(TokioExecutor::new());
@@ -48,8 +56,9 @@ pub(crate) fn serve(listener: TcpListener, routes: Router, tasks: &Tasks, name: 
                 () = token.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            // to be watched by the scheduler that serves it, not by this one
+            let stream = match accepted.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => stream,
                 Err(error) => {
                     // out of file descriptors, most likely: give others time to close theirs
                     tracing::warn!(%error, name, "a connection could not be accepted");
@@ -61,10 +70,14 @@ pub(crate) fn serve(listener: TcpListener, routes: Router, tasks: &Tasks, name: 
                 tracing::debug!(%error, "nodelay");
             }
             let service = TowerToHyperService::new(routes.clone());
-            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-            let connection = open.watch(connection.into_owned());
-            runtime::task::spawn("connection", async move {
-                if let Err(error) = connection.await {
+            let (server, watcher) = (server.clone(), open.watcher());
+            lanes.spawn("connection", async move {
+                let stream = match TcpStream::from_std(stream) {
+                    Ok(stream) => TokioIo::new(stream),
+                    Err(error) => return tracing::warn!(%error, "a connection could not be served"),
+                };
+                let connection = server.serve_connection_with_upgrades(stream, service);
+                if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "connection ended");
                 }
             });

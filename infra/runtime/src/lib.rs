@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod lanes;
 pub mod lock;
 pub mod log;
 pub mod secret;
