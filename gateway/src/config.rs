@@ -36,6 +36,8 @@ pub struct Limits {
     pub answer: Bytes,
     /// Longest time for a request body to arrive.
     pub body_time: Time,
+    /// Longest time that a caller may take none of an answer that waits for it.
+    pub write_time: Time,
     /// Longest time for a whole call, all attempts together.
     pub call_time: Time,
     /// Output tokens held, and sent upstream, for a prepaid account's call that names no maximum.
@@ -50,6 +52,7 @@ impl Default for Limits {
             body: Bytes(32 << 20),
             answer: Bytes(64 << 20),
             body_time: Time(Duration::from_secs(30)),
+            write_time: Time(Duration::from_secs(60)),
             call_time: Time(Duration::from_secs(600)),
             default_max_output: 4096,
             drain_time: Time(Duration::from_secs(30)),

@@ -22,7 +22,7 @@ use schemas::topics::Topic;
 use crate::beside::Beside;
 use crate::clickhouse::Warehouse;
 use crate::embedded::demo;
-use crate::listen::{bind, serve};
+use crate::listen::{Serving, bind, serve};
 use crate::seed;
 use crate::serve::Shared;
 
@@ -96,8 +96,9 @@ impl GatewayRole {
         });
         let front = Tasks::new();
         let lanes = Arc::new(Lanes::start("calls").context("threads to serve calls")?);
-        serve(callers, routes(Arc::clone(&gateway)), Arc::clone(&lanes), &front, "callers");
-        serve(operators, operator_routes(Arc::clone(&gateway)), lanes, &front, "operators");
+        let serving = Serving { lanes, write_time: config.limits.write_time.into() };
+        serve(callers, routes(Arc::clone(&gateway)), serving.clone(), &front, "callers");
+        serve(operators, operator_routes(Arc::clone(&gateway)), serving, &front, "operators");
         Ok(Self { address, admin_address, gateway, front, drain: config.limits.drain_time.into() })
     }
 

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use runtime::lanes::Lanes;
 use runtime::task::Tasks;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutWriter;
 
 /// The longest time for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -36,14 +37,22 @@ pub(crate) async fn bind(field: &str, address: &str) -> anyhow::Result<TcpListen
     }
 }
 
-/// Serves on `lanes` until the group stops; then open connections finish their request.
+/// Where connections are served, and how long a peer may take nothing of what waits for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Serving {
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) write_time: Duration,
+}
+
+/// Serves until the group stops; then open connections finish their request.
 pub(crate) fn serve(
     listener: TcpListener,
     routes: Router,
-    lanes: Arc<Lanes>,
+    serving: Serving,
     tasks: &Tasks,
     name: &'static str,
 ) {
+    let Serving { lanes, write_time } = serving;
     let token = tasks.token();
     tasks.spawn(name, async move {
         let mut server = auto::Builder::new(TokioExecutor::new());
@@ -72,10 +81,12 @@ pub(crate) fn serve(
             let service = TowerToHyperService::new(routes.clone());
             let (server, watcher) = (server.clone(), open.watcher());
             lanes.spawn("connection", async move {
-                let stream = match TcpStream::from_std(stream) {
-                    Ok(stream) => TokioIo::new(stream),
+                let mut stream = match TcpStream::from_std(stream) {
+                    Ok(stream) => TimeoutWriter::new(stream),
                     Err(error) => return tracing::warn!(%error, "a connection could not be served"),
                 };
+                stream.set_timeout(Some(write_time));
+                let stream = TokioIo::new(Box::pin(stream));
                 let connection = server.serve_connection_with_upgrades(stream, service);
                 if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "connection ended");

@@ -11,7 +11,7 @@ use crate::rig::http::request;
 use crate::{PATIENCE, all_is_sound, fake, hub, rows, say, serve};
 
 /// A stream of which so much has come, and that goes on for ever.
-fn open(hub: &Hub, model: &str, until: &str) -> TcpStream {
+pub(crate) fn open(hub: &Hub, model: &str, until: &str) -> TcpStream {
     let mut body = say(model, "hi");
     body["stream"] = true.into();
     let authorization = format!("Bearer {}", hub.key);

@@ -9,6 +9,7 @@ mod money;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod roles;
+mod stuck;
 
 use std::path::Path;
 use std::process::{Command, Output};

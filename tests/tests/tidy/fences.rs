@@ -58,7 +58,10 @@ const FENCES: &[(&str, &[&str])] = &[
         ],
     ),
     ("apache_avro", &["schemas/"]),
-    ("rusqlite", &["infra/runtime/src/log/local/", "infra/runtime/tests/"]),
+    (
+        "rusqlite",
+        &["infra/runtime/src/log/local/", "infra/runtime/tests/", "tests/src/chaos/power.rs"],
+    ),
     ("rdkafka", &["infra/runtime/src/log/kafka/", "infra/runtime/tests/"]),
     ("libloading", &["infra/hub/src/embedded/"]),
     ("memmap2", &["gateway/src/usage/"]),
