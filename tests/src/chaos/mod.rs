@@ -142,7 +142,10 @@ fn kill_all(
 ) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for number in 0.. {
-        let enough = seen.calls.load(Ordering::Relaxed) >= options.calls;
+        // kills go on until each stage was met; the report complains when that took too many
+        let met = report.stages.all().iter().all(|(_, count)| *count > 0);
+        let enough = seen.calls.load(Ordering::Relaxed) >= options.calls
+            && (met || number >= options.gateway_kills.saturating_mul(4));
         let processors = number < options.processor_kills * u32::try_from(ROLES.len()).unwrap_or(0);
         if number >= options.gateway_kills && !processors && enough {
             break;
