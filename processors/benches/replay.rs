@@ -1,5 +1,5 @@
-//! How many events a second one core folds, decoding included: billing up to its step, and the
-//! sink up to the compressed rows on the socket.
+//! How many events a second one core folds, decoding included: billing and health up to their step,
+//! the sink up to the compressed rows on the socket.
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 
 use std::collections::BTreeMap;
@@ -11,15 +11,18 @@ use bytes::Bytes;
 use clickhouse::Client;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use processors::billing::{Billing, Books};
+use processors::health::{Healths, Thresholds};
 use processors::pipeline::{Folding, Marks, Output};
 use processors::sink::{Sink, Store, Usages};
 use runtime::clock::Micros;
 use runtime::log::{LogId, Record};
-use schemas::event::{Charge, Meter, Operation, Outcome, Quantity, Usage};
+use schemas::event::{
+    Attempt, AttemptError, Charge, Meter, Operation, Outcome, Purpose, Quantity, Usage,
+};
 use schemas::ids::{CallId, Origin, PriceVersion};
 use schemas::price;
 use schemas::topics::Topic;
-use schemas::wire::Codec;
+use schemas::wire::{Codec, Event};
 
 const EVENTS: u64 = 20_000;
 
@@ -64,26 +67,56 @@ fn usage(seq: u64, version: &PriceVersion) -> Usage {
     }
 }
 
-fn records() -> Vec<Record> {
-    let (codec, version) = (Codec::fixed(), price::shipped().map(|book| book.version()));
-    let version = version.unwrap_or_else(|_| "none".into());
-    let record = |seq: u64| {
+fn attempt(seq: u64) -> Attempt {
+    let started_at = 1_768_478_400_000_000 + seq.cast_signed() * 1000;
+    Attempt {
+        origin: Origin([1; 16]),
+        seq: seq.cast_signed(),
+        call: CallId([2; 16]),
+        number: 1,
+        purpose: Purpose::Call,
+        provider: "openai".into(),
+        credential: "main".into(),
+        credential_version: 1,
+        model: format!("model-{}", seq % 50).into(),
+        status: if seq.is_multiple_of(20) { 500 } else { 200 },
+        error: if seq.is_multiple_of(20) { AttemptError::Server } else { AttemptError::None },
+        retry_after_ms: None,
+        started_at,
+        ttft_us: Some(231_000),
+        duration_us: 2_100_000,
+    }
+}
+
+/// A record with the headers that the outbox gives it.
+fn record<E: Event>(event: &E, key: &str, seq: u64, call: CallId) -> Record {
+    let header = |name: &str, value: &[u8]| (name.to_owned(), Bytes::copy_from_slice(value));
+    Record {
+        offset: seq - 1,
+        at: Micros(1_768_478_401_000_000 + seq.cast_signed() * 1000),
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: Codec::fixed().to_vec(event).ok().map(Bytes::from),
+        headers: vec![
+            header("origin", &[1; 16]),
+            header("seq", &seq.to_be_bytes()),
+            header("account", key.as_bytes()),
+            header("call", &call.0),
+        ],
+    }
+}
+
+fn usages() -> Vec<Record> {
+    let version = price::shipped().map_or_else(|_| "none".into(), |book| book.version());
+    let record = |seq| {
         let event = usage(seq, &version);
-        let header = |name: &str, value: &[u8]| (name.to_owned(), Bytes::copy_from_slice(value));
-        Record {
-            offset: seq - 1,
-            at: Micros(1_768_478_401_000_000),
-            key: Bytes::copy_from_slice(event.account.as_str().as_bytes()),
-            value: codec.to_vec(&event).ok().map(Bytes::from),
-            headers: vec![
-                header("origin", &event.origin.0),
-                header("seq", &seq.to_be_bytes()),
-                header("account", event.account.as_str().as_bytes()),
-                header("call", &event.call.0),
-            ],
-        }
+        record(&event, event.account.as_str(), seq, event.call)
     };
     (1..=EVENTS).map(record).collect()
+}
+
+fn attempts() -> Vec<Record> {
+    let key = "openai/main@1";
+    (1..=EVENTS).map(|seq| record(&attempt(seq), key, seq, CallId([2; 16]))).collect()
 }
 
 fn out() -> Output {
@@ -111,7 +144,7 @@ fn swallow() -> String {
 }
 
 fn replay(bench: &mut Criterion) {
-    let (records, books, input) = (records(), Books::new(), Topic::Usage.at(0));
+    let (records, books, input) = (usages(), Books::new(), Topic::Usage.at(0));
     if let Ok(book) = price::shipped() {
         books.add(book);
     }
@@ -124,6 +157,20 @@ fn replay(bench: &mut Criterion) {
             for step in records.chunks(5000) {
                 for record in step {
                     black_box(folding.take(input, record).is_ok());
+                }
+                black_box(folding.close(|_| LogId(String::new())).is_ok());
+            }
+            assert_eq!(folding.tally().dead, 0);
+        });
+    });
+    let (attempts, tried) = (attempts(), Topic::Attempts.at(0));
+    group.bench_function("health", |timer| {
+        timer.iter(|| {
+            let fold = Healths::new(0, 1, Thresholds::default());
+            let mut folding = Folding::new("health", 0, fold, Marks::default(), out());
+            for step in attempts.chunks(5000) {
+                for record in step {
+                    black_box(folding.take(tried, record).is_ok());
                 }
                 black_box(folding.close(|_| LogId(String::new())).is_ok());
             }
