@@ -211,7 +211,7 @@ impl Flight {
         Self {
             provider: cut(&target.provider.0, NAME),
             credential: cut(&target.credential.0, NAME),
-            credential_version: version(target),
+            credential_version: i32::try_from(target.credential_version).unwrap_or(i32::MAX),
             model: cut(&target.model.0, MODEL),
             started_at: now.0,
         }
@@ -247,12 +247,12 @@ impl Flight {
     }
 
     /// The event of an attempt that was never seen to end, as its gateway died.
-    pub(super) fn unfinished(&self, call: CallId, number: u16, origin: Origin) -> Attempt {
+    pub(super) fn unfinished(&self, call: CallId, number: i32, origin: Origin) -> Attempt {
         Attempt {
             origin,
             seq: 0,
             call,
-            number: number.into(),
+            number,
             purpose: Purpose::Call,
             provider: ProviderId(Arc::clone(&self.provider)),
             credential: CredentialId(Arc::clone(&self.credential)),
@@ -275,10 +275,6 @@ impl Flight {
     }
 }
 
-fn version(target: &Target) -> i32 {
-    i32::try_from(target.credential_version).unwrap_or(i32::MAX)
-}
-
 /// The event of an attempt.
 pub(super) fn attempt(
     report: &AttemptReport,
@@ -288,22 +284,14 @@ pub(super) fn attempt(
 ) -> Attempt {
     let micros =
         |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    let target = &report.target;
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    let flight = Flight::of(&report.target, report.started_at);
     Attempt {
-        origin,
-        seq: 0,
-        call,
-        number: i32::try_from(number).unwrap_or(i32::MAX),
-        purpose: Purpose::Call,
-        provider: ProviderId(cut(&target.provider.0, NAME)),
-        credential: CredentialId(cut(&target.credential.0, NAME)),
-        credential_version: version(target),
-        model: ModelId(cut(&target.model.0, MODEL)),
         status: i32::from(report.status),
         error: report.error,
         retry_after_ms: report.retry_after.map(|after| micros(after) / 1000),
-        started_at: report.started_at.0,
         ttft_us: report.ttft.map(micros),
         duration_us: micros(report.duration),
+        ..flight.unfinished(call, number, origin)
     }
 }

@@ -4,8 +4,9 @@
 //! it (power loss: a page in the middle never reached the disk) was never shipped, since nothing
 //! is shipped before everything ahead of it is on disk; it is written again under the new origin,
 //! citing where it stood. A call that was admitted and has no usage event anywhere is settled as
-//! lost, and the attempt that it was in the middle of as cancelled. A later start finds those records and does nothing a second time; the old segments stay
-//! until their replacements are shipped.
+//! lost, and the attempt that it was in the middle of as cancelled. A later start finds those
+//! records and does nothing a second time; the old segments stay until their replacements are
+//! shipped.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -168,7 +169,7 @@ impl Recovery {
                 event::estimate(open.flight.as_ref(), open.input_estimate, open.progress);
             let attempts = open.attempts.max(open.begun);
             if let Some(flight) = open.flight.as_ref().filter(|_| open.begun > open.attempts) {
-                let attempt = flight.unfinished(call, attempts, origin);
+                let attempt = flight.unfinished(call, attempts.into(), origin);
                 let payload = codec
                     .to_vec(&attempt)
                     .map_err(|error| unreadable(&error, folder, Position::default()))?;
