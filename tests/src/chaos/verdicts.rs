@@ -21,14 +21,7 @@ const UNTOLD: &str = "SELECT count() FROM usage LEFT JOIN \
 /// # Errors
 /// A command could not be run.
 pub(super) fn of(hub: &Hub, said: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<String>> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut wrong = loop {
-        let wrong = verify(hub)?;
-        if wrong.is_empty() || Instant::now() > deadline {
-            break wrong;
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    };
+    let mut wrong = patiently(|| verify(hub))?;
     for processor in ["billing", "health", "sink"] {
         said(&format!("replaying {processor}"));
         let (reports, error) = ask(hub, &["replay", processor, "--json"])?;
@@ -47,15 +40,21 @@ pub(super) fn of(hub: &Hub, said: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<St
 ///
 /// # Errors
 /// The query failed.
-pub(super) fn attempts(hub: &Hub) -> anyhow::Result<Option<String>> {
+pub(super) fn attempts(hub: &Hub) -> anyhow::Result<Vec<String>> {
+    patiently(|| {
+        let [untold, ..] = count(hub, UNTOLD)?;
+        let wrong = format!("{untold} calls with more or fewer attempts than they say");
+        Ok(if untold == 0 { Vec::new() } else { vec![wrong] })
+    })
+}
+
+/// Looks until nothing is wrong. Gives what is at the end.
+fn patiently(look: impl Fn() -> anyhow::Result<Vec<String>>) -> anyhow::Result<Vec<String>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let [untold, ..] = count(hub, UNTOLD)?;
-        if untold == 0 {
-            return Ok(None);
-        }
-        if Instant::now() > deadline {
-            return Ok(Some(format!("{untold} calls with more or fewer attempts than they say")));
+        let wrong = look()?;
+        if wrong.is_empty() || Instant::now() > deadline {
+            return Ok(wrong);
         }
         std::thread::sleep(Duration::from_millis(500));
     }
