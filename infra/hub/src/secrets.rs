@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use runtime::secret::{Secret, read_or_make};
 
-use crate::embedded::clickhouse::{Password, Role, password};
+use crate::embedded::clickhouse::{Role, password};
 
 /// The secrets of a data folder.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Secrets {
     ///
     /// # Errors
     /// The file can't be read or made.
-    pub fn clickhouse(&self, role: Role) -> anyhow::Result<Password> {
+    pub fn clickhouse(&self, role: Role) -> anyhow::Result<Secret> {
         let folder = self.clickhouse_folder();
         password(&folder, role).with_context(|| format!("passwords in {}", folder.display()))
     }

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{Error, Secret};
@@ -46,7 +47,7 @@ pub fn read_0600(path: &Path) -> Result<Secret, Error> {
 /// [`Error::File`], of kind [`io::ErrorKind::AlreadyExists`] when there is one.
 pub fn write_new_0600(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
+    name.push(format!(".new-{}", Uuid::now_v7()));
     let part = path.with_file_name(name);
     let written = write(&part, bytes).and_then(|()| {
         // a link, and not a rename, because that would replace what is there

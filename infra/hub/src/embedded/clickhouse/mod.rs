@@ -29,4 +29,4 @@ pub(crate) use options::Limits;
 pub use options::ServerOptions;
 pub use serve::{Error, run};
 pub use supervisor::{Error as SupervisorError, State, Supervisor, SupervisorOptions};
-pub use users::{Password, Role, password};
+pub use users::{Role, password};

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use runtime::secret::Secret;
 use runtime::task::{CancellationToken, Tasks};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
-use super::users::{Password, Role, password};
+use super::users::{Role, password};
 
 /// How long a start may take: the parts of large tables are opened one by one.
 const START: Duration = Duration::from_secs(120);
@@ -73,7 +74,7 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     address: SocketAddr,
-    passwords: [(Role, Password); 2],
+    passwords: [(Role, Secret); 2],
     state: watch::Receiver<State>,
 }
 
@@ -119,7 +120,7 @@ impl Supervisor {
     }
 
     /// The password of a role's user ([`Role::user`]).
-    pub fn password(&self, role: Role) -> &Password {
+    pub fn password(&self, role: Role) -> &Secret {
         let [writer, reader] = &self.passwords;
         if writer.0 == role { &writer.1 } else { &reader.1 }
     }

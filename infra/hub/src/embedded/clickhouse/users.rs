@@ -1,11 +1,10 @@
 //! The two users, their passwords made at first start.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rand::Rng as _;
+use runtime::secret::{Secret, read_or_make};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -43,48 +42,15 @@ impl Role {
     }
 }
 
-/// A password; its text is shown only by [`Password::expose`].
-#[derive(Clone)]
-pub struct Password(String);
-
-impl Password {
-    /// The text, for a request's header.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Password(…)")
-    }
-}
-
-/// Reads a user's password from its 0600 file in `folder`, or makes both.
+/// Reads a user's password from its 0600 file in `folder`, or makes both. Processes that start at
+/// once agree on one: the file is made whole, and never replaced.
 ///
 /// # Errors
-/// The file cannot be read or made.
-pub fn password(folder: &Path, role: Role) -> io::Result<Password> {
-    let file = role.file(folder);
-    match fs::read_to_string(&file) {
-        Ok(text) if !text.trim().is_empty() => return Ok(Password(text.trim().to_owned())),
-        // An empty file is what a crash left.
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+/// The file cannot be read or made, or others may read it.
+pub fn password(folder: &Path, role: Role) -> io::Result<Secret> {
     fs::create_dir_all(folder)?;
-    let mut random = rand::rng();
-    let text: String =
-        (0..32).map(|_| char::from(random.sample(rand::distr::Alphanumeric))).collect();
-    // Written whole under another name first: two processes that start at once agree on what rename left.
-    let draft = folder.join(format!("{}.{}.new", role.user(), std::process::id()));
-    let mut out =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()?;
-    fs::rename(&draft, &file)?;
-    fs::read_to_string(&file).map(|text| Password(text.trim().to_owned()))
+    let (password, _) = read_or_make(&role.file(folder), 24).map_err(io::Error::other)?;
+    Ok(password)
 }
 
 /// The passwords' digests: the server never needs their text again.
@@ -111,6 +77,7 @@ impl Users {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -128,5 +95,22 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
         assert_eq!(users.check("default", ""), None);
+    }
+
+    #[test]
+    fn all_who_start_at_once_have_the_same_password() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let (folder, start) = (folder.path(), std::sync::Barrier::new(8));
+            let made: HashSet<String> = std::thread::scope(|scope| {
+                let one = || {
+                    start.wait();
+                    password(folder, Role::Writer).unwrap().expose().to_owned()
+                };
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(made.len(), 1);
+        }
     }
 }
