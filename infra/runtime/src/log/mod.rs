@@ -14,6 +14,7 @@
 
 #[cfg(feature = "test-util")]
 pub mod contract;
+pub mod kafka;
 pub mod local;
 
 use std::collections::BTreeMap;
