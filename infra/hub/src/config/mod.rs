@@ -1,5 +1,9 @@
 //! The settings of a hub process: one TOML file and the `HUB_` environment.
 
+mod log;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +14,8 @@ use gateway::config::{
 use runtime::config::Time;
 use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
+
+pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
 
 /// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
 /// seed; the rest are settings of this process.
@@ -74,20 +80,6 @@ impl Default for Config {
             keys: Vec::new(),
             accounts: Vec::new(),
         }
-    }
-}
-
-/// The log.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// Partitions of each partitioned topic. Fixed when the log is made.
-    pub partitions: u32,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { partitions: 4 }
     }
 }
 
@@ -164,6 +156,14 @@ impl Default for SinkConfig {
 }
 
 impl Config {
+    /// What the types of the fields alone do not say.
+    ///
+    /// # Errors
+    /// Names the field and what would be right.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.log.check()
+    }
+
     /// Where ClickHouse answers HTTP.
     pub fn clickhouse_url(&self) -> String {
         self.clickhouse.url.clone().unwrap_or_else(|| format!("http://{}", self.clickhouse.listen))
@@ -180,10 +180,9 @@ pub type Environment = HashMap<String, String>;
 ///
 /// # Errors
 /// Names the field and what would be right.
-pub fn load(
-    file: Option<&Path>,
-    environment: &Environment,
-) -> Result<Config, runtime::config::Error> {
+pub fn load(file: Option<&Path>, environment: &Environment) -> anyhow::Result<Config> {
     let variables = environment.iter().map(|(name, value)| (name.clone(), value.clone()));
-    runtime::config::load(file, variables, IGNORED)
+    let config: Config = runtime::config::load(file, variables, IGNORED)?;
+    config.check()?;
+    Ok(config)
 }
