@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use processors::replay::{self, Report, Verdict};
-use processors::{Board, sink};
+use processors::{Board, Share, sink};
 use runtime::clock::Clock;
 use runtime::task::Tasks;
 use runtime::telemetry::metrics::Metrics;
@@ -32,6 +32,7 @@ async fn shared(config: Config, environment: Environment) -> anyhow::Result<Shar
         log: log.log,
         codec: Codec::fixed(),
         board: Board::new(),
+        share: Share::ALL,
         metrics: Metrics::new(env!("CARGO_PKG_VERSION"), "command"),
     })
 }

@@ -1,8 +1,10 @@
 //! Starts the roles of this process over one log, and stops them in order.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use processors::{Board, Deps, Share};
 use runtime::clock::Clock;
 use runtime::lock::Lock;
@@ -44,6 +46,8 @@ pub struct Shared {
     pub codec: Codec,
     /// Where processors tell how far they are.
     pub board: Board,
+    /// The partitions of this process.
+    pub share: Share,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -58,10 +62,9 @@ pub async fn start(
     roles: &[Role],
     whole: bool,
 ) -> anyhow::Result<Running> {
-    let locks = roles
-        .iter()
-        .map(|role| Lock::take(&config.data.join("locks").join(role.as_str())))
-        .collect::<Result<Vec<_>, _>>()?;
+    let share = config.share()?;
+    let locks =
+        roles.iter().map(|role| lock(&config.data, *role, share)).collect::<Result<_, _>>()?;
     let tasks = Tasks::new();
     let clock = Clock::system();
     let log = await_log(&config, &environment, &clock, |_| {}).await?;
@@ -74,6 +77,7 @@ pub async fn start(
         log: Arc::clone(&log.log),
         codec: Codec::fixed(),
         board: Board::new(),
+        share,
         metrics,
     };
     let warehouse = Warehouse::start(&shared, whole, &tasks).await?;
@@ -100,6 +104,17 @@ pub async fn start(
     Ok(Running { gateway, warehouse, tasks, _locks: locks })
 }
 
+/// The data folder for this role alone, or for this instance of it.
+fn lock(data: &Path, role: Role, share: Share) -> anyhow::Result<Lock> {
+    let Share { instance, of } = share;
+    let name = match role {
+        Role::Gateway => role.to_string(),
+        Role::Billing | Role::Health | Role::Sink => format!("{role}-{instance}"),
+    };
+    Lock::take(&data.join("locks").join(name))
+        .with_context(|| format!("{role}, instance {instance} (HUB_INSTANCE) of {of}"))
+}
+
 impl Shared {
     /// What processors need.
     pub fn deps(&self) -> Deps {
@@ -108,7 +123,7 @@ impl Shared {
             codec: self.codec.clone(),
             clock: self.clock.clone(),
             board: self.board.clone(),
-            share: Share::ALL,
+            share: self.share,
         }
     }
 }

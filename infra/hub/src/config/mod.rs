@@ -1,5 +1,6 @@
 //! The settings of a hub process: one TOML file and the `HUB_` environment.
 
+mod instance;
 mod log;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use runtime::config::Time;
 use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 
+pub use self::instance::Instance;
 pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
 
 /// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
@@ -28,6 +30,10 @@ pub struct Config {
     pub admin_listen: String,
     /// The data folder: log, outbox, ClickHouse, secrets.
     pub data: PathBuf,
+    /// Which of several processes of a role this is: each takes its own partitions.
+    pub instance: Instance,
+    /// How many there are.
+    pub instances: u32,
     /// The log.
     pub log: LogConfig,
     /// ClickHouse, embedded or elsewhere.
@@ -65,6 +71,8 @@ impl Default for Config {
             listen: "127.0.0.1:8787".into(),
             admin_listen: "127.0.0.1:8788".into(),
             data: "data".into(),
+            instance: Instance::default(),
+            instances: 1,
             log: LogConfig::default(),
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -161,6 +169,7 @@ impl Config {
     /// # Errors
     /// Names the field and what would be right.
     pub fn check(&self) -> anyhow::Result<()> {
+        self.share()?;
         self.log.check()
     }
 

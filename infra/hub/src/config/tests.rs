@@ -1,3 +1,4 @@
+use processors::Share;
 use runtime::log::kafka;
 
 use super::*;
@@ -82,4 +83,19 @@ fn what_is_printed_can_be_read_back() {
     let printed = toml::to_string(&config).unwrap();
     let (again, _) = loaded(&printed, &[]).unwrap();
     assert_eq!(toml::to_string(&again).unwrap(), printed);
+}
+
+#[test]
+fn an_instance_is_a_number_or_ends_in_one() {
+    for (toml, wanted) in [
+        ("instances = 3", 0),
+        ("instance = 2\ninstances = 3", 2),
+        ("instance = \"1\"\ninstances = 3", 1),
+        ("instance = \"hub-billing-2\"\ninstances = 3", 2),
+    ] {
+        let (config, _) = loaded(toml, &[]).unwrap();
+        assert_eq!(config.share().unwrap(), Share { instance: wanted, of: 3 }, "{toml}");
+    }
+    let (config, _) = loaded("", &[("HUB_INSTANCE", "hub-1"), ("HUB_INSTANCES", "2")]).unwrap();
+    assert_eq!(config.share().unwrap(), Share { instance: 1, of: 2 });
 }
