@@ -38,7 +38,6 @@ use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use schemas::topics::{Topic, TopicPartition};
-use tokio::time::Instant;
 
 use self::append::Appender;
 use self::context::{Context, Heard};
@@ -46,7 +45,7 @@ use self::reader::KafkaReader;
 use self::topics::Made;
 use self::writer::KafkaWriter;
 use super::{
-    Ends, Error, Latest, Limit, Log, LogId, Offset, Outgoing, Reader, Record, Result, Writer,
+    Ends, Error, Latest, Log, LogId, Offset, Outgoing, Reader, Record, Result, Span, Writer,
     WriterId,
 };
 
@@ -192,33 +191,18 @@ impl Log for KafkaLog {
     }
 
     async fn latest(&self, partition: TopicPartition) -> Result<Latest> {
-        let ends = self.shared.ends(partition).await?;
+        let mut span = Span::whole(self, partition).await?;
         let mut latest: BTreeMap<Bytes, Record> = BTreeMap::new();
-        let mut next = ends.start;
-        if next < ends.end {
-            let mut reader =
-                KafkaReader::open(Arc::clone(&self.shared), partition, ends.start).await?;
-            // an open transaction may hold up the end until the brokers give it up
-            let patience = self.shared.options.patience + self.shared.options.transaction;
-            let mut deadline = Instant::now() + patience;
-            while next < ends.end {
-                let wait = deadline.saturating_duration_since(Instant::now());
-                let page = reader.next(Limit { records: 10_000, bytes: 8 << 20, wait }).await?;
-                if page.next == next {
-                    let behind = format!("{partition} can't be read to its end {}", ends.end);
-                    return Err(Error::Unavailable(behind));
-                }
-                deadline = Instant::now() + patience;
-                next = page.next;
-                for record in page.records {
-                    if record.value.is_some() {
-                        latest.insert(record.key.clone(), record);
-                    } else {
-                        latest.remove(&record.key);
-                    }
+        while let Some(records) = span.page().await? {
+            for record in records {
+                if record.value.is_some() {
+                    latest.insert(record.key.clone(), record);
+                } else {
+                    latest.remove(&record.key);
                 }
             }
         }
+        let next = span.next();
         Ok(Latest { records: latest.into_values().collect(), next })
     }
 
