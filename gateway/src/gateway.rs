@@ -45,9 +45,15 @@ pub struct Report {
 pub trait Beside: Send + Sync {
     /// For `/readyz`.
     fn reports(&self) -> Vec<Report>;
+}
 
-    /// Brings its metrics up to date: they are about to be written out.
-    fn scrape(&self);
+impl Report {
+    /// Reports as `/readyz` shows them, by name.
+    pub fn parts(reports: Vec<Self>) -> Value {
+        let part =
+            |report: Self| (report.name, json!({"ok": report.well, "detail": report.detail}));
+        Value::Object(reports.into_iter().map(part).collect())
+    }
 }
 
 /// The gateway: shared by all calls, made once.
@@ -72,7 +78,7 @@ pub struct Gateway {
     pub draining: AtomicBool,
     /// What runs beside it.
     pub beside: Arc<dyn Beside>,
-    /// The text of `/metrics`.
+    /// What is counted.
     pub metrics: Metrics,
     /// Where traces of calls go.
     pub traces: Traces,
@@ -95,37 +101,34 @@ impl Gateway {
     /// # Errors
     /// [`Kind::NotReady`] while starting or stopping.
     pub fn check_ready(&self) -> Result<(), Error> {
-        let why = if self.draining.load(Ordering::Relaxed) {
-            "the hub is stopping"
-        } else if !self.ready.is_ready() {
-            "the hub is starting: balances and health are being read"
-        } else {
+        let Some(why) = self.unready() else {
             return Ok(());
         };
-        let mut error = Error::new(Kind::NotReady, why);
+        let mut error = Error::new(Kind::NotReady, format!("the hub {why}"));
         error.retry_after = Some(Duration::from_secs(1));
         Err(error)
     }
 
+    /// Why no calls are taken.
+    fn unready(&self) -> Option<&'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            Some("is stopping")
+        } else if !self.ready.is_ready() {
+            Some("is starting: balances and health are being read")
+        } else {
+            None
+        }
+    }
+
     /// For `/readyz`: whether calls are taken, and how each part stands.
     pub fn readiness(&self) -> (bool, Value) {
-        let missing = self.ready.missing();
-        let draining = self.draining.load(Ordering::Relaxed);
+        let why = self.unready();
         let outbox = self.outbox.stats();
-        let parts: serde_json::Map<String, Value> = self
-            .beside
-            .reports()
-            .into_iter()
-            .map(|report| {
-                let value = json!({"ok": report.well, "detail": report.detail});
-                (report.name, value)
-            })
-            .collect();
-        let ready = missing.is_empty() && !draining;
         let report = json!({
-            "ready": ready,
-            "draining": draining,
-            "not_yet_read": missing,
+            "ready": why.is_none(),
+            "why": why,
+            "draining": self.draining.load(Ordering::Relaxed),
+            "not_yet_read": self.ready.missing(),
             "outbox": {
                 "calls_in_flight": outbox.live,
                 "bytes": outbox.held,
@@ -134,13 +137,13 @@ impl Gateway {
                 "oldest_unshipped_ms": u64::try_from(outbox.oldest.as_millis()).unwrap_or(u64::MAX),
                 "failing": outbox.failing,
             },
-            "parts": parts,
+            "parts": Report::parts(self.beside.reports()),
         });
-        (ready, report)
+        (why.is_none(), report)
     }
 
-    /// The text of `/metrics`, with everything as it is now.
-    pub fn metrics_text(&self) -> String {
+    /// Brings the metrics that are not counted call by call up to date.
+    pub fn scrape(&self) {
         let stats = self.outbox.stats();
         let live = i64::try_from(stats.live).unwrap_or(i64::MAX);
         self.metrics.gateway().in_flight.set(live);
@@ -153,7 +156,5 @@ impl Gateway {
             shipped: stats.shipped,
             failing: stats.failing.is_some(),
         });
-        self.beside.scrape();
-        self.metrics.encode()
     }
 }
