@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use runtime::clock::Micros;
-use runtime::log::{Error, Limit, Log, Offset, Record};
+use runtime::log::{Error, Limit, Log, Offset, Record, Span};
 use runtime::task::{CancellationToken, Tasks};
 use schemas::event::{Balance, Health, State, Usage};
 use schemas::money::Amount;
@@ -114,15 +114,9 @@ impl Follower {
         let usage = Topic::Usage.at(partition);
         let end = self.log.ends(usage).await?;
         let billed = self.billed(partition).await?.max(end.start);
-        let mut reader = self.log.reader(usage, billed.min(end.end)).await?;
-        let mut next = billed;
-        while next < end.end {
-            let page = reader.next(Limit { wait: Duration::ZERO, ..PAGE }).await?;
-            page.records.iter().for_each(|record| self.spend(record));
-            if page.next == next && page.records.is_empty() {
-                break;
-            }
-            next = page.next;
+        let mut span = Span::open(&*self.log, usage, billed.min(end.end), end.end).await?;
+        while let Some(records) = span.page().await? {
+            records.iter().for_each(|record| self.spend(record));
         }
         Ok(())
     }

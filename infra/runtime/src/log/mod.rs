@@ -16,6 +16,7 @@
 pub mod contract;
 pub mod kafka;
 pub mod local;
+mod span;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,8 @@ use bytes::Bytes;
 use schemas::topics::{Topic, TopicPartition};
 
 use crate::clock::Micros;
+
+pub use self::span::Span;
 
 /// A position in a partition.
 pub type Offset = u64;
@@ -178,6 +181,24 @@ pub enum Error {
         found: u32,
         /// As configured.
         wanted: u32,
+    },
+    /// The topic was deleted and made again: positions in the old one mean nothing.
+    #[error("topic {topic} was made anew: it was {was}, now it is {now}")]
+    MadeAnew {
+        /// Which topic.
+        topic: Topic,
+        /// The one that was opened.
+        was: LogId,
+        /// What is there.
+        now: LogId,
+    },
+    /// A setting of the log, or of a topic of the cluster, is wrong; waiting does not help.
+    #[error("{field} {why}")]
+    Settings {
+        /// Which.
+        field: String,
+        /// What is wrong with it, and what would be right.
+        why: String,
     },
     /// A record or step is larger than the log takes.
     #[error("a record of {size} bytes is larger than the limit of {limit}")]
