@@ -12,8 +12,7 @@ use schemas::ids::CallId;
 use serde_json::{Value, json};
 
 use crate::admission::Accounts;
-use crate::control::Snapshot;
-use crate::control::follow::Ready;
+use crate::control::{Ready, Snapshot};
 use crate::error::{Error, Kind};
 use crate::routing::HealthMap;
 use crate::upstream;
@@ -110,11 +109,16 @@ impl Gateway {
     }
 
     /// Why no calls are taken.
-    fn unready(&self) -> Option<&'static str> {
+    fn unready(&self) -> Option<String> {
         if self.draining.load(Ordering::Relaxed) {
-            Some("is stopping")
+            Some("is stopping".to_owned())
         } else if !self.ready.is_ready() {
-            Some("is starting: balances and health are being read")
+            Some("is starting: balances and health are being read".to_owned())
+        } else if self.ready.is_stale() {
+            let (age, most) = (self.ready.age().as_secs(), self.ready.max_stale());
+            Some(format!(
+                "has not reached the log for {age} s, longer than log.max_stale, {most:?}"
+            ))
         } else {
             None
         }
@@ -129,12 +133,16 @@ impl Gateway {
             "why": why,
             "draining": self.draining.load(Ordering::Relaxed),
             "not_yet_read": self.ready.missing(),
+            "log": {
+                "read_ms_ago": millis(self.ready.age()),
+                "max_stale_ms": millis(self.ready.max_stale()),
+            },
             "outbox": {
                 "calls_in_flight": outbox.live,
                 "bytes": outbox.held,
                 "limit_bytes": outbox.limit,
                 "unshipped_records": outbox.unshipped,
-                "oldest_unshipped_ms": u64::try_from(outbox.oldest.as_millis()).unwrap_or(u64::MAX),
+                "oldest_unshipped_ms": millis(outbox.oldest),
                 "failing": outbox.failing,
             },
             "parts": Report::parts(self.beside.reports()),
@@ -147,6 +155,7 @@ impl Gateway {
         let stats = self.outbox.stats();
         let live = i64::try_from(stats.live).unwrap_or(i64::MAX);
         self.metrics.gateway().in_flight.set(live);
+        self.metrics.gateway().log_age.set(self.ready.age().as_secs_f64());
         self.metrics.set_outbox(&metrics::Outbox {
             bytes: stats.held,
             limit: stats.limit,
@@ -157,4 +166,8 @@ impl Gateway {
             failing: stats.failing.is_some(),
         });
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use gateway::Gateway;
 use gateway::admission::Accounts;
-use gateway::control::follow::{Follower, Ready};
+use gateway::control::Ready;
+use gateway::control::follow::Follower;
 use gateway::gateway::Limits;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
 use runtime::task::Tasks;
@@ -51,7 +52,7 @@ impl GatewayRole {
 
         let accounts = Arc::new(Accounts::new());
         let health = Arc::default();
-        let ready = Arc::new(Ready::default());
+        let ready = Arc::new(Ready::new(config.log.max_stale.into()));
         let follower = Follower {
             log: Arc::clone(&shared.log),
             codec: shared.codec.clone(),

@@ -105,6 +105,7 @@ pub async fn start(
         return Ok(running);
     }
     let clock = Clock::system();
+    status.waits("log", "it is being opened".to_owned());
     let log = await_log(&config, &environment, &clock, |why| status.waits("log", why)).await?;
     status.goes_on("log");
     let shared = Shared {
