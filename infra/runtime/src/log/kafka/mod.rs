@@ -24,6 +24,7 @@
 mod append;
 mod context;
 mod ffi;
+mod group;
 mod options;
 mod reader;
 mod topics;
