@@ -35,11 +35,12 @@ mod writer;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use schemas::topics::{Topic, TopicPartition};
 
 use self::append::Appender;
@@ -58,6 +59,8 @@ pub use self::options::{Options, Sasl, Tls};
 const RECORD_BYTES: usize = 8 << 20;
 /// Most bytes of one append or step.
 const STEP_BYTES: usize = 64 << 20;
+/// How soon a partition without a leader is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A log on a Kafka cluster.
 #[derive(Debug)]
@@ -133,10 +136,17 @@ impl Shared {
         let (query, wait) = (Arc::clone(&self.query), self.options.patience);
         let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
         let asked = blocking(move || {
-            let ends = query.fetch_watermarks(&name, partition, wait);
-            // what it complained about meanwhile goes to its context
-            while query.poll(std::time::Duration::ZERO).is_some() {}
-            Ok(ends)
+            let until = Instant::now() + wait;
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                let ends = query.fetch_watermarks(&name, partition, left);
+                // what it complained about meanwhile goes to its context
+                while query.poll(Duration::ZERO).is_some() {}
+                if !ends.as_ref().is_err_and(has_no_leader) || Instant::now() > until {
+                    return Ok(ends);
+                }
+                std::thread::sleep(AGAIN);
+            }
         });
         let (start, end) = asked.await?.map_err(|error| {
             Error::Unavailable(format!("ends of {at}: {error}{}", self.heard.because()))
@@ -220,6 +230,15 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::Unavailable(format!("a client of the brokers: {error}")))?
+}
+
+/// Whether a partition is just being given to a broker: it was made, or its broker started, this
+/// moment.
+fn has_no_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable)
+    )
 }
 
 /// A client that could not be made: one of its settings is wrong.
