@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test build clickhouse chaos bench replay fmt lint tools help
+.PHONY: run test build clickhouse kafka chaos bench replay fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ build: tools
 clickhouse: ## Fetches the embedded ClickHouse engine (libchdb, pinned)
 	@infra/deploy/clickhouse/install "$(CACHE)/chdb"
 
+kafka: ## A Kafka broker and a schema registry on 127.0.0.1:9092 and :8081, for a hub beside them
+	@infra/deploy/kafka/with data-kafka infra/deploy/kafka/welcome
+
 test: tools ## Checks everything: format, lints, unit, contract, end to end, a short chaos run
 	@tests/run
 
@@ -34,4 +37,4 @@ lint: ## Format and lints only
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings
 
 tools:
-	@infra/deploy/tools cargo npm gcc
+	@infra/deploy/tools cargo npm gcc g++ make pkg-config libssl-dev

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use processors::replay::{self, Report, Verdict};
-use processors::{Board, sink};
+use processors::{Board, Share, sink};
 use runtime::clock::Clock;
-use runtime::log::Log;
 use runtime::task::Tasks;
 use runtime::telemetry::metrics::Metrics;
 use schemas::event::{Credit, CreditKind};
@@ -18,20 +17,22 @@ use serde::Serialize;
 
 use crate::cli::{Credits, OutboxCommand, Replayed};
 use crate::clickhouse::Warehouse;
-use crate::config::Config;
+use crate::config::{Config, Environment};
+use crate::log::open_log;
 use crate::seed::append;
-use crate::serve::{Environment, Shared, open_log};
+use crate::serve::Shared;
 
-fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
+async fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
     let clock = Clock::system();
-    let log = open_log(&config, &clock)?;
+    let log = open_log(&config, &environment, &clock).await?;
     Ok(Shared {
         config: Arc::new(config),
         environment: Arc::new(environment),
         clock,
-        log: log as Arc<dyn Log>,
+        log: log.log,
         codec: Codec::fixed(),
         board: Board::new(),
+        share: Share::ALL,
         metrics: Metrics::new(env!("CARGO_PKG_VERSION"), "command"),
     })
 }
@@ -47,7 +48,7 @@ pub(crate) async fn credits(
     command: Credits,
 ) -> anyhow::Result<()> {
     let Credits::Grant { account, amount, command, reason } = command;
-    let shared = shared(config, environment)?;
+    let shared = shared(config, environment).await?;
     let credit = Credit {
         command: command.clone(),
         account: account.as_str().into(),
@@ -68,7 +69,7 @@ pub(crate) async fn replay(
     processor: Replayed,
     json: bool,
 ) -> anyhow::Result<()> {
-    let shared = shared(config, environment)?;
+    let shared = shared(config, environment).await?;
     let deps = shared.deps();
     let mut reports = Vec::new();
     for partition in 0..shared.log.partitions(Topic::Usage) {
@@ -107,7 +108,7 @@ pub(crate) async fn verify(
     environment: Environment,
     json: bool,
 ) -> anyhow::Result<()> {
-    let shared = shared(config, environment)?;
+    let shared = shared(config, environment).await?;
     let client = warehouse(&shared).await?;
     let mut verdicts = Vec::new();
     for partition in 0..shared.log.partitions(Topic::Usage) {
@@ -149,7 +150,7 @@ pub(crate) async fn outbox(
     if !folder.is_dir() {
         bail!("{} is not a folder", folder.display());
     }
-    let shared = shared(config, environment)?;
+    let shared = shared(config, environment).await?;
     let outbox = crate::gateway::open_outbox(&shared, &folder)?;
     let tasks = Tasks::new();
     crate::gateway::ship(&shared, &outbox, &tasks);

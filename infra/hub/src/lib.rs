@@ -8,6 +8,7 @@ pub mod config;
 pub mod embedded;
 pub mod gateway;
 mod listen;
+mod log;
 pub mod role;
 pub mod secrets;
 mod seed;
@@ -22,9 +23,8 @@ use runtime::task::CancellationToken;
 use runtime::telemetry;
 
 use crate::cli::{Cli, Command};
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, Environment, LogFormat};
 use crate::role::Role;
-use crate::serve::Environment;
 
 /// Does what the command line says.
 ///

@@ -1,7 +1,6 @@
 //! Starts the roles of this process over one log, and stops them in order.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,18 +9,15 @@ use processors::{Board, Deps, Share};
 use runtime::clock::Clock;
 use runtime::lock::Lock;
 use runtime::log::Log;
-use runtime::log::local::{LocalLog, Options};
 use runtime::task::Tasks;
 use runtime::telemetry::metrics::Metrics;
 use schemas::wire::Codec;
 
 use crate::clickhouse::Warehouse;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::gateway::GatewayRole;
+use crate::log::await_log;
 use crate::role::Role;
-
-/// What the environment says.
-pub type Environment = HashMap<String, String>;
 
 /// A hub that runs.
 #[derive(Debug)]
@@ -50,6 +46,8 @@ pub struct Shared {
     pub codec: Codec,
     /// Where processors tell how far they are.
     pub board: Board,
+    /// The partitions of this process.
+    pub share: Share,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -64,22 +62,22 @@ pub async fn start(
     roles: &[Role],
     whole: bool,
 ) -> anyhow::Result<Running> {
-    let locks = roles
-        .iter()
-        .map(|role| Lock::take(&config.data.join("locks").join(role.as_str())))
-        .collect::<Result<Vec<_>, _>>()?;
+    let share = config.share()?;
+    let locks =
+        roles.iter().map(|role| lock(&config.data, *role, share)).collect::<Result<_, _>>()?;
     let tasks = Tasks::new();
     let clock = Clock::system();
-    let log = open_log(&config, &clock)?;
+    let log = await_log(&config, &environment, &clock, |_| {}).await?;
     let metrics =
         Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUB_COMMIT").unwrap_or("unknown"));
     let shared = Shared {
         config: Arc::new(config),
         environment: Arc::new(environment),
         clock,
-        log: Arc::clone(&log) as Arc<dyn Log>,
+        log: Arc::clone(&log.log),
         codec: Codec::fixed(),
         board: Board::new(),
+        share,
         metrics,
     };
     let warehouse = Warehouse::start(&shared, whole, &tasks).await?;
@@ -102,8 +100,19 @@ pub async fn start(
             Role::Sink => warehouse.sink(&shared, &tasks),
         }
     }
-    tasks.spawn("log maintenance", maintain(log, tasks.token()));
+    log.maintain(&tasks);
     Ok(Running { gateway, warehouse, tasks, _locks: locks })
+}
+
+/// The data folder for this role alone, or for this instance of it.
+fn lock(data: &Path, role: Role, share: Share) -> anyhow::Result<Lock> {
+    let Share { instance, of } = share;
+    let name = match role {
+        Role::Gateway => role.to_string(),
+        Role::Billing | Role::Health | Role::Sink => format!("{role}-{instance}"),
+    };
+    Lock::take(&data.join("locks").join(name))
+        .with_context(|| format!("{role}, instance {instance} (HUB_INSTANCE) of {of}"))
 }
 
 impl Shared {
@@ -114,7 +123,7 @@ impl Shared {
             codec: self.codec.clone(),
             clock: self.clock.clone(),
             board: self.board.clone(),
-            share: Share::ALL,
+            share: self.share,
         }
     }
 }
@@ -134,18 +143,6 @@ impl Running {
     }
 }
 
-/// Opens the local log of the data folder.
-///
-/// # Errors
-/// It can't be opened or made, or was made with another number of partitions.
-pub fn open_log(config: &Config, clock: &Clock) -> anyhow::Result<Arc<LocalLog>> {
-    let folder: PathBuf = config.data.join("log");
-    std::fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-    let file = folder.join("hub.sqlite");
-    let options = Options::new(config.log.partitions, clock.clone());
-    LocalLog::open(&file, options).with_context(|| format!("the log {}", file.display()))
-}
-
 /// When health changes its mind; the documented defaults.
 pub fn thresholds() -> processors::health::Thresholds {
     processors::health::Thresholds::default()
@@ -163,19 +160,6 @@ pub fn tell(processor: &str, ends: Vec<processors::End>) {
             End::Failed(error) => {
                 tracing::error!(processor, %error, "stopped: going on would have been wrong")
             }
-        }
-    }
-}
-
-/// Retention and compaction, now and then.
-async fn maintain(log: Arc<LocalLog>, token: runtime::task::CancellationToken) {
-    loop {
-        tokio::select! {
-            () = token.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(60)) => {}
-        }
-        if let Err(error) = log.maintain().await {
-            tracing::warn!(%error, "the log could not be tidied; trying again later");
         }
     }
 }

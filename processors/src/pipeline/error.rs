@@ -72,6 +72,8 @@ impl Error {
                 | log::Error::PastEnd { .. }
                 | log::Error::Removed { .. }
                 | log::Error::Partitions { .. }
+                | log::Error::MadeAnew { .. }
+                | log::Error::Settings { .. }
                 | log::Error::TooLarge { .. }
                 | log::Error::Damaged(_),
             )

@@ -57,6 +57,22 @@ const CASES: &[Case] = &[
     toml("an unknown field of a list", "[[providers]]\nid = \"openai\"\nbase = \"x\"", &["hub.toml:3:1", "providers[0].base"]),
     toml("a number in words", "[log]\npartitions = \"four\"", &["hub.toml:2:1", "log.partitions", "expected"]),
     toml("a number below zero", "[log]\npartitions = -1", &["hub.toml:2:1", "log.partitions"]),
+    toml("a log of no kind", "[log]\nkind = \"kafkaa\"", &["hub.toml:2:1", "log.kind", "nearest: kafka"]),
+    toml("Kafka without brokers", "[log]\nkind = \"kafka\"", &["log.kafka.brokers (HUB_LOG_KAFKA_BROKERS) must name at least one"]),
+    toml("brokers of a local log", "[log.kafka]\nbrokers = [\"kafka:9092\"]", &["log.kafka.brokers is set, but log.kind (HUB_LOG_KIND) is local"]),
+    toml("a broker without a port", "[log]\nkind = \"kafka\"\n[log.kafka]\nbrokers = [\"kafka\"]", &["log.kafka.brokers: \"kafka\" is not host:port, such as kafka:9092"]),
+    toml("an unknown field of Kafka", "[log.kafka]\nbroker = \"kafka:9092\"", &["hub.toml:2:1", "log.kafka.broker", "nearest: log.kafka.brokers"]),
+    toml("more replicas in sync than there are", "[log.kafka]\nreplication = 1", &["log.kafka.min_insync is 2", "from 1 to log.kafka.replication, 1"]),
+    toml("no patience", "[log.kafka]\npatience = \"0s\"", &["log.kafka.patience is 0s", "at least 1s"]),
+    toml("a certificate without its key", "[log.kafka]\ntls = { certificate = \"c.pem\" }", &["log.kafka.tls.certificate and log.kafka.tls.key go together"]),
+    toml("a user without a password", "[log.kafka.sasl]\nmechanism = \"PLAIN\"\nuser = \"hub\"", &["log.kafka.sasl", "missing field `password`"]),
+    toml("a mechanism that is none", "[log.kafka.sasl]\nmechanism = \"scram\"\nuser = \"hub\"\npassword = \"hidden-word\"", &["log.kafka.sasl.mechanism", "SCRAM-SHA-256"]),
+    toml("a Kafka password in a variable that is not set", "[log]\nkind = \"kafka\"\n[log.kafka]\nbrokers = [\"127.0.0.1:1\"]\nsasl = { mechanism = \"PLAIN\", user = \"hub\", password = \"env:NOT_THERE\" }", &["log.kafka.sasl.password", "NOT_THERE is not set"]),
+    toml("an instance that is none", "instance = 2\ninstances = 2", &["instance (HUB_INSTANCE) is 2, but there are only 2 instances, counted from 0"]),
+    toml("no instances", "instances = 0", &["instances (HUB_INSTANCES) is 0: it must be at least 1"]),
+    toml("more instances than partitions", "instances = 5", &["instances (HUB_INSTANCES) is 5: more than log.partitions, 4"]),
+    toml("an instance without a number", "instance = \"billing\"", &["hub.toml:1:1: instance: \"billing\" is neither a number nor a name that ends in one", "hub-billing-2"]),
+    toml("an instance below zero", "instance = -1", &["instance: \"-1\" is neither"]),
     toml("no partitions", "[log]\npartitions = 0", &["1 to 1024"]),
     toml("a list where text must be", "listen = [\"127.0.0.1\"]", &["listen: found", "expected text"]),
     toml("a size that is none", "[outbox]\nsegment = \"lots\"", &["outbox.segment", "\"lots\" is not a size such as 512KiB"]),
@@ -70,6 +86,10 @@ const CASES: &[Case] = &[
     env("an unknown variable", &[("HUB_LISTN", "x")], &["unknown variable HUB_LISTN", "nearest: HUB_LISTEN"]),
     env("a variable of the wrong type", &[("HUB_LOG_PARTITIONS", "four")], &["HUB_LOG_PARTITIONS: log.partitions: found \"four\""]),
     env("a variable for a table", &[("HUB_PROVIDERS", "x")], &["HUB_PROVIDERS", "set it in the configuration file"]),
+    env("a variable for a map", &[("HUB_LOG_KAFKA_OPTIONS", "x")], &["HUB_LOG_KAFKA_OPTIONS", "set it in the configuration file"]),
+    env("a variable that lacks Kafka's brokers", &[("HUB_LOG_KIND", "kafka"), ("HUB_LOG_KAFKA_BROKERS", "")], &["log.kafka.brokers (HUB_LOG_KAFKA_BROKERS) must name"]),
+    env("a pod past its set", &[("HUB_INSTANCE", "hub-billing-7"), ("HUB_INSTANCES", "3")], &["instance (HUB_INSTANCE) is hub-billing-7, but there are only 3"]),
+    env("a container's random name", &[("HUB_INSTANCE", "3f2a9c41")], &["HUB_INSTANCE: instance: \"3f2a9c41\" is neither"]),
     env("an address that is none", &[("HUB_LISTEN", "everywhere")], &["listen = \"everywhere\"", "such as 127.0.0.1:8787"]),
     env("an address without a port", &[("HUB_ADMIN_LISTEN", "127.0.0.1")], &["admin_listen = \"127.0.0.1\"", "such as 127.0.0.1:8787"]),
     env("a port in use", &[("HUB_LISTEN", "{taken}")], &["listen = \"{taken}\" is in use", "HUB_LISTEN"]),
@@ -128,7 +148,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn what_an_operator_writes_has_its_clear_error() {
-    check_names(CASES.iter().map(|case| case.name), 60);
+    check_names(CASES.iter().map(|case| case.name), 75);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let mut wrong = Vec::new();

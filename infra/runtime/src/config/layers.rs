@@ -257,10 +257,13 @@ fn put(mut table: &mut Table, field: &str, value: Option<Value>) {
             }
             return;
         }
-        let inner = table.entry(segment.to_owned()).or_insert_with(|| Value::Table(Table::new()));
-        match inner {
-            Value::Table(inner) => table = inner,
-            _ => return, // an error of type stands already
+        if value.is_some() && !table.contains_key(segment) {
+            table.insert(segment.to_owned(), Value::Table(Table::new()));
+        }
+        match table.get_mut(segment) {
+            Some(Value::Table(inner)) => table = inner,
+            // nothing to take away, or an error of type that stands already
+            _ => return,
         }
     }
 }

@@ -51,6 +51,7 @@ struct Kafka {
     brokers: Vec<String>,
     #[serde(default)]
     linger: Time,
+    user: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -114,6 +115,7 @@ fn every_field_is_known_also_those_without_a_default() {
         "HUB_OUTBOX_FLUSH",
         "HUB_KAFKA_BROKERS",
         "HUB_KAFKA_LINGER",
+        "HUB_KAFKA_USER",
     ];
     assert_eq!(variables, wanted);
     let file_only: Vec<_> =
@@ -176,7 +178,11 @@ fn the_environment_lies_over_the_file_over_the_default() {
             enabled: false,
         },
         outbox: Outbox { max_bytes: Bytes(1024), flush: Time::from_secs(1) },
-        kafka: Some(Kafka { brokers: vec!["b:2".into(), "c:3".into()], linger: Time::default() }),
+        kafka: Some(Kafka {
+            brokers: vec!["b:2".into(), "c:3".into()],
+            linger: Time::default(),
+            user: None,
+        }),
         providers: vec![Provider { id: "one".into(), timeout: Some(Time::from_secs(120)) }],
         labels: BTreeMap::from([("zone".into(), "b".into())]),
         ..Settings::default()
@@ -188,6 +194,15 @@ fn the_environment_lies_over_the_file_over_the_default() {
 fn a_variable_alone_makes_an_optional_table() {
     let settings = with("", &[("HUB_KAFKA_BROKERS", "a:1")]).unwrap();
     assert_eq!(settings.kafka.unwrap().brokers, ["a:1"]);
+}
+
+#[test]
+fn an_empty_variable_makes_no_optional_table() {
+    let empty = [("HUB_KAFKA_USER", "")];
+    assert_eq!(with("", &empty).unwrap().kafka, None);
+    let settings = with("[kafka]\nbrokers = []\nuser = \"a\"\nlinger = \"5ms\"", &empty).unwrap();
+    let kafka = settings.kafka.unwrap();
+    assert_eq!((kafka.user, kafka.linger), (None, Time::from_millis(5)));
 }
 
 #[test]

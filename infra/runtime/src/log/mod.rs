@@ -179,6 +179,24 @@ pub enum Error {
         /// As configured.
         wanted: u32,
     },
+    /// The topic was deleted and made again: positions in the old one mean nothing.
+    #[error("topic {topic} was made anew: it was {was}, now it is {now}")]
+    MadeAnew {
+        /// Which topic.
+        topic: Topic,
+        /// The one that was opened.
+        was: LogId,
+        /// What is there.
+        now: LogId,
+    },
+    /// A setting of the log, or of a topic of the cluster, is wrong; waiting does not help.
+    #[error("{field} {why}")]
+    Settings {
+        /// Which.
+        field: String,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
     /// A record or step is larger than the log takes.
     #[error("a record of {size} bytes is larger than the limit of {limit}")]
     TooLarge {

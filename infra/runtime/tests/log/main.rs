@@ -4,6 +4,7 @@
 
 mod contract;
 mod damage;
+mod kafka;
 mod maintenance;
 mod model;
 mod open;

@@ -1,9 +1,12 @@
 //! How a Kafka log is reached, and what its clients are set to.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
+
+use crate::log::{Error, Result, WriterId};
 use crate::secret::Secret;
 
 /// How a Kafka log is opened.
@@ -69,5 +72,186 @@ impl Options {
             transaction: Duration::from_secs(30),
             more: BTreeMap::new(),
         }
+    }
+}
+
+/// Settings that the guarantees of the log rest on, and those that have a field of their own.
+const OWN: [&str; 21] = [
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "client.id",
+    "group.id",
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.username",
+    "sasl.password",
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    "transactional.id",
+    "transaction.timeout.ms",
+    "isolation.level",
+    "enable.auto.commit",
+    "enable.partition.eof",
+    "auto.offset.reset",
+];
+
+/// The largest request that a producer sends: a record of the largest size, with its frame.
+const REQUEST_BYTES: &str = "16000000";
+
+impl Options {
+    /// Refuses what can't be meant.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] names the field.
+    pub(super) fn check(&self) -> Result<()> {
+        let refuse = |field: &str, why: &str| {
+            Err(Error::Settings { field: format!("log.kafka.{field}"), why: why.to_owned() })
+        };
+        if self.brokers.trim().is_empty() {
+            return refuse("brokers", "is empty: name some brokers as host:port,host:port");
+        }
+        if self.min_insync == 0 || self.min_insync > self.replication {
+            return refuse("min_insync", "must be from 1 to the number in log.kafka.replication");
+        }
+        if let Some(name) = self.more.keys().find(|name| OWN.contains(&name.as_str())) {
+            let why = "is set by the hub: its guarantees rest on it, or it has a field of its own";
+            return refuse(&format!("options.{name}"), why);
+        }
+        Ok(())
+    }
+
+    /// What all clients are set to.
+    pub(super) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        let protocol = match (&self.tls, &self.sasl) {
+            (None, None) => "plaintext",
+            (Some(_), None) => "ssl",
+            (None, Some(_)) => "sasl_plaintext",
+            (Some(_), Some(_)) => "sasl_ssl",
+        };
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", &self.client_id)
+            .set("security.protocol", protocol)
+            .set("allow.auto.create.topics", "false")
+            .set("socket.keepalive.enable", "true")
+            .set("socket.timeout.ms", "15000")
+            .set("socket.connection.setup.timeout.ms", "10000")
+            // a broker that restarts is found again within a second
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("retry.backoff.max.ms", "500")
+            .set("topic.metadata.refresh.interval.ms", "60000");
+        if let Some(tls) = &self.tls {
+            let path = |path: &Path| path.display().to_string();
+            if let Some(ca) = &tls.ca {
+                config.set("ssl.ca.location", path(ca));
+            }
+            if let Some((certificate, key)) = &tls.certificate {
+                config.set("ssl.certificate.location", path(certificate));
+                config.set("ssl.key.location", path(key));
+            }
+        }
+        if let Some(sasl) = &self.sasl {
+            config
+                .set("sasl.mechanism", &sasl.mechanism)
+                .set("sasl.username", &sasl.user)
+                .set("sasl.password", sasl.password.expose());
+        }
+        config
+    }
+
+    /// Settings of the operator go over those of the kind of client.
+    fn with_more(&self, mut config: ClientConfig) -> ClientConfig {
+        for (name, value) in &self.more {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// A client that asks about topics and ends; it sees what is not committed yet, too.
+    pub(super) fn query(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("isolation.level", "read_uncommitted");
+        self.with_more(config)
+    }
+
+    /// A client that reads one partition.
+    pub(super) fn reader(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            // a consumer needs a group to be told what to read; it never joins it
+            .set("group.id", format!("{}hub-reader", self.prefix))
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true")
+            .set("check.crcs", "true")
+            .set("queued.min.messages", "20000")
+            .set("queued.max.messages.kbytes", "8192")
+            .set("fetch.queue.backoff.ms", "10")
+            .set("fetch.error.backoff.ms", "100");
+        self.with_more(config)
+    }
+
+    /// A client that appends.
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            // who appends gives up by itself, and then begins anew from what is known to be there
+            .set("message.timeout.ms", "0")
+            .set("enable.gapless.guarantee", "true")
+            .set("linger.ms", "1")
+            .set("compression.type", "lz4")
+            .set("message.max.bytes", REQUEST_BYTES)
+            .set("queue.buffering.max.kbytes", "65536");
+        self.with_more(config)
+    }
+
+    /// A client that commits steps under a writer's id.
+    pub(super) fn writer(&self, id: &WriterId) -> ClientConfig {
+        let transaction = self.transaction.as_millis().to_string();
+        let mut config = self.client();
+        config
+            .set("transactional.id", self.group(id))
+            .set("transaction.timeout.ms", &transaction)
+            .set("message.timeout.ms", &transaction)
+            .set("linger.ms", "1")
+            .set("compression.type", "lz4")
+            .set("message.max.bytes", REQUEST_BYTES)
+            .set("queue.buffering.max.messages", "1000000")
+            .set("queue.buffering.max.kbytes", "131072");
+        self.with_more(config)
+    }
+
+    /// A client that reads and writes a writer's committed inputs.
+    pub(super) fn inputs(&self, id: &WriterId) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("group.id", self.group(id))
+            // committed means stable: what a transaction is about to commit is waited for
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            // how long a commit of offsets looks for the group's coordinator
+            .set("session.timeout.ms", "10000");
+        self.with_more(config)
+    }
+
+    /// The writer's name in the cluster: its group and its transactional id.
+    pub(super) fn group(&self, id: &WriterId) -> String {
+        format!("{}hub.{}", self.prefix, id.0)
+    }
+
+    /// What a topic is called in the cluster.
+    pub(super) fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 }

@@ -1,5 +1,10 @@
 //! The settings of a hub process: one TOML file and the `HUB_` environment.
 
+mod instance;
+mod log;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +15,9 @@ use gateway::config::{
 use runtime::config::Time;
 use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
+
+pub use self::instance::Instance;
+pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
 
 /// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
 /// seed; the rest are settings of this process.
@@ -22,6 +30,10 @@ pub struct Config {
     pub admin_listen: String,
     /// The data folder: log, outbox, ClickHouse, secrets.
     pub data: PathBuf,
+    /// Which of several processes of a role this is: each takes its own partitions.
+    pub instance: Instance,
+    /// How many there are.
+    pub instances: u32,
     /// The log.
     pub log: LogConfig,
     /// ClickHouse, embedded or elsewhere.
@@ -59,6 +71,8 @@ impl Default for Config {
             listen: "127.0.0.1:8787".into(),
             admin_listen: "127.0.0.1:8788".into(),
             data: "data".into(),
+            instance: Instance::default(),
+            instances: 1,
             log: LogConfig::default(),
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -74,20 +88,6 @@ impl Default for Config {
             keys: Vec::new(),
             accounts: Vec::new(),
         }
-    }
-}
-
-/// The log.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// Partitions of each partitioned topic. Fixed when the log is made.
-    pub partitions: u32,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { partitions: 4 }
     }
 }
 
@@ -164,6 +164,15 @@ impl Default for SinkConfig {
 }
 
 impl Config {
+    /// What the types of the fields alone do not say.
+    ///
+    /// # Errors
+    /// Names the field and what would be right.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.share()?;
+        self.log.check()
+    }
+
     /// Where ClickHouse answers HTTP.
     pub fn clickhouse_url(&self) -> String {
         self.clickhouse.url.clone().unwrap_or_else(|| format!("http://{}", self.clickhouse.listen))
@@ -180,10 +189,9 @@ pub type Environment = HashMap<String, String>;
 ///
 /// # Errors
 /// Names the field and what would be right.
-pub fn load(
-    file: Option<&Path>,
-    environment: &Environment,
-) -> Result<Config, runtime::config::Error> {
+pub fn load(file: Option<&Path>, environment: &Environment) -> anyhow::Result<Config> {
     let variables = environment.iter().map(|(name, value)| (name.clone(), value.clone()));
-    runtime::config::load(file, variables, IGNORED)
+    let config: Config = runtime::config::load(file, variables, IGNORED)?;
+    config.check()?;
+    Ok(config)
 }

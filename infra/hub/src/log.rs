@@ -1,0 +1,112 @@
+//! The log of this process: the file of the data folder, or a Kafka cluster.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use runtime::clock::Clock;
+use runtime::log::kafka::KafkaLog;
+use runtime::log::local::{LocalLog, Options};
+use runtime::log::{Error, Log};
+use runtime::task::{CancellationToken, Tasks};
+
+use crate::config::{Config, Environment, LogKind};
+
+/// The first and the longest pause before brokers that are away are tried again.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// How often the local log is tidied.
+const MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// An open log.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenLog {
+    /// What all roles see of it.
+    pub(crate) log: Arc<dyn Log>,
+    /// The same, where it is a file that somebody must tidy.
+    local: Option<Arc<LocalLog>>,
+}
+
+/// Opens the log that the settings name.
+///
+/// # Errors
+/// It can't be opened or made, or was made with another number of partitions; no broker answers
+/// within `log.kafka.patience`.
+pub(crate) async fn open_log(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> anyhow::Result<OpenLog> {
+    match config.log.kind {
+        LogKind::Local => open_local(config, clock),
+        LogKind::Kafka => {
+            let options = config.log.kafka_options(environment)?;
+            let brokers = format!("the log on Kafka, log.kafka.brokers = {:?}", options.brokers);
+            let log = KafkaLog::open(options).await.context(brokers)?;
+            Ok(OpenLog { log, local: None })
+        }
+    }
+}
+
+fn open_local(config: &Config, clock: &Clock) -> anyhow::Result<OpenLog> {
+    let folder: PathBuf = config.data.join("log");
+    std::fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
+    let file = folder.join("hub.sqlite");
+    let options = Options::new(config.log.partitions, clock.clone());
+    let log =
+        LocalLog::open(&file, options).with_context(|| format!("the log {}", file.display()))?;
+    Ok(OpenLog { log: Arc::clone(&log) as Arc<dyn Log>, local: Some(log) })
+}
+
+/// Opens the log, however long its brokers are away: in a cluster parts start in any order. `told`
+/// hears why it is not there yet.
+///
+/// # Errors
+/// What does not get better by waiting.
+pub(crate) async fn await_log(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+    told: impl Fn(String),
+) -> anyhow::Result<OpenLog> {
+    let mut pause = PAUSE.0;
+    loop {
+        let error = match open_log(config, environment, clock).await {
+            Ok(log) => return Ok(log),
+            Err(error) => error,
+        };
+        if !matches!(error.downcast_ref(), Some(Error::Unavailable(_))) || is_local(config) {
+            return Err(error);
+        }
+        tracing::warn!(?pause, "{error:#}; trying again");
+        told(format!("{error:#}"));
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(PAUSE.1);
+    }
+}
+
+fn is_local(config: &Config) -> bool {
+    config.log.kind == LogKind::Local
+}
+
+impl OpenLog {
+    /// Tidies it now and then, where nobody else does: brokers look after their own.
+    pub(crate) fn maintain(self, tasks: &Tasks) {
+        if let Some(log) = self.local {
+            tasks.spawn("log maintenance", maintain(log, tasks.token()));
+        }
+    }
+}
+
+/// Retention and compaction, now and then.
+async fn maintain(log: Arc<LocalLog>, token: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return,
+            () = tokio::time::sleep(MAINTENANCE) => {}
+        }
+        if let Err(error) = log.maintain().await {
+            tracing::warn!(%error, "the log could not be tidied; trying again later");
+        }
+    }
+}
