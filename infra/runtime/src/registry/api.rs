@@ -132,7 +132,8 @@ impl Api {
 
     /// The numbers of a subject's versions, oldest first.
     pub(super) async fn versions(&self, subject: &str) -> Result<Vec<u32>, Error> {
-        self.sure(Method::GET, &["subjects", subject, "versions"], None::<()>).await
+        let path = ["subjects", subject, "versions"];
+        Ok(self.ask(Method::GET, &path, None::<()>).await?.unwrap_or_default())
     }
 
     /// A version; `None` when it was deleted meanwhile.

@@ -41,6 +41,14 @@ fn own(text: &str) -> Option<&'static str> {
     found.map(|(_, name, _)| name.record())
 }
 
+impl Kept {
+    /// Of the schemas of this build.
+    fn codec(&self, unknown: impl Fn(u32) + Send + Sync + 'static) -> Result<Codec, Error> {
+        let own = self.schemas.iter().filter(|known| own(&known.schema).is_some());
+        Ok(Codec::assigned(own.map(|known| (known.id, &*known.schema)), unknown)?)
+    }
+}
+
 impl Cache {
     /// What the file says; nothing when there is none.
     pub(super) fn read(path: &Path, url: &str) -> Result<Self, Error> {
@@ -62,10 +70,10 @@ impl Cache {
     /// The codec of what is known, and the ids that it will want.
     pub(super) fn codec(&self) -> Result<(Codec, Wanted), Error> {
         let (ask, wanted) = wanted();
-        let all = || self.kept.schemas.iter().map(|known| (known.id, &*known.schema));
-        let codec = Codec::assigned(all().filter(|(_, text)| own(text).is_some()), ask)?;
-        for (id, text) in all().filter(|(_, text)| own(text).is_none()) {
-            if let Err(error) = codec.learn(id, text) {
+        let codec = self.kept.codec(ask)?;
+        let others = self.kept.schemas.iter().filter(|known| own(&known.schema).is_none());
+        for Known { id, schema } in others {
+            if let Err(error) = codec.learn(*id, schema) {
                 tracing::warn!(id, %error, "a schema of the registry can't be read by this hub");
             }
         }
@@ -96,7 +104,9 @@ impl Cache {
         if schemas.len() == self.kept.schemas.len() && self.kept.url == self.url {
             return Ok(());
         }
-        self.kept = Kept { url: self.url.clone(), schemas };
+        let kept = Kept { url: self.url.clone(), schemas };
+        kept.codec(|_| ())?;
+        self.kept = kept;
         self.write().map_err(|source| Error::Cache { path: self.path.clone(), source })
     }
 

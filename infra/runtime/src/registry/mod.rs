@@ -17,6 +17,8 @@
 mod api;
 mod cache;
 mod error;
+#[cfg(feature = "test-util")]
+pub mod fake;
 mod resolve;
 mod settle;
 
@@ -77,13 +79,14 @@ fn longer(pause: Duration) -> Duration {
 }
 
 /// The codec under the registry's ids; a task of `tasks` goes on asking for those that it lacks.
+/// `told` hears why it is not there yet.
 ///
 /// # Errors
 /// All of [`Error`]; [`Error::Away`] only when patience has run out.
-pub async fn open(options: Options, tasks: &Tasks) -> Result<Codec, Error> {
+pub async fn open(options: Options, tasks: &Tasks, told: impl Fn(&Error)) -> Result<Codec, Error> {
     let api = Api::new(&options)?;
     let mut cache = Cache::read(&options.cache, api.url())?;
-    let settled = first(&api, &options, &mut cache).await?;
+    let settled = first(&api, &options, &mut cache, told).await?;
     let (codec, wanted) = cache.codec()?;
     let prefix = options.prefix;
     let resolver = Resolver { api, prefix, cache, codec: codec.clone(), settled };
@@ -98,7 +101,12 @@ pub async fn open(options: Options, tasks: &Tasks) -> Result<Codec, Error> {
 }
 
 /// Fills the cache. False when the registry is away and the cache had all that is needed.
-async fn first(api: &Api, options: &Options, cache: &mut Cache) -> Result<bool, Error> {
+async fn first(
+    api: &Api,
+    options: &Options,
+    cache: &mut Cache,
+    told: impl Fn(&Error),
+) -> Result<bool, Error> {
     let begun = Instant::now();
     let mut pause = PAUSE.0;
     loop {
@@ -118,6 +126,7 @@ async fn first(api: &Api, options: &Options, cache: &mut Cache) -> Result<bool, 
             return Err(error);
         }
         tracing::warn!(%error, ?pause, "no schema ids yet: waiting for the registry");
+        told(&error);
         sleep(pause).await;
         pause = longer(pause);
     }
