@@ -1,7 +1,12 @@
 //! The processors on a real broker, beside a bare client that reads, copies and writes in
 //! transactions, all in one run: `HUB_TEST_KAFKA` and `HUB_TEST_CLICKHOUSE` name what they run
 //! against. Prints Markdown.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench stops at the first mistake")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench stops at the first mistake"
+)]
 
 mod events;
 

@@ -1,6 +1,6 @@
 //! Other ids than the fixed ones: as a schema registry gives them, and as they become known.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
+#![cfg(test)]
 
 use std::sync::{Arc, Mutex};
 
