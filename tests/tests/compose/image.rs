@@ -28,7 +28,10 @@ impl Image {
     /// The list that an instruction ends with.
     pub(crate) fn list(&self, instruction: &str) -> Vec<String> {
         let said = self.says(instruction);
-        serde_json::from_str(&said[said.find('[').unwrap()..]).unwrap()
+        serde_json::from_str(
+            said.split_once('[').map(|(_, rest)| format!("[{rest}")).unwrap().as_str(),
+        )
+        .unwrap()
     }
 
     /// Its variables.
