@@ -19,6 +19,7 @@ use schemas::topics::Topic;
 
 use crate::door::Door;
 use crate::embedded::demo;
+use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
 use crate::status::Status;
@@ -47,7 +48,9 @@ impl GatewayRole {
         let outbox = open_outbox(shared, &config.data.join("outbox"))?;
         let demo = demo::start(tasks).await.context("the demo provider")?;
         let snapshot = seed::snapshot(shared, demo)?;
-        seed::publish(shared, &snapshot).await.context("the log refused the seed")?;
+        let publish = async || seed::publish(shared, &snapshot).await;
+        let published = patiently(config.log.kind, status, publish).await;
+        published.context("the log refused the seed")?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
 
         let accounts = Arc::new(Accounts::new());
