@@ -3,6 +3,7 @@
 mod beside;
 pub mod cli;
 pub mod clickhouse;
+mod codec;
 mod commands;
 pub mod config;
 pub mod embedded;

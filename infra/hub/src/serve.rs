@@ -14,6 +14,7 @@ use runtime::telemetry::metrics::Metrics;
 use schemas::wire::Codec;
 
 use crate::clickhouse::Warehouse;
+use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::gateway::GatewayRole;
 use crate::log::await_log;
@@ -67,6 +68,7 @@ pub async fn start(
         roles.iter().map(|role| lock(&config.data, *role, share)).collect::<Result<_, _>>()?;
     let tasks = Tasks::new();
     let clock = Clock::system();
+    let codec = codec(&config, &environment, &tasks, None, |_| {}).await?;
     let log = await_log(&config, &environment, &clock, |_| {}).await?;
     let metrics =
         Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUB_COMMIT").unwrap_or("unknown"));
@@ -75,7 +77,7 @@ pub async fn start(
         environment: Arc::new(environment),
         clock,
         log: Arc::clone(&log.log),
-        codec: Codec::fixed(),
+        codec,
         board: Board::new(),
         share,
         metrics,

@@ -5,6 +5,7 @@ mod billing;
 mod engine;
 mod flaky;
 mod health;
+mod registry;
 mod rig;
 mod sink;
 mod table;
