@@ -49,7 +49,7 @@ fn the_image_is_not_root_and_knows_whether_it_is_well() {
     }
     let (user, _) = image.says("USER").split_once(':').unwrap();
     assert!(user.parse::<u32>().unwrap() > 1000, "{user}");
-    assert!(image.says("RUN").contains(&format!("useradd --system --uid {user} ")));
+    assert!(image.says("RUN").contains(&format!("useradd --uid {user} ")));
 }
 
 #[test]
