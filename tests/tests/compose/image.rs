@@ -27,8 +27,8 @@ impl Image {
 
     /// The list that an instruction ends with.
     pub(crate) fn list(&self, instruction: &str) -> Vec<String> {
-        let said = self.says(instruction);
-        serde_json::from_str(&said[said.find('[').unwrap()..]).unwrap()
+        let (_, list) = self.says(instruction).split_once('[').unwrap();
+        serde_json::from_str(&format!("[{list}")).unwrap()
     }
 
     /// Its variables.
