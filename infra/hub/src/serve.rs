@@ -19,7 +19,7 @@ use crate::config::{Config, Environment};
 use crate::door::Door;
 use crate::gateway::GatewayRole;
 use crate::listen::{self, Serving, bind};
-use crate::log::await_log;
+use crate::log::{open_log, patiently};
 use crate::operator;
 use crate::role::Role;
 use crate::status::Status;
@@ -106,8 +106,8 @@ pub async fn start(
     }
     let clock = Clock::system();
     status.waits("log", "it is being opened".to_owned());
-    let log = await_log(&config, &environment, &clock, |why| status.waits("log", why)).await?;
-    status.goes_on("log");
+    let open = async || open_log(&config, &environment, &clock).await;
+    let log = patiently(config.log.kind, &status, open).await?;
     let shared = Shared {
         config,
         environment,
