@@ -23,6 +23,7 @@ use crate::beside::Beside;
 use crate::clickhouse::Warehouse;
 use crate::embedded::demo;
 use crate::listen::{Serving, bind, serve};
+use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
 
@@ -58,7 +59,8 @@ impl GatewayRole {
         let outbox = open_outbox(shared, &config.data.join("outbox"))?;
         let demo = demo::start(tasks).await.context("the demo provider")?;
         let snapshot = seed::snapshot(shared, demo)?;
-        seed::publish(shared, &snapshot).await.context("the log refused the seed")?;
+        let publish = async || seed::publish(shared, &snapshot).await;
+        patiently(config, |_| {}, publish).await.context("the log refused the seed")?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
 
         let accounts = Arc::new(Accounts::new());

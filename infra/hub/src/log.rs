@@ -69,13 +69,27 @@ pub(crate) async fn await_log(
     clock: &Clock,
     told: impl Fn(String),
 ) -> anyhow::Result<OpenLog> {
+    patiently(config, told, async || open_log(config, environment, clock).await).await
+}
+
+/// Does something with the log, again and again while its brokers are away. `told` hears why it is
+/// not done yet.
+///
+/// # Errors
+/// What does not get better by waiting.
+pub(crate) async fn patiently<T>(
+    config: &Config,
+    told: impl Fn(String),
+    work: impl AsyncFn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let mut pause = PAUSE.0;
     loop {
-        let error = match open_log(config, environment, clock).await {
-            Ok(log) => return Ok(log),
+        let error = match work().await {
+            Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        if !matches!(error.downcast_ref(), Some(Error::Unavailable(_))) || is_local(config) {
+        let away = matches!(error.downcast_ref(), Some(Error::Unavailable(_)));
+        if !away || config.log.kind == LogKind::Local {
             return Err(error);
         }
         tracing::warn!(?pause, "{error:#}; trying again");
@@ -83,10 +97,6 @@ pub(crate) async fn await_log(
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE.1);
     }
-}
-
-fn is_local(config: &Config) -> bool {
-    config.log.kind == LogKind::Local
 }
 
 impl OpenLog {
