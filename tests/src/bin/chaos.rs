@@ -59,7 +59,7 @@ struct ClusterArguments {
     #[arg(long, default_value_t = 1)]
     zombies: u32,
     /// Seconds for which the broker is away under load, at the end; 0 for not at all.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 0)]
     outage: u64,
 }
 

@@ -88,8 +88,8 @@ pub(super) fn call(address: SocketAddr, key: &str, seed: u64, seen: &Seen, stop:
         if let Some(count) = seen.ends.get(ended as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        if ended == Ended::Full {
-            // who is told to come again later does
+        if matches!(ended, Ended::Refused | Ended::Full) {
+            // who is refused does not come again at once
             std::thread::sleep(Duration::from_millis(50));
         }
         if let (Ended::Whole, Some(id), Ok(mut whole)) = (ended, id, seen.whole.lock()) {

@@ -207,14 +207,20 @@ impl Rig {
         gateway.until_ready()
     }
 
+    /// The end of what each gateway printed.
+    fn tails(&self) -> String {
+        let tails = self.gateways.iter().map(|gateway| gateway.hub.tail("gateway"));
+        tails.collect::<Vec<_>>().join("\n\n")
+    }
+
     /// Waits for enough calls in flight.
-    fn loaded(&self) -> anyhow::Result<()> {
+    pub(super) fn loaded(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.fake.record().counts().1 < IN_FLIGHT {
             anyhow::ensure!(
                 Instant::now() < deadline,
                 "no {IN_FLIGHT} calls got in flight: {}",
-                self.hub.tail("gateway")
+                self.tails()
             );
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -83,6 +83,7 @@ impl Rig {
     /// # Errors
     /// A gateway died, or calls are not taken again.
     pub(super) fn lose_broker(&mut self, time: Duration, seen: &Seen) -> anyhow::Result<Outage> {
+        self.loaded()?;
         self.broker.as_mut().context("a broker of our own")?.process().kill()?;
         let mut outage = Outage::default();
         let (began, served, full) =
