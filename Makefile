@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test build clickhouse kafka chaos chaos-kafka outage-kafka bench replay fmt lint tools help
+.PHONY: run test build clickhouse kafka chaos chaos-kafka outage-kafka bench bench-kafka fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ outage-kafka: tools clickhouse ## Takes Kafka away for ten minutes under load
 
 bench: tools clickhouse ## Measures the hub beside nginx and the bare upstream; writes tests/BENCHMARKS.md
 	@tests/bench/run
+
+bench-kafka: tools clickhouse ## Measures the processors on a real broker beside a bare client; writes tests/BENCHMARKS.md
+	@tests/bench/kafka
 
 lint: ## Format and lints only
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -7,17 +7,19 @@ use std::time::Duration;
 use ::gateway::gateway::Report;
 use analytics::migrate::{Layout, migrate};
 use anyhow::Context as _;
+use runtime::secret::SecretRef;
 use runtime::task::Tasks;
-use runtime::telemetry::metrics;
+use runtime::telemetry::metrics::{self, Metrics};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::embedded::clickhouse::{
     Role as User, State, Supervisor, SupervisorOptions, find_library,
 };
 use crate::secrets::Secrets;
 use crate::serve::{Shared, tell};
+use crate::status::Status;
 
 /// Where ClickHouse is, and how the embedded one does.
 #[derive(Clone, Debug)]
@@ -35,13 +37,16 @@ impl Warehouse {
     ///
     /// # Errors
     /// The password of a configured server can't be read, or those of the embedded one not made.
-    pub async fn start(shared: &Shared, start: bool, tasks: &Tasks) -> anyhow::Result<Self> {
-        let config = &shared.config;
+    pub async fn start(
+        config: &Config,
+        environment: &Environment,
+        metrics: &Metrics,
+        start: bool,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Self> {
         if let Some(url) = &config.clickhouse.url {
-            let secret =
-                config.clickhouse.password.as_ref().map(|reference| {
-                    reference.resolve(|name| shared.environment.get(name).cloned())
-                });
+            let resolve = |from: &SecretRef| from.resolve(|name| environment.get(name).cloned());
+            let secret = config.clickhouse.password.as_ref().map(resolve);
             let secret = secret.transpose().context("clickhouse.password")?;
             let password = secret.map_or_else(String::new, |secret| secret.expose().to_owned());
             let user = config.clickhouse.user.clone();
@@ -57,7 +62,7 @@ impl Warehouse {
         let options = options(config.clickhouse_url(), user, password);
         let mut warehouse = Self { options, state: None, missing: None };
         if start {
-            let counts = shared.metrics.clickhouse();
+            let counts = metrics.clickhouse();
             match supervise(config, &secrets, tasks).await {
                 Ok(supervisor) => {
                     warehouse.options.url = supervisor.url();
@@ -91,10 +96,11 @@ impl Warehouse {
     }
 
     /// Starts the writer of the tables, once they are there.
-    pub fn sink(&self, shared: &Shared, tasks: &Tasks) {
+    pub(crate) fn sink(&self, shared: &Shared, status: &Status, tasks: &Tasks) {
         if self.missing.is_some() {
             return;
         }
+        let status = status.clone();
         let (deps, token, warehouse) = (shared.deps(), tasks.token(), self.options.clone());
         let batches = processors::sink::Options {
             rows: shared.config.sink.rows,
@@ -104,11 +110,13 @@ impl Warehouse {
         tasks.spawn("sink", async move {
             while let Err(error) = migrate(&warehouse, &Layout::default()).await {
                 tracing::warn!(%error, "the tables can't be made; trying again");
+                status.waits("sink", format!("the tables can't be made: {error}"));
                 tokio::select! {
                     () = token.cancelled() => return,
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
             }
+            status.goes_on("sink");
             let client = analytics::client(&warehouse);
             tell("sink", processors::sink::run(deps, client, batches, token).await);
         });

@@ -41,8 +41,7 @@ pub(crate) async fn open_log(
         LogKind::Local => open_local(config, clock),
         LogKind::Kafka => {
             let options = config.log.kafka_options(environment)?;
-            let brokers = format!("the log on Kafka, log.kafka.brokers = {:?}", options.brokers);
-            let log = KafkaLog::open(options).await.context(brokers)?;
+            let log = KafkaLog::open(options).await.context("the log on Kafka")?;
             Ok(OpenLog { log, local: None })
         }
     }

@@ -34,6 +34,9 @@ pub struct Config {
     pub instance: Instance,
     /// How many there are.
     pub instances: u32,
+    /// A processor that has more records of an input before it is not ready; as many as there are
+    /// when not given.
+    pub ready_lag: Option<u64>,
     /// The log.
     pub log: LogConfig,
     /// ClickHouse, embedded or elsewhere.
@@ -73,6 +76,7 @@ impl Default for Config {
             data: "data".into(),
             instance: Instance::default(),
             instances: 1,
+            ready_lag: None,
             log: LogConfig::default(),
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),

@@ -22,6 +22,8 @@
 //! differ when another takes the lead.
 
 mod append;
+#[cfg(feature = "test-util")]
+pub mod bare;
 mod context;
 mod ffi;
 mod group;
