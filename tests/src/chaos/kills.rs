@@ -279,7 +279,7 @@ fn inspect(hub: &Hub, fake: &FakeProvider, stages: &mut Stages) -> anyhow::Resul
             };
             break seen.map(end).collect::<BTreeSet<Option<(Ended, u16)>>>();
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(50));
     };
     let met = |test: fn(&Option<(Ended, u16)>) -> bool| u32::from(ends.iter().any(test));
     stages.before_upstream += met(Option::is_none);

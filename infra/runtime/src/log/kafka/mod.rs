@@ -146,6 +146,8 @@ impl Shared {
                     return Ok(ends);
                 }
                 std::thread::sleep(AGAIN);
+                // else the client goes by what it has heard for many minutes more
+                drop(query.fetch_metadata(Some(&name), left));
             }
         });
         let (start, end) = asked.await?.map_err(|error| {
@@ -232,12 +234,13 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| Error::Unavailable(format!("a client of the brokers: {error}")))?
 }
 
-/// Whether a partition is just being given to a broker: it was made, or its broker started, this
-/// moment.
+/// Whether a partition was just being given to a broker when the client heard of it: its topic was
+/// made, or its broker started or was paused, at that moment.
 fn has_no_leader(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
-        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable)
+        // the last is what the client says of all partitions of a topic that misses one leader
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownPartition)
     )
 }
 
