@@ -12,7 +12,6 @@ use runtime::lock::Lock;
 use runtime::log::Log;
 use runtime::task::Tasks;
 use runtime::telemetry::metrics::Metrics;
-
 use schemas::wire::Codec;
 
 use crate::clickhouse::Warehouse;
