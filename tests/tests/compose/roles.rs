@@ -105,6 +105,9 @@ fn each_role_runs_and_is_healthy_as_the_file_says() {
     for table in ["usage", "attempts", "ledger"] {
         eventually(table, PATIENCE, || count(tables, &password, table).filter(|rows| *rows >= 2));
     }
+    let subjects = request("GET", "/apis/ccompat/v7/subjects", &[], b"");
+    let subjects = exchange(registry.address(), &subjects).text();
+    assert!(subjects.contains("hub.usage.v1"), "the registry knows {subjects}");
 
     let started = std::time::Instant::now();
     for (container, process) in containers.iter().zip(processes) {
