@@ -6,6 +6,7 @@ mod later;
 mod real;
 mod refused;
 mod start;
+mod tls;
 
 use std::time::Duration;
 
