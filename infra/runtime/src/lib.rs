@@ -9,3 +9,4 @@ pub mod log;
 pub mod secret;
 pub mod task;
 pub mod telemetry;
+pub mod tls;
