@@ -14,14 +14,16 @@ use crate::migrate::Error;
 /// them. *A row once* then rests on this:
 ///
 /// - The token of a batch (`insert_deduplication_token`) is kept in Keeper, so that a batch is taken
-///   once by all replicas together. How long: the server's `replicated_deduplication_window` (and
-///   `…_seconds`) of the table, which must cover the longest time that an insert can be under way
-///   when a sink is killed; two minutes are plenty.
+///   once by all replicas together. The table's `replicated_deduplication_window` and
+///   `…_seconds` say for how long; it must be longer than an insert can be under way after its
+///   sink was killed, a few minutes. The servers' defaults are an hour and more.
 /// - An insert counts when the majority has it (`insert_quorum = auto`, set by [`Layout::client`]):
-///   the log's position has moved behind it, so a lost replica must not take it along. Inserts of
-///   several partitions go on at once (`insert_quorum_parallel`, the server's default).
+///   the log's position moves behind it, so a lost replica must not take it along. Inserts of
+///   several partitions go on at once (`insert_quorum_parallel`, the servers' default).
 /// - A replica may lag. The sink lets the one that it asks catch up (`SYSTEM SYNC REPLICA`) before
 ///   it reads where the rows of a partition end; other queries may see a moment ago.
+///
+/// The writer needs the rights `CLUSTER` and `SYSTEM SYNC REPLICA` beside those on the database.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
     /// Engine of the tables, such as `ReplicatedMergeTree`.
