@@ -145,7 +145,8 @@ fn a_newer_writers_fields_are_passed_over() {
     let framed = written(99, newer, value);
     let unknown = Codec::fixed().decode::<Tick>(&framed).unwrap_err();
     assert!(matches!(unknown, Error::UnknownSchema(99)), "{unknown}");
-    let codec = Codec::fixed().also_reads(99, SchemaName::Tick, newer).unwrap();
+    let codec = Codec::fixed();
+    assert_eq!(codec.learn(99, newer).unwrap(), SchemaName::Tick);
     assert_eq!(codec.decode::<Tick>(&framed).unwrap(), Tick { period_us: 5 });
 }
 
@@ -180,7 +181,8 @@ fn an_older_writers_missing_fields_take_their_defaults() {
         ("admitted_at".into(), Value::TimestampMicros(4)),
         ("duration_us".into(), Value::Long(5)),
     ]);
-    let codec = Codec::fixed().also_reads(98, SchemaName::Usage, &older).unwrap();
+    let codec = Codec::fixed();
+    codec.learn(98, &older).unwrap();
     let usage: Usage = codec.decode(&written(98, &older, value)).unwrap();
     assert_eq!((usage.seq, usage.duration_us), (3, 5));
     assert_eq!((usage.user, usage.ttft_us, usage.error), (None, None, None));
@@ -196,7 +198,8 @@ fn a_symbol_of_a_newer_writer_is_other() {
     let newer = USAGE
         .replace(r#""chat", "embeddings""#, r#""rerank", "chat", "embeddings""#)
         .replace(r#""input", "input_cached""#, r#""input", "page", "input_cached""#);
-    let codec = Codec::fixed().also_reads(97, SchemaName::Usage, &newer).unwrap();
+    let codec = Codec::fixed();
+    codec.learn(97, &newer).unwrap();
     let text = include_str!("../examples/usage.1.json");
     let Example { event } = serde_json::from_str(text).unwrap();
     // the same bytes under the newer schema: symbols are numbers there

@@ -95,6 +95,11 @@ impl Hub {
         Ok(out)
     }
 
+    /// The folder of settings, data and what roles print.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
@@ -105,9 +110,14 @@ impl Hub {
         self.folder.join(format!("{role}.log"))
     }
 
+    /// All that a role printed.
+    pub fn said(&self, role: &str) -> String {
+        std::fs::read_to_string(self.log(role)).unwrap_or_default()
+    }
+
     /// The end of what a role printed.
     pub fn tail(&self, role: &str) -> String {
-        let text = std::fs::read_to_string(self.log(role)).unwrap_or_default();
+        let text = self.said(role);
         let lines: Vec<&str> = text.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }

@@ -40,7 +40,15 @@ impl Kafka {
     /// # Errors
     /// It ended, or does not serve in time.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
-        Self::with(folder, Vec::new())
+        Self::with(folder, Vec::new(), &[])
+    }
+
+    /// The same with settings of the broker that win over those of its start script.
+    ///
+    /// # Errors
+    /// As [`Kafka::start`], or `folder` can't be written.
+    pub fn configured(folder: &Path, settings: &[(String, String)]) -> anyhow::Result<Self> {
+        Self::with(folder, Vec::new(), settings)
     }
 
     /// The same with all the listeners that ask for something, beside the plain one.
@@ -49,17 +57,28 @@ impl Kafka {
     /// As [`Kafka::start`].
     pub fn secured(folder: &Path) -> anyhow::Result<Self> {
         let listener = |(listener, _)| Ok((listener, free_address()?));
-        Self::with(folder, LISTENERS.into_iter().map(listener).collect::<anyhow::Result<_>>()?)
+        let secured = LISTENERS.into_iter().map(listener).collect::<anyhow::Result<_>>()?;
+        Self::with(folder, secured, &[])
     }
 
-    fn with(folder: &Path, secured: Vec<(Listener, SocketAddr)>) -> anyhow::Result<Self> {
+    fn with(
+        folder: &Path,
+        secured: Vec<(Listener, SocketAddr)>,
+        settings: &[(String, String)],
+    ) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut options = vec![("--port", address), ("--controller", free_address()?)];
         for (listener, at) in &secured {
             let option = LISTENERS.iter().find(|(known, _)| known == listener);
             options.extend(option.map(|(_, option)| (*option, *at)));
         }
+        let more = folder.join("more.properties");
+        let lines: Vec<String> =
+            settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(&more, lines.concat())?;
         let mut arguments = vec!["--data".to_owned(), folder.display().to_string()];
+        arguments.extend(["--properties".to_owned(), more.display().to_string()]);
         for (option, at) in options {
             arguments.extend([option.to_owned(), at.port().to_string()]);
         }

@@ -15,6 +15,7 @@ use runtime::telemetry::metrics::Metrics;
 use schemas::wire::Codec;
 
 use crate::clickhouse::Warehouse;
+use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::door::Door;
 use crate::gateway::GatewayRole;
@@ -105,6 +106,10 @@ pub async fn start(
         return Ok(running);
     }
     let clock = Clock::system();
+    status.waits("registry", "schema ids are being read".to_owned());
+    let told = |why| status.waits("registry", why);
+    let codec = codec(&config, &environment, &running.tasks, None, told).await?;
+    status.goes_on("registry");
     status.waits("log", "it is being opened".to_owned());
     let open = async || open_log(&config, &environment, &clock).await;
     let log = patiently(config.log.kind, &status, open).await?;
@@ -113,7 +118,7 @@ pub async fn start(
         environment,
         clock,
         log: Arc::clone(&log.log),
-        codec: Codec::fixed(),
+        codec,
         board,
         share,
         metrics,

@@ -23,7 +23,7 @@ use crate::health::attempt;
 use crate::rig::{Rig, Running, book, grant, usage};
 
 /// A fresh database of this name.
-async fn database(name: &str) -> (analytics::Options, Client) {
+pub(crate) async fn database(name: &str) -> (analytics::Options, Client) {
     #[expect(clippy::disallowed_methods, reason = "tests are told where ClickHouse is")]
     let Ok(given) = std::env::var("HUB_TEST_CLICKHOUSE") else {
         panic!(
@@ -77,7 +77,7 @@ async fn columns_are_the_row_types() {
     }
 }
 
-fn run_sink(client: &Client, deps: &Deps) -> Running {
+pub(crate) fn run_sink(client: &Client, deps: &Deps) -> Running {
     let client = client.clone();
     let age = Duration::from_millis(20);
     let options = Options { rows: 500, age, derived_age: age, ..Options::default() };
@@ -160,7 +160,7 @@ async fn a_row_once_in_clickhouse() {
 }
 
 /// Waits until the row of the last event is there.
-async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
+pub(crate) async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
     let topic = match table {
         Table::Usage => Topic::Usage,
         Table::Attempts => Topic::Attempts,

@@ -2,9 +2,11 @@
 #![cfg(test)]
 
 mod billing;
+mod both_logs;
 mod engine;
 mod flaky;
 mod health;
+mod registry;
 mod rig;
 mod sink;
 mod table;

@@ -1,24 +1,22 @@
 //! Confluent framing: a zero byte, a 4-byte big-endian schema id, the Avro body.
 //!
-//! See "Wire format" in Confluent's Schema Registry documentation. On the local log the ids are
-//! the fixed ones of the table [`SCHEMAS`]; a schema registry gives its own.
+//! See "Wire format" in Confluent's Schema Registry documentation. The ids are the fixed ones of
+//! the table [`SCHEMAS`], or those that a schema registry gave.
 
+mod codec;
 mod decode;
 mod encode;
 mod plan;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
 
-use apache_avro::Schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event;
-use decode::Decoder;
-use encode::Encoder;
-use plan::Plan;
+use crate::topics::Topic;
+
+pub use codec::Codec;
 
 /// Bytes before the Avro body.
 pub const HEADER: usize = 5;
@@ -50,6 +48,57 @@ pub enum SchemaName {
     Dead,
     /// [`event::State`]
     State,
+}
+
+impl SchemaName {
+    /// All names, in the order of their declaration.
+    pub const ALL: [Self; 12] = [
+        Self::Usage,
+        Self::Attempt,
+        Self::Tick,
+        Self::Control,
+        Self::Credit,
+        Self::Ledger,
+        Self::Balance,
+        Self::Health,
+        Self::Limit,
+        Self::Audit,
+        Self::Dead,
+        Self::State,
+    ];
+
+    /// The full name of its Avro record, and the one topic that carries it.
+    const fn place(self) -> (&'static str, Topic) {
+        match self {
+            Self::Usage => ("hub.Usage", Topic::Usage),
+            Self::Attempt => ("hub.Attempt", Topic::Attempts),
+            Self::Tick => ("hub.Tick", Topic::Attempts),
+            Self::Control => ("hub.Control", Topic::Control),
+            Self::Credit => ("hub.Credit", Topic::Credits),
+            Self::Ledger => ("hub.Ledger", Topic::Ledger),
+            Self::Balance => ("hub.Balance", Topic::Balances),
+            Self::Health => ("hub.Health", Topic::Health),
+            Self::Limit => ("hub.Limit", Topic::Limits),
+            Self::Audit => ("hub.Audit", Topic::Audit),
+            Self::Dead => ("hub.Dead", Topic::Dead),
+            Self::State => ("hub.State", Topic::State),
+        }
+    }
+
+    /// The full name of its Avro record.
+    pub const fn record(self) -> &'static str {
+        self.place().0
+    }
+
+    /// The topic that carries it.
+    pub const fn topic(self) -> Topic {
+        self.place().1
+    }
+
+    /// The name of an Avro record of this full name.
+    pub fn from_record(record: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.record() == record)
+    }
 }
 
 /// Every version of every schema with its fixed id, oldest first. An id is never used again; the
@@ -84,7 +133,7 @@ macro_rules! events {
 }
 events!(Usage, Attempt, Tick, Control, Credit, Ledger, Balance, Health, Limit, Audit, Dead, State);
 
-/// Why a value can't be encoded or decoded.
+/// Why a value can't be encoded or decoded, or its schema not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Too short, or the first byte is not zero.
@@ -93,6 +142,22 @@ pub enum Error {
     /// No schema of this id is known: wait for it, do not refuse the value.
     #[error("schema id {0} is not known")]
     UnknownSchema(u32),
+    /// The schema is of a record that is no event.
+    #[error("the record {0:?} is none of the hub's")]
+    Foreign(String),
+    /// A schema without an id.
+    #[error("no id is given for the schema {0:?}")]
+    Unassigned(SchemaName),
+    /// An id of two schemas.
+    #[error("schema id {id} is given for {first:?} and for {second:?}")]
+    Reassigned {
+        /// The id.
+        id: u32,
+        /// What it stood for first.
+        first: SchemaName,
+        /// And then.
+        second: SchemaName,
+    },
     /// The value is of another schema than was asked for.
     #[error("the value is of schema {found:?}, wanted {wanted:?}")]
     OtherSchema {
@@ -129,126 +194,5 @@ impl serde::ser::Error for Mismatch {
 impl serde::de::Error for Mismatch {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::because(message)
-    }
-}
-
-struct Version {
-    id: u32,
-    name: SchemaName,
-    plan: Plan,
-}
-
-static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "compiled in; a test encodes and decodes each")]
-    SCHEMAS
-        .iter()
-        .map(|(id, name, text)| Version::parse(*id, *name, text).expect("schema"))
-        .collect()
-});
-
-impl Version {
-    fn parse(id: u32, name: SchemaName, text: &str) -> Result<Self, Mismatch> {
-        let schema = Schema::parse_str(text).map_err(Mismatch::because)?;
-        Ok(Self { id, name, plan: Plan::of(&schema)? })
-    }
-}
-
-/// Encodes and decodes events under one assignment of schema ids. Cheap to clone.
-#[derive(Clone)]
-pub struct Codec {
-    by_id: Arc<HashMap<u32, &'static Version>>,
-}
-
-impl fmt::Debug for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Codec").field("schemas", &self.by_id.len()).finish()
-    }
-}
-
-impl Default for Codec {
-    fn default() -> Self {
-        Self::fixed()
-    }
-}
-
-impl Codec {
-    /// The codec with the fixed ids of [`SCHEMAS`].
-    pub fn fixed() -> Self {
-        Self { by_id: Arc::new(VERSIONS.iter().map(|version| (version.id, version)).collect()) }
-    }
-
-    /// The same codec, which also reads what a newer or older writer wrote with this schema, as a
-    /// schema registry gives it. The schema is kept for the life of the process.
-    ///
-    /// # Errors
-    /// [`Error::Avro`] when the text is not a schema, or one that no event could have.
-    pub fn also_reads(mut self, id: u32, name: SchemaName, text: &str) -> Result<Self, Error> {
-        let version = Version::parse(id, name, text)?;
-        let known = Arc::make_mut(&mut self.by_id);
-        known.insert(id, Box::leak(Box::new(version)));
-        Ok(self)
-    }
-
-    fn written(name: SchemaName) -> &'static Version {
-        let newest = VERSIONS.iter().rev().find(|version| version.name == name);
-        #[expect(clippy::expect_used, reason = "a test asks for each name")]
-        newest.expect("every name is in the table")
-    }
-
-    /// Appends the framed event to `out`.
-    ///
-    /// # Errors
-    /// [`Error::Avro`] when the Rust type is not as its schema says; `out` is then as it was.
-    pub fn encode<E: Event>(&self, event: &E, out: &mut Vec<u8>) -> Result<(), Error> {
-        let version = Self::written(E::SCHEMA);
-        let start = out.len();
-        out.push(0);
-        out.extend_from_slice(&version.id.to_be_bytes());
-        let encoder = Encoder { plan: &version.plan, out };
-        event.serialize(encoder).map_err(|mismatch| {
-            out.truncate(start);
-            Error::Avro(mismatch)
-        })
-    }
-
-    /// The framed event.
-    ///
-    /// # Errors
-    /// As [`Codec::encode`].
-    pub fn to_vec<E: Event>(&self, event: &E) -> Result<Vec<u8>, Error> {
-        let mut out = Vec::with_capacity(512);
-        self.encode(event, &mut out)?;
-        Ok(out)
-    }
-
-    fn version_of(&self, value: &[u8]) -> Result<&'static Version, Error> {
-        let framing = || Error::Framing(value.len(), value.first().copied());
-        let Some((&[0, a, b, c, d], _)) = value.split_first_chunk::<HEADER>() else {
-            return Err(framing());
-        };
-        let id = u32::from_be_bytes([a, b, c, d]);
-        self.by_id.get(&id).copied().ok_or(Error::UnknownSchema(id))
-    }
-
-    /// Which schema the framed value is of.
-    ///
-    /// # Errors
-    /// [`Error::Framing`] or [`Error::UnknownSchema`].
-    pub fn name_of(&self, value: &[u8]) -> Result<SchemaName, Error> {
-        self.version_of(value).map(|version| version.name)
-    }
-
-    /// The event of a framed value, written with any version of its schema.
-    ///
-    /// # Errors
-    /// All of [`Error`].
-    pub fn decode<E: Event>(&self, value: &[u8]) -> Result<E, Error> {
-        let version = self.version_of(value)?;
-        if version.name != E::SCHEMA {
-            return Err(Error::OtherSchema { found: version.name, wanted: E::SCHEMA });
-        }
-        let mut body = value.get(HEADER..).unwrap_or_default();
-        let event = E::deserialize(Decoder { plan: &version.plan, input: &mut body })?;
-        if body.is_empty() { Ok(event) } else { Err(Error::Trailing(body.len())) }
     }
 }

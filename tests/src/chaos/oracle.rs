@@ -1,11 +1,8 @@
 //! The comparison: what the vendor saw against what was settled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use runtime::clock::Clock;
-use runtime::log::local::{LocalLog, Options};
-use runtime::log::{Log as _, Span};
+use runtime::log::{Log, Span};
 use schemas::event::{Meter, Outcome, Usage};
 use schemas::topics::Topic;
 use schemas::wire::Codec;
@@ -60,13 +57,12 @@ pub fn served(entries: &[Entry]) -> BTreeMap<String, Served> {
 ///
 /// # Errors
 /// The log can't be read.
-pub async fn settled(file: &Path, partitions: u32) -> anyhow::Result<Vec<(u32, Usage)>> {
-    let log = LocalLog::open(file, Options::new(partitions, Clock::system()))?;
+pub async fn settled(log: &dyn Log) -> anyhow::Result<Vec<(u32, Usage)>> {
     let codec = Codec::fixed();
     let mut events = Vec::new();
     for partition in 0..log.partitions(Topic::Usage) {
         let at = Topic::Usage.at(partition);
-        let mut span = Span::whole(&*log, at).await?;
+        let mut span = Span::whole(log, at).await?;
         while let Some(records) = span.page().await? {
             for value in records.iter().filter_map(|record| record.value.as_deref()) {
                 events.push((partition, codec.decode(value)?));

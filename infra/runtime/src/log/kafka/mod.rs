@@ -22,6 +22,8 @@
 //! differ when another takes the lead.
 
 mod append;
+#[cfg(feature = "test-util")]
+pub mod bare;
 mod context;
 mod ffi;
 mod group;
@@ -33,11 +35,12 @@ mod writer;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use schemas::topics::{Topic, TopicPartition};
 
 use self::append::Appender;
@@ -56,6 +59,8 @@ pub use self::options::{Options, Sasl, Tls};
 const RECORD_BYTES: usize = 8 << 20;
 /// Most bytes of one append or step.
 const STEP_BYTES: usize = 64 << 20;
+/// How soon a partition without a leader is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A log on a Kafka cluster.
 #[derive(Debug)]
@@ -131,10 +136,19 @@ impl Shared {
         let (query, wait) = (Arc::clone(&self.query), self.options.patience);
         let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
         let asked = blocking(move || {
-            let ends = query.fetch_watermarks(&name, partition, wait);
-            // what it complained about meanwhile goes to its context
-            while query.poll(std::time::Duration::ZERO).is_some() {}
-            Ok(ends)
+            let until = Instant::now() + wait;
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                let ends = query.fetch_watermarks(&name, partition, left);
+                // what it complained about meanwhile goes to its context
+                while query.poll(Duration::ZERO).is_some() {}
+                if !ends.as_ref().is_err_and(has_no_leader) || Instant::now() > until {
+                    return Ok(ends);
+                }
+                std::thread::sleep(AGAIN);
+                // else the client goes by what it has heard for many minutes more
+                drop(query.fetch_metadata(Some(&name), left));
+            }
         });
         let (start, end) = asked.await?.map_err(|error| {
             Error::Unavailable(format!("ends of {at}: {error}{}", self.heard.because()))
@@ -218,6 +232,16 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::Unavailable(format!("a client of the brokers: {error}")))?
+}
+
+/// Whether a partition was just being given to a broker when the client heard of it: its topic was
+/// made, or its broker started or was paused, at that moment.
+fn has_no_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        // the last is what the client says of all partitions of a topic that misses one leader
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownPartition)
+    )
 }
 
 /// A client that could not be made: one of its settings is wrong.

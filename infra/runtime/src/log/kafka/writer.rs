@@ -19,6 +19,8 @@ use crate::log::{Error, Offset, Result, Step, Writer, WriterId};
 
 /// How soon a full queue, or an operation that can be tried again, is tried again.
 const AGAIN: Duration = Duration::from_millis(5);
+/// How soon a group is asked again that could not be.
+const LATER: Duration = Duration::from_millis(200);
 
 /// The holder of a writer id.
 ///
@@ -159,11 +161,23 @@ impl Held {
 
     /// What an error means: another holds the id, or nobody knows what was committed.
     fn failed(&self, error: &KafkaError) -> Error {
-        let named = Group::of(&self.shared, &self.id).ok().and_then(|group| group.name().ok());
-        if named.is_some_and(|name| !name.is_empty() && name != self.name) {
-            return Error::Fenced(self.id.0.clone());
+        match self.holder() {
+            Some(name) if name != self.name => Error::Fenced(self.id.0.clone()),
+            _ => unavailable(&self.shared, &self.id, "commit", error),
         }
-        unavailable(&self.shared, &self.id, "commit", error)
+    }
+
+    /// Who holds the id, if it can be told.
+    fn holder(&self) -> Option<String> {
+        let deadline = Instant::now() + self.shared.options.patience;
+        let group = Group::of(&self.shared, &self.id).ok()?;
+        loop {
+            match group.name() {
+                Ok(name) => return Some(name).filter(|name| !name.is_empty()),
+                Err(_) if Instant::now() < deadline => std::thread::sleep(LATER),
+                Err(_) => return None,
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The contract of any log, on a real Kafka broker; each handle is one that another process could
 //! have.
 
+mod topics;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ fn brokers() -> String {
     brokers
 }
 
-struct KafkaFixture {
+pub(super) struct KafkaFixture {
     options: Options,
 }
 
