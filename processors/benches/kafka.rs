@@ -13,7 +13,8 @@ mod events;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use analytics::migrate::{Layout, migrate};
+use analytics::Layout;
+use analytics::migrate::migrate;
 use bytes::Bytes;
 use processors::{Board, Deps, End, Share, billing, sink};
 use runtime::clock::Clock;
@@ -70,6 +71,7 @@ impl Stage {
             user: user.to_owned(),
             password: password.to_owned(),
             database: format!("hub_bench_{name}"),
+            connector: analytics::Connector::Plain,
         };
         migrate(&options, &Layout::default()).await.unwrap();
         let deps = Deps {

@@ -59,7 +59,9 @@ async fn dispatch(
         Command::Health => serve(config, environment, &[Role::Health], false).await,
         Command::Sink => serve(config, environment, &[Role::Sink], false).await,
         Command::Clickhouse { .. } => serve(config, environment, &[], true).await,
-        Command::Sql { query, format } => sql::run(&config, &query, format.as_deref()).await,
+        Command::Sql { query, format } => {
+            sql::run(&config, &environment, &query, format.as_deref()).await
+        }
         Command::Probe => probe::run(&config).await,
         Command::Config => {
             let text = toml::to_string(&config).context("the settings can't be printed")?;

@@ -31,10 +31,10 @@ pub(crate) fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::R
                 text,
                 "    -H 'Content-Type: application/json' -d '{{\"model\": \"demo\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}}'\n"
             )?;
-            match running.warehouse.as_ref().map(|it| (it.address(), it.missing())) {
+            match running.warehouse.as_ref().map(|it| (it.variable(), it.missing())) {
                 Some((clickhouse, None)) => writeln!(
                     text,
-                    "  HUB_DATA={} HUB_CLICKHOUSE_LISTEN={} {} sql \"SELECT admitted_at, model, outcome, duration_us FROM usage ORDER BY admitted_at DESC LIMIT 5\"\n",
+                    "  HUB_DATA={} {} {} sql \"SELECT admitted_at, model, outcome, duration_us FROM usage ORDER BY admitted_at DESC LIMIT 5\"\n",
                     quote(&shown(data)),
                     clickhouse,
                     quote(&program()),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analytics::migrate::{Layout, migrate};
+use analytics::Layout;
+use analytics::migrate::migrate;
 use analytics::query::QUERIES;
 use analytics::table::{HealthRow, Table};
 use clickhouse::Client;
@@ -38,6 +39,7 @@ pub(crate) async fn database(name: &str) -> (analytics::Options, Client) {
         user: user.to_owned(),
         password: password.to_owned(),
         database: format!("hub_test_{name}"),
+        connector: analytics::Connector::default(),
     };
     let client = analytics::client(&options);
     let bare = client.clone().with_database("default");
