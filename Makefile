@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test build clickhouse kafka chaos chaos-kafka outage-kafka bench bench-kafka fmt lint tools help
+.PHONY: run test build clickhouse kafka cluster chaos chaos-kafka outage-kafka bench bench-kafka fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ clickhouse: ## Fetches the embedded ClickHouse engine (libchdb, pinned)
 
 kafka: ## A Kafka broker and a schema registry on 127.0.0.1:9092 and :8081, for a hub beside them
 	@infra/deploy/kafka/with data-kafka infra/deploy/kafka/welcome
+
+cluster: tools build clickhouse ## The hub as a cluster of processes: Kafka, registry, two gateways, each processor on its own
+	@HUB_BINARY=$(TARGET)/release/hub infra/deploy/cluster data-cluster
 
 test: tools ## Checks everything: format, lints, unit, contract, end to end, a short chaos run
 	@tests/run

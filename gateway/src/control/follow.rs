@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use runtime::clock::Micros;
-use runtime::log::{Error, Limit, Log, Offset, Record, Span};
+use runtime::log::{self, Limit, Log, Offset, Record, Span};
 use runtime::task::{CancellationToken, Tasks};
-use schemas::event::{Balance, Health, State, Usage};
+use schemas::event::{Health, State, Usage};
 use schemas::money::Amount;
 use schemas::topics::{Topic, TopicPartition};
-use schemas::wire::Codec;
+use schemas::wire::{self, Codec, Event};
 use tokio::time::Instant;
 
 use crate::admission::Accounts;
@@ -28,6 +28,16 @@ const BACKOFF: Duration = Duration::from_millis(500);
 const ASK: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// How soon it is looked again whether the reader has come there.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Why reading back stands still; the same position is read again.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// Of an event's schema: the registry that knows it is away.
+    #[error("schema id {0} is not known yet")]
+    Schema(u32),
+}
 
 /// Keeps accounts and health as the log says they are.
 #[derive(Clone, Debug)]
@@ -91,7 +101,7 @@ impl Follower {
         let billed = self.billed(partition).await?.max(end.start);
         let mut span = Span::open(&*self.log, usage, billed.min(end.end), end.end).await?;
         while let Some(records) = span.page().await? {
-            records.iter().for_each(|record| self.spend(record));
+            records.iter().try_for_each(|record| self.spend(record))?;
         }
         Ok(())
     }
@@ -100,17 +110,13 @@ impl Follower {
         let latest = self.log.latest(Topic::State.at(partition)).await?;
         let key = format!("billing/position/{}", Topic::Usage);
         let record = latest.records.iter().find(|record| record.key == key.as_bytes());
-        let state =
-            record.and_then(|record| self.codec.decode::<State>(record.value.as_deref()?).ok());
+        let state = record.map(|record| self.read::<State>(record)).transpose()?.flatten();
         Ok(state.map_or(0, |state| u64::try_from(state.offset).unwrap_or(0)))
     }
 
-    fn spend(&self, record: &Record) {
-        let Some(value) = record.value.as_deref() else {
-            return;
-        };
-        let Ok(usage) = self.codec.decode::<Usage>(value) else {
-            return;
+    fn spend(&self, record: &Record) -> Result<(), Error> {
+        let Some(usage) = self.read::<Usage>(record)? else {
+            return Ok(());
         };
         let prices = &self.snapshot.load().prices;
         let costs = usage.charges.iter().map(|charge| prices.cost(charge, usage.admitted_at));
@@ -119,17 +125,18 @@ impl Follower {
         let nano = cost.to_nano_up().unwrap_or(schemas::money::Nano(i64::MAX));
         let seq = u64::try_from(usage.seq).unwrap_or(0);
         self.accounts.pending(&usage.account, usage.origin, seq, nano);
+        Ok(())
     }
 
     /// Reads a compacted partition to its end and returns where to read on.
     async fn catch_up(
         &self,
         partition: TopicPartition,
-        each: impl Fn(&Record),
+        each: impl Fn(&Record) -> Result<(), Error>,
     ) -> Result<Offset, Error> {
         let asked = Instant::now();
         let latest = self.log.latest(partition).await?;
-        latest.records.iter().for_each(each);
+        latest.records.iter().try_for_each(each)?;
         self.ready.read_to_end(partition, asked);
         Ok(latest.next)
     }
@@ -140,7 +147,7 @@ impl Follower {
         topic: Topic,
         from: Vec<Offset>,
         token: &CancellationToken,
-        each: impl Fn(&Record),
+        each: impl Fn(&Record) -> Result<(), Error>,
     ) {
         let follow = (0..).map(|partition| topic.at(partition)).zip(from).map(|(at, from)| {
             let each = &each;
@@ -177,35 +184,38 @@ impl Follower {
         }
     }
 
-    fn balance(&self, record: &Record) {
-        let decoded = record.value.as_deref().map(|value| self.codec.decode::<Balance>(value));
-        match decoded {
-            Some(Ok(balance)) => self.accounts.apply_balance(&balance),
-            Some(Err(error)) => {
-                tracing::error!(%error, offset = record.offset, "a balance can't be read; the account keeps the one before");
+    /// What a record says; nothing when it removes a key, or can never be read.
+    fn read<E: Event>(&self, record: &Record) -> Result<Option<E>, Error> {
+        match record.value.as_deref().map(|value| self.codec.decode(value)).transpose() {
+            Ok(event) => Ok(event),
+            Err(wire::Error::UnknownSchema(id)) => Err(Error::Schema(id)),
+            Err(error) => {
+                tracing::error!(%error, offset = record.offset, schema = ?E::SCHEMA, "a record can't be read; what was known before it holds on");
+                Ok(None)
             }
-            None => {}
         }
     }
 
-    fn condition(&self, record: &Record) {
-        let decoded = record.value.as_deref().map(|value| self.codec.decode::<Health>(value));
-        match decoded {
-            Some(Ok(health)) => {
-                let condition = Condition { state: health.state, until: health.until.map(Micros) };
-                if self.health.load().get(&health.subject) != Some(&condition) {
-                    self.health.rcu(|map| {
-                        let mut map: HashMap<_, _> = (**map).clone();
-                        map.insert(health.subject.clone(), condition);
-                        map
-                    });
-                }
-            }
-            Some(Err(error)) => {
-                tracing::error!(%error, offset = record.offset, "a health record can't be read; the target keeps the one before");
-            }
-            None => {}
+    fn balance(&self, record: &Record) -> Result<(), Error> {
+        if let Some(balance) = self.read(record)? {
+            self.accounts.apply_balance(&balance);
         }
+        Ok(())
+    }
+
+    fn condition(&self, record: &Record) -> Result<(), Error> {
+        let Some(health) = self.read::<Health>(record)? else {
+            return Ok(());
+        };
+        let condition = Condition { state: health.state, until: health.until.map(Micros) };
+        if self.health.load().get(&health.subject) != Some(&condition) {
+            self.health.rcu(|map| {
+                let mut map: HashMap<_, _> = (**map).clone();
+                map.insert(health.subject.clone(), condition);
+                map
+            });
+        }
+        Ok(())
     }
 }
 
@@ -238,7 +248,7 @@ where
     loop {
         match attempt().await {
             Ok(done) => return Some(done),
-            Err(error) => tracing::warn!(%error, what, "the log can't be read; trying again"),
+            Err(error) => tracing::warn!(%error, what, "reading back stands still; trying again"),
         }
         tokio::select! {
             () = token.cancelled() => return None,
@@ -253,7 +263,7 @@ async fn read_on(
     partition: TopicPartition,
     position: &AtomicU64,
     token: &CancellationToken,
-    each: impl Fn(&Record),
+    each: impl Fn(&Record) -> Result<(), Error>,
 ) {
     let from = || position.load(Ordering::Acquire);
     while !token.is_cancelled() {
@@ -261,7 +271,10 @@ async fn read_on(
             let mut reader = log.reader(partition, from()).await?;
             loop {
                 let page = reader.next(PAGE).await?;
-                page.records.iter().for_each(&each);
+                for record in &page.records {
+                    each(record)?;
+                    position.store(record.offset.saturating_add(1), Ordering::Release);
+                }
                 position.store(page.next, Ordering::Release);
             }
         };

@@ -12,25 +12,29 @@ use runtime::task::Tasks;
 use runtime::telemetry::metrics::Metrics;
 use schemas::event::{Credit, CreditKind};
 use schemas::topics::Topic;
-use schemas::wire::Codec;
 use serde::Serialize;
 
 use crate::cli::{Credits, OutboxCommand, Replayed};
 use crate::clickhouse::Warehouse;
+use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::log::open_log;
 use crate::seed::append;
 use crate::serve::Shared;
 
+/// How long a command waits for a schema registry that this data folder never saw.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 async fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
     let clock = Clock::system();
+    let codec = codec(&config, &environment, &Tasks::new(), Some(PATIENCE), |_| {}).await?;
     let log = open_log(&config, &environment, &clock).await?;
     Ok(Shared {
         config: Arc::new(config),
         environment: Arc::new(environment),
         clock,
         log: log.log,
-        codec: Codec::fixed(),
+        codec,
         board: Board::new(),
         share: Share::ALL,
         metrics: Metrics::new(env!("CARGO_PKG_VERSION"), "command"),

@@ -49,7 +49,8 @@ impl GatewayRole {
         let demo = demo::start(tasks).await.context("the demo provider")?;
         let snapshot = seed::snapshot(shared, demo)?;
         let publish = async || seed::publish(shared, &snapshot).await;
-        patiently(config, |_| {}, publish).await.context("the log refused the seed")?;
+        let published = patiently(config.log.kind, status, publish).await;
+        published.context("the log refused the seed")?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
 
         let accounts = Arc::new(Accounts::new());

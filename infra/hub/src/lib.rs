@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clickhouse;
+mod codec;
 mod commands;
 pub mod config;
 mod door;

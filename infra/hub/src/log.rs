@@ -12,6 +12,7 @@ use runtime::log::{Error, Log};
 use runtime::task::{CancellationToken, Tasks};
 
 use crate::config::{Config, Environment, LogKind};
+use crate::status::Status;
 
 /// The first and the longest pause before brokers that are away are tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
@@ -57,42 +58,31 @@ fn open_local(config: &Config, clock: &Clock) -> anyhow::Result<OpenLog> {
     Ok(OpenLog { log: Arc::clone(&log) as Arc<dyn Log>, local: Some(log) })
 }
 
-/// Opens the log, however long its brokers are away: in a cluster parts start in any order. `told`
-/// hears why it is not there yet.
+/// Tries until the brokers answer: in a cluster parts start in any order. `status` says meanwhile
+/// why it is not done.
 ///
 /// # Errors
-/// What does not get better by waiting.
-pub(crate) async fn await_log(
-    config: &Config,
-    environment: &Environment,
-    clock: &Clock,
-    told: impl Fn(String),
-) -> anyhow::Result<OpenLog> {
-    patiently(config, told, async || open_log(config, environment, clock).await).await
-}
-
-/// Does something with the log, again and again while its brokers are away. `told` hears why it is
-/// not done yet.
-///
-/// # Errors
-/// What does not get better by waiting.
+/// What does not get better by waiting; with a local log, whatever is wrong.
 pub(crate) async fn patiently<T>(
-    config: &Config,
-    told: impl Fn(String),
-    work: impl AsyncFn() -> anyhow::Result<T>,
+    kind: LogKind,
+    status: &Status,
+    attempt: impl AsyncFn() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let mut pause = PAUSE.0;
     loop {
-        let error = match work().await {
-            Ok(done) => return Ok(done),
+        let error = match attempt().await {
+            Ok(done) => {
+                status.goes_on("log");
+                return Ok(done);
+            }
             Err(error) => error,
         };
         let away = matches!(error.downcast_ref(), Some(Error::Unavailable(_)));
-        if !away || config.log.kind == LogKind::Local {
+        if !away || kind == LogKind::Local {
             return Err(error);
         }
         tracing::warn!(?pause, "{error:#}; trying again");
-        told(format!("{error:#}"));
+        status.waits("log", format!("{error:#}"));
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE.1);
     }

@@ -15,11 +15,12 @@ use runtime::telemetry::metrics::Metrics;
 use schemas::wire::Codec;
 
 use crate::clickhouse::Warehouse;
+use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::door::Door;
 use crate::gateway::GatewayRole;
 use crate::listen::{self, Serving, bind};
-use crate::log::await_log;
+use crate::log::{open_log, patiently};
 use crate::operator;
 use crate::role::Role;
 use crate::status::Status;
@@ -105,15 +106,19 @@ pub async fn start(
         return Ok(running);
     }
     let clock = Clock::system();
+    status.waits("registry", "schema ids are being read".to_owned());
+    let told = |why| status.waits("registry", why);
+    let codec = codec(&config, &environment, &running.tasks, None, told).await?;
+    status.goes_on("registry");
     status.waits("log", "it is being opened".to_owned());
-    let log = await_log(&config, &environment, &clock, |why| status.waits("log", why)).await?;
-    status.goes_on("log");
+    let open = async || open_log(&config, &environment, &clock).await;
+    let log = patiently(config.log.kind, &status, open).await?;
     let shared = Shared {
         config,
         environment,
         clock,
         log: Arc::clone(&log.log),
-        codec: Codec::fixed(),
+        codec,
         board,
         share,
         metrics,

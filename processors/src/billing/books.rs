@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use runtime::log::{self, Limit, Record, Span};
+use runtime::log::{Limit, Record, Span};
 use runtime::task::CancellationToken;
 use schemas::event::Control;
 use schemas::ids::PriceVersion;
 use schemas::price::{PriceBook, version_of};
 use schemas::topics::Topic;
-use schemas::wire::Codec;
+use schemas::wire::{self, Codec};
 
 use crate::Deps;
+use crate::pipeline::Error;
 
 /// All versions of the price book that were read so far. A version is named by its content and
 /// never changes, so it does not matter when it is learnt: an event waits until it is. Cheap to
@@ -41,14 +42,18 @@ impl Books {
 
     /// Learns from a control event; anything that is no price book is passed over. A body that
     /// is not what its version says is never used: what names the version goes on waiting.
-    pub fn learn(&self, codec: &Codec, record: &Record) {
-        let Some(value) = &record.value else { return };
-        let Ok(Control { kind, id, body, deleted: false, .. }) = codec.decode(value) else {
-            return;
+    ///
+    /// # Errors
+    /// The event's schema is not known yet: it may be a price book.
+    pub fn learn(&self, codec: &Codec, record: &Record) -> Result<(), wire::Error> {
+        let Some(value) = &record.value else { return Ok(()) };
+        let (id, body) = match codec.decode(value) {
+            Ok(Control { kind, id, body, deleted: false, .. }) if kind == "price_book" => {
+                (id, body)
+            }
+            Err(error @ wire::Error::UnknownSchema(_)) => return Err(error),
+            Ok(_) | Err(_) => return Ok(()),
         };
-        if kind != "price_book" {
-            return;
-        }
         match serde_json::from_slice(&body) {
             Ok(book) if *version_of(&body).as_str() == *id => {
                 let version = PriceVersion::from(id);
@@ -58,6 +63,7 @@ impl Books {
             Ok(_) => tracing::error!(version = id, "a price book is not what its version says"),
             Err(error) => tracing::error!(version = id, %error, "a price book can't be read"),
         }
+        Ok(())
     }
 
     /// Follows the control topic until cancelled.
@@ -78,17 +84,17 @@ impl Books {
     /// Reads the control topic up to its present end.
     ///
     /// # Errors
-    /// As the log.
-    pub async fn read_all(&self, deps: &Deps) -> log::Result<()> {
+    /// As the log, and as [`Books::learn`].
+    pub async fn read_all(&self, deps: &Deps) -> Result<(), Error> {
         let mut span = Span::whole(&*deps.log, Topic::Control.at(0)).await?;
         while let Some(records) = span.page().await? {
-            records.iter().for_each(|record| self.learn(&deps.codec, record));
+            records.iter().try_for_each(|record| self.learn(&deps.codec, record))?;
         }
         Ok(())
     }
 
     /// Reads on for ever; `next` is where to begin after an error.
-    async fn read(&self, deps: &Deps, next: &mut Option<u64>) -> log::Result<()> {
+    async fn read(&self, deps: &Deps, next: &mut Option<u64>) -> Result<(), Error> {
         let control = Topic::Control.at(0);
         let from = match *next {
             Some(next) => next,
@@ -98,7 +104,10 @@ impl Books {
         let limit = Limit { records: 1000, bytes: 4 << 20, wait: Duration::from_secs(60) };
         loop {
             let page = reader.next(limit).await?;
-            page.records.iter().for_each(|record| self.learn(&deps.codec, record));
+            for record in &page.records {
+                self.learn(&deps.codec, record)?;
+                *next = Some(record.offset.saturating_add(1));
+            }
             *next = Some(page.next);
         }
     }

@@ -63,9 +63,11 @@ impl Error {
     /// What to do.
     pub const fn remedy(&self) -> Remedy {
         match self {
-            Self::Log(log::Error::Unavailable(_)) | Self::Effect(_) | Self::Panicked(_) => {
-                Remedy::TakeOver
-            }
+            Self::Log(log::Error::Unavailable(_))
+            // the registry is asked for it meanwhile
+            | Self::Wire(schemas::wire::Error::UnknownSchema(_))
+            | Self::Effect(_)
+            | Self::Panicked(_) => Remedy::TakeOver,
             Self::Log(log::Error::Fenced(_)) => Remedy::Yield,
             Self::Log(
                 log::Error::NoPartition(..)

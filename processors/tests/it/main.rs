@@ -6,6 +6,7 @@ mod both_logs;
 mod engine;
 mod flaky;
 mod health;
+mod registry;
 mod rig;
 mod sink;
 mod table;

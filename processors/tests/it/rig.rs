@@ -28,7 +28,7 @@ pub(crate) struct Rig {
     pub(crate) codec: Codec,
     pub(crate) clock: Clock,
     pub(crate) log: Arc<dyn Log>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -48,7 +48,12 @@ impl Rig {
             board: Board::new(),
             share: Share::ALL,
         };
-        Self { deps, codec: Codec::fixed(), clock, log, _folder: folder }
+        Self { deps, codec: Codec::fixed(), clock, log, folder }
+    }
+
+    /// A folder that goes with the rig.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// The same log for another process, which sees it through `log`.

@@ -85,9 +85,11 @@ impl Container {
         String::from_utf8(output.stdout).unwrap().parse().unwrap()
     }
 
-    /// What it printed.
+    /// The end of what it printed.
     pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
     fn command(&self, line: &[String]) -> Command {
@@ -118,5 +120,5 @@ pub(crate) fn clickhouse(folder: &Path) -> (Process, SocketAddr, String) {
     let password = eventually("the password of ClickHouse", PATIENCE, || {
         std::fs::read_to_string(data.join("hub.password")).ok()
     });
-    (process, listen, password)
+    (process, listen, password.trim_end().to_owned())
 }

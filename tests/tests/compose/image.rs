@@ -27,8 +27,8 @@ impl Image {
 
     /// The list that an instruction ends with.
     pub(crate) fn list(&self, instruction: &str) -> Vec<String> {
-        let said = self.says(instruction);
-        serde_json::from_str(&said[said.find('[').unwrap()..]).unwrap()
+        let (_, list) = self.says(instruction).split_once('[').unwrap();
+        serde_json::from_str(&format!("[{list}")).unwrap()
     }
 
     /// Its variables.
@@ -49,7 +49,7 @@ fn the_image_is_not_root_and_knows_whether_it_is_well() {
     }
     let (user, _) = image.says("USER").split_once(':').unwrap();
     assert!(user.parse::<u32>().unwrap() > 1000, "{user}");
-    assert!(image.says("RUN").contains(&format!("useradd --system --uid {user} ")));
+    assert!(image.says("RUN").contains(&format!("useradd --uid {user} ")));
 }
 
 #[test]

@@ -167,3 +167,23 @@ async fn a_zombie_stays_fenced() {
     }
     assert_eq!(values(&*one, LEDGER).await, [1, 2, 3]);
 }
+
+/// A broker closes connections that nothing goes over: no reason to stop reading.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_may_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let idle = ("connections.max.idle.ms".to_owned(), "1500".to_owned());
+    let kafka = Kafka::configured(folder.path(), &[idle]).unwrap();
+    let log = open(&options(&kafka, "idle")).await.unwrap();
+    log.append(vec![record(USAGE, 1)]).await.unwrap();
+    let mut reader = log.reader(USAGE, 0).await.unwrap();
+    let mut writer = log.writer(WriterId("w/0".to_owned())).await.unwrap();
+    let limit = Limit { records: 10, bytes: 1 << 20, wait: Duration::from_secs(6) };
+    assert_eq!(reader.next(limit).await.unwrap().records.len(), 1);
+    assert!(reader.next(limit).await.unwrap().records.is_empty());
+    log.append(vec![record(USAGE, 2)]).await.unwrap();
+    assert_eq!(reader.next(limit).await.unwrap().records.len(), 1);
+    let step = Step { outputs: vec![record(LEDGER, 1)], inputs: vec![(USAGE, 2)] };
+    writer.commit(step).await.unwrap();
+    assert_eq!(values(&*log, USAGE).await, [1, 2]);
+}

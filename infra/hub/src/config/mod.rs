@@ -2,6 +2,7 @@
 
 mod instance;
 mod log;
+mod registry;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::instance::Instance;
 pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
+pub use self::registry::RegistryConfig;
 
 /// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
 /// seed; the rest are settings of this process.
@@ -39,6 +41,8 @@ pub struct Config {
     pub ready_lag: Option<u64>,
     /// The log.
     pub log: LogConfig,
+    /// Where the ids of schemas come from.
+    pub registry: RegistryConfig,
     /// ClickHouse, embedded or elsewhere.
     pub clickhouse: ClickhouseConfig,
     /// Logs, metrics and traces.
@@ -78,6 +82,7 @@ impl Default for Config {
             instances: 1,
             ready_lag: None,
             log: LogConfig::default(),
+            registry: RegistryConfig::default(),
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
             sink: SinkConfig::default(),
@@ -174,6 +179,7 @@ impl Config {
     /// Names the field and what would be right.
     pub fn check(&self) -> anyhow::Result<()> {
         self.share()?;
+        self.registry.check()?;
         self.log.check()
     }
 

@@ -99,3 +99,25 @@ fn an_instance_is_a_number_or_ends_in_one() {
     let (config, _) = loaded("", &[("HUB_INSTANCE", "hub-1"), ("HUB_INSTANCES", "2")]).unwrap();
     assert_eq!(config.share().unwrap(), Share { instance: 1, of: 2 });
 }
+
+#[test]
+fn a_registry_is_set_by_variables_alone() {
+    let (config, environment) = loaded(
+        "",
+        &[
+            ("HUB_REGISTRY_URL", "https://registry:8081"),
+            ("HUB_REGISTRY_USER", "hub"),
+            ("HUB_REGISTRY_PASSWORD", "env:REGISTRY_PASSWORD"),
+            ("HUB_REGISTRY_CA", "/ca.pem"),
+            ("REGISTRY_PASSWORD", "secret"),
+        ],
+    )
+    .unwrap();
+    let told = config.registry.options(Path::new("/kept"), "test.", &environment).unwrap().unwrap();
+    assert_eq!((told.url.as_str(), told.prefix.as_str()), ("https://registry:8081", "test."));
+    assert_eq!((told.cache, told.ca), ("/kept".into(), Some("/ca.pem".into())));
+    let (user, password) = told.login.unwrap();
+    assert_eq!((user.as_str(), password.expose()), ("hub", "secret"));
+    let (config, environment) = loaded("", &[]).unwrap();
+    assert!(config.registry.options(Path::new("/kept"), "", &environment).unwrap().is_none());
+}

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use schemas::wire::{HEADER, SCHEMAS, SchemaName};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -95,6 +96,23 @@ impl Fake {
     /// Registers as somebody else would.
     pub fn add(&self, subject: &str, schema: &str) -> u32 {
         self.state().register(subject, schema)
+    }
+
+    /// Registers a newer hub's version of a schema, with one more field: `note`, null or a text.
+    pub fn newer(&self, name: SchemaName) -> u32 {
+        let newest = SCHEMAS.iter().rev().find(|(_, of, _)| *of == name).unwrap();
+        let mut schema: Value = serde_json::from_str(newest.2).unwrap();
+        let note = json!({"name": "note", "type": ["null", "string"], "default": null});
+        schema["fields"].as_array_mut().unwrap().push(note);
+        self.add(&format!("{}-{}", name.topic(), name.record()), &schema.to_string())
+    }
+
+    /// A value as that newer hub writes it, without a note.
+    pub fn as_newer(value: &[u8], id: u32) -> Vec<u8> {
+        let mut newer = value.to_vec();
+        newer[1..HEADER].copy_from_slice(&id.to_be_bytes());
+        newer.push(0);
+        newer
     }
 
     /// The mode of a subject, if it has one.

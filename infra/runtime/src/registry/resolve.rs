@@ -88,22 +88,33 @@ impl Resolver {
             self.settled = true;
             tracing::info!("the schema registry is back");
         }
+        // one that the registry stumbles over does not keep it from the others
+        let mut asked = Ok(());
         for id in open.clone() {
-            match self.api.schema(id).await? {
-                Some(text) => {
-                    self.learn(id, &text);
+            match self.ask(id).await {
+                Ok(true) => {
                     open.remove(&id);
-                    if self.codec.knows(id) {
-                        self.cache.merge(vec![(id, text)])?;
-                    }
                 }
-                None if absent.insert(id) => {
+                Ok(false) if absent.insert(id) => {
                     tracing::warn!(id, "the schema registry does not know this id; asking again");
                 }
-                None => {}
+                Ok(false) => {}
+                Err(error) => asked = Err(error),
             }
         }
-        Ok(())
+        asked
+    }
+
+    /// Asks for an id; false when the registry does not know it.
+    async fn ask(&mut self, id: u32) -> Result<bool, Error> {
+        let Some(text) = self.api.schema(id).await? else {
+            return Ok(false);
+        };
+        self.learn(id, &text);
+        if self.codec.knows(id) {
+            self.cache.merge(vec![(id, text)])?;
+        }
+        Ok(true)
     }
 
     fn learn(&self, id: u32, text: &str) {
