@@ -204,6 +204,8 @@ fn kill_all(
     let mut report = Report::default();
     let cluster = options.cluster.as_ref();
     let mut faults = cluster.map_or_else(Vec::new, |cluster| cluster.plan(rng));
+    // what happens to the cluster is spread over the kills
+    let every = (options.gateway_kills / u32::try_from(faults.len().max(1))?).max(1);
     for number in 0.. {
         // kills go on until each stage was met; the report complains when that took too many
         let met = report.stages.all().iter().all(|(_, count)| *count > 0);
@@ -213,7 +215,7 @@ fn kill_all(
         if number >= options.gateway_kills && !processors && enough && faults.is_empty() {
             break;
         }
-        if let Some(fault) = faults.pop() {
+        if let Some(fault) = (number % every == 0).then(|| faults.pop()).flatten() {
             said(&format!("now: {fault:?}"));
             rig.suffer(fault, second, rng, &mut report)?;
         }
