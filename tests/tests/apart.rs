@@ -19,7 +19,7 @@ use rig::eventually;
 use rig::http::{Answer, chat};
 use runtime::log::kafka::{KafkaLog, Options};
 use runtime::log::{Log as _, Record, Span};
-use schemas::event::{Balance, Control, Ledger};
+use schemas::event::{Balance, Control, Health, HealthState, Ledger, Usage};
 use schemas::topics::Topic;
 use schemas::wire::{Codec, Event};
 use serde_json::{Value, json};
@@ -208,4 +208,69 @@ async fn two_of_a_kind_do_each_other_no_harm() {
     let said = command(one, &kafka, &["replay", "billing", "--json"]).output().unwrap();
     assert!(said.status.success(), "{said:?}");
     assert!(second.runs() && gateways.iter_mut().all(Process::runs));
+}
+
+/// The same command, for a process whose clock is an hour ahead.
+fn an_hour_ahead(command: &Command) -> Command {
+    let mut ahead = Command::new("faketime");
+    ahead.args(["-f", "+3600"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => ahead.env(name, value),
+            None => ahead.env_remove(name),
+        };
+    }
+    ahead.env("DONT_FAKE_MONOTONIC", "1"); // clocks are set, but time does not run otherwise
+    ahead
+}
+
+/// A gateway's clock is what it stamps its own calls with; what is derived goes by the log's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_between_the_clocks_of_gateways_changes_nothing_that_is_derived() {
+    const HOUR: i64 = 3_600_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka")).unwrap();
+    let hubs = ["right", "ahead"].map(|name| hub(&folder.path().join(name)));
+    let [right, ahead] = &hubs;
+    let _right = start(right, &kafka, "gateway");
+    let fast = an_hour_ahead(&command(ahead, &kafka, &["gateway"]));
+    let _ahead = rig::start(ahead, "gateway", fast);
+    let _processors = ["billing", "health"].map(|role| start(right, &kafka, role));
+    for hub in &hubs {
+        until_ready(hub, "gateway");
+    }
+    for _ in 0..3 {
+        for hub in &hubs {
+            assert_eq!(ask(hub).status, 200, "{}", hub.tail("gateway"));
+        }
+    }
+    let options =
+        Options { replication: 1, min_insync: 1, ..Options::new(kafka.address().to_string(), 4) };
+    let log = KafkaLog::open(options).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while events::<Ledger>(&log, Topic::Ledger).await.len() < 7 {
+        assert!(Instant::now() < deadline, "{}", right.tail("billing"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let calls: Vec<Usage> = events(&log, Topic::Usage).await;
+    let stamps: Vec<i64> = calls.iter().map(|call| call.admitted_at).collect();
+    let (first, last) = (stamps.iter().min().unwrap(), stamps.iter().max().unwrap());
+    assert!((HOUR..HOUR + 120_000_000).contains(&(last - first)), "{stamps:?}");
+
+    let entries: Vec<Ledger> = events(&log, Topic::Ledger).await;
+    let times: Vec<i64> = entries.iter().map(|entry| entry.at).collect();
+    assert!(times.iter().max().unwrap() - times.iter().min().unwrap() < HOUR / 10, "{times:?}");
+    let records = records(&log, Topic::Usage).await;
+    assert!(records.windows(2).all(|pair| pair[0].at <= pair[1].at), "one account, one partition");
+    let healths = async || events::<Health>(&log, Topic::Health).await;
+    while healths().await.len() < 2 {
+        assert!(Instant::now() < deadline, "{}", right.tail("health"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let healths = healths().await;
+    assert!(healths.iter().all(|it| it.state == HealthState::Healthy), "{healths:?}");
+    for processor in ["billing", "health"] {
+        let said = command(right, &kafka, &["replay", processor, "--json"]).output().unwrap();
+        assert!(said.status.success(), "{said:?}");
+    }
 }
