@@ -33,12 +33,12 @@ test: tools ## Checks everything: format, lints, unit, contract, end to end, a s
 chaos: tools clickhouse ## Kills every part at random under load and compares with the oracle
 	@tests/chaos/run
 
-chaos-kafka: tools clickhouse ## The same on Kafka: two gateways; brokers die and stand still, owners come back
+chaos-kafka: tools clickhouse ## The same on Kafka: two gateways; broker and registry fall too, owners come back
 	@tests/chaos/run --kafka
 
 outage-kafka: tools clickhouse ## Takes Kafka away for ten minutes under load
 	@tests/chaos/run --kafka --calls 0 --gateway-kills 0 --processor-kills 0 --broker-kills 0 --broker-pause 0 \
-	  --zombies 0 --outage 600
+	  --registry-away 0 --zombies 0 --outage 600
 
 bench: tools clickhouse ## Measures the hub beside nginx and the bare upstream; writes tests/BENCHMARKS.md
 	@tests/bench/run

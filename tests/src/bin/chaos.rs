@@ -55,6 +55,9 @@ struct ClusterArguments {
     /// Seconds for which the broker stands still, once; 0 for not at all.
     #[arg(long, default_value_t = 30)]
     broker_pause: u64,
+    /// Seconds for which the schema registry is away, once; 0 for no registry at all.
+    #[arg(long, default_value_t = 30)]
+    registry_away: u64,
     /// Times that a billing processor comes back after another has taken over.
     #[arg(long, default_value_t = 1)]
     zombies: u32,
@@ -68,15 +71,15 @@ fn main() -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
     let folder = arguments.keep.unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&folder)?;
-    let ClusterArguments { gateways, outbox_mib, broker_kills, broker_pause, zombies, outage } =
-        arguments.cluster;
+    let cluster = &arguments.cluster;
     let cluster = Cluster {
-        gateways,
-        outbox: outbox_mib,
-        broker_kills,
-        broker_pause: Duration::from_secs(broker_pause),
-        zombies,
-        outage: Duration::from_secs(outage),
+        gateways: cluster.gateways,
+        outbox: cluster.outbox_mib,
+        broker_kills: cluster.broker_kills,
+        broker_pause: Duration::from_secs(cluster.broker_pause),
+        registry_away: Duration::from_secs(cluster.registry_away),
+        zombies: cluster.zombies,
+        outage: Duration::from_secs(cluster.outage),
     };
     let options = Options {
         hub: std::fs::canonicalize(arguments.hub)?,

@@ -1,6 +1,7 @@
-//! What happens to a hub on a cluster beside the deaths of its parts: brokers that die or stand
-//! still, and owners that were given up and come back.
+//! What happens to a hub on a cluster beside the deaths of its parts: a broker that dies or stands
+//! still, a registry that is away, and owners that were given up and come back.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,8 +12,10 @@ use runtime::log::{Log, Offset};
 use schemas::topics::Topic;
 
 use super::kills::{ROLES, Rig};
+use super::log::Place;
 use super::{PARTITIONS, Report};
 use crate::hub::Hub;
+use crate::kafka::{Kafka, Registry};
 
 /// How long a second owner may take to be at work, and the first to see that it is fenced.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -28,6 +31,8 @@ pub struct Cluster {
     pub broker_kills: u32,
     /// How long the broker stands still, once; not at all when zero.
     pub broker_pause: Duration,
+    /// How long the schema registry is away, once; there is none when zero.
+    pub registry_away: Duration,
     /// Times that a billing processor stands still until another has taken over, and goes on then.
     pub zombies: u32,
     /// How long the broker is away under load, at the end; not at all when zero.
@@ -39,6 +44,7 @@ pub struct Cluster {
 pub(super) enum Fault {
     BrokerKill,
     BrokerPause(Duration),
+    RegistryAway(Duration),
     Zombie,
 }
 
@@ -47,6 +53,7 @@ impl Fault {
         match self {
             Self::BrokerKill => "broker killed",
             Self::BrokerPause(_) => "broker paused",
+            Self::RegistryAway(_) => "registry away",
             Self::Zombie => "billing zombie",
         }
     }
@@ -56,13 +63,37 @@ impl Cluster {
     /// All that is to happen but the outage, in an order made by chance.
     pub(super) fn plan(&self, rng: &mut StdRng) -> Vec<Fault> {
         let times = |fault, count: u32| (0..count).map(move |_| fault);
-        let pauses = u32::from(!self.broker_pause.is_zero());
+        let once = |fault, time: Duration| times(fault, u32::from(!time.is_zero()));
         let mut plan: Vec<Fault> = times(Fault::BrokerKill, self.broker_kills)
-            .chain(times(Fault::BrokerPause(self.broker_pause), pauses))
+            .chain(once(Fault::BrokerPause(self.broker_pause), self.broker_pause))
+            .chain(once(Fault::RegistryAway(self.registry_away), self.registry_away))
             .chain(times(Fault::Zombie, self.zombies))
             .collect();
         plan.shuffle(rng);
         plan
+    }
+}
+
+/// What a hub on a cluster stands on.
+#[derive(Debug)]
+pub struct Servers {
+    pub(super) broker: Kafka,
+    pub(super) registry: Option<Registry>,
+}
+
+impl Servers {
+    /// Starts them, with their data in `folder`.
+    pub(super) fn start(cluster: &Cluster, folder: &Path) -> anyhow::Result<Self> {
+        let broker = Kafka::start(&folder.join("kafka"))?;
+        let start = || Registry::start(broker.address(), &folder.join("registry"));
+        let registry = (!cluster.registry_away.is_zero()).then(start).transpose()?;
+        Ok(Self { broker, registry })
+    }
+
+    /// Where they are.
+    pub(super) fn place(&self) -> Place {
+        let registry = self.registry.as_ref().map(Registry::url);
+        Place::Kafka { broker: self.broker.address(), registry }
     }
 }
 
@@ -85,31 +116,50 @@ impl Rig {
         rng: &mut StdRng,
         report: &mut Report,
     ) -> anyhow::Result<()> {
+        let broker = &mut self.servers()?.broker;
+        broker.until_it_serves()?;
         match fault {
             Fault::BrokerKill => {
-                let broker = self.broker.as_mut().context("a broker of our own")?;
                 broker.process().kill()?;
                 std::thread::sleep(Duration::from_millis(rng.random_range(0..3000)));
                 // what is killed next may well start before it
                 broker.restart()?;
             }
-            Fault::BrokerPause(time) => self.pause_broker(time, rng, report)?,
+            Fault::BrokerPause(time) => {
+                broker.process().pause()?;
+                self.meanwhile(time, rng, report)?;
+                self.servers()?.broker.process().resume()?;
+                self.until_ready()?;
+            }
+            Fault::RegistryAway(time) => {
+                self.registry()?.process().kill()?;
+                self.meanwhile(time, rng, report)?;
+                // who has seen it once starts without it
+                self.until_ready()?;
+                self.registry()?.restart()?;
+                self.registry()?.until_it_serves()?;
+            }
             Fault::Zombie => self.zombie(second, report)?,
         }
         *report.faults.entry(fault.name()).or_default() += 1;
         Ok(())
     }
 
-    /// The broker stands still; meanwhile a gateway dies, and a processor.
-    fn pause_broker(
+    pub(super) fn servers(&mut self) -> anyhow::Result<&mut Servers> {
+        self.servers.as_mut().context("a broker of our own")
+    }
+
+    fn registry(&mut self) -> anyhow::Result<&mut Registry> {
+        self.servers()?.registry.as_mut().context("a registry of our own")
+    }
+
+    /// Time passes; a gateway dies, and a processor.
+    fn meanwhile(
         &mut self,
         time: Duration,
         rng: &mut StdRng,
         report: &mut Report,
     ) -> anyhow::Result<()> {
-        let broker = self.broker.as_mut().context("a broker of our own")?;
-        broker.until_it_serves()?;
-        broker.process().pause()?;
         std::thread::sleep(time / 2);
         let (gateway, role) =
             (rng.random_range(0..self.gateways.len()), rng.random_range(0..ROLES.len()));
@@ -118,15 +168,13 @@ impl Rig {
         gateway.launch()?;
         self.kill_role(role, rng, report)?;
         std::thread::sleep(time / 2);
-        self.broker.as_mut().context("a broker of our own")?.process().resume()?;
-        self.until_ready()
+        Ok(())
     }
 
     /// The billing processor stands still, another takes over on another data folder, and the
     /// first goes on: it must see that it is fenced, in each partition.
     fn zombie(&mut self, second: &Second<'_>, report: &mut Report) -> anyhow::Result<()> {
         let at = ROLES.iter().position(|role| *role == "billing").context("billing")?;
-        self.broker.as_mut().context("a broker of our own")?.until_it_serves()?;
         let ends = || second.tokio.block_on(ledger_ends(second.log));
         let all_moved =
             |before: &[Offset], now: &[Offset]| before.iter().zip(now).all(|(b, n)| n > b);

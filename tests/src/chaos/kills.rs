@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
+use super::cluster::Servers;
 use super::outbox::Outbox;
 use super::{Copy, IN_FLIGHT, Report, callers, oracle, power};
 use crate::fake_provider::{Ended, FakeProvider};
 use crate::hub::Hub;
-use crate::kafka::Kafka;
 use crate::process::Process;
 
 /// Calls that are sent at once before a kill.
@@ -65,8 +65,8 @@ pub struct Rig {
     pub(super) fake: Arc<FakeProvider>,
     pub(super) gateways: Vec<Gateway>,
     pub(super) roles: Vec<Process>,
-    /// The log, when it is a broker of our own.
-    pub(super) broker: Option<Kafka>,
+    /// The log and what belongs to it, when it is no file.
+    pub(super) servers: Option<Servers>,
 }
 
 /// A gateway with its settings and its data folder.
@@ -108,12 +108,12 @@ impl Rig {
         hub: &Hub,
         gateways: &[Hub],
         fake: Arc<FakeProvider>,
-        broker: Option<Kafka>,
+        servers: Option<Servers>,
     ) -> anyhow::Result<Self> {
         let roles = ROLES.iter().map(|role| hub.start(role)).collect::<Result<_, _>>()?;
         let gateway = |hub: &Hub| Gateway { hub: hub.clone(), process: None };
         let gateways = gateways.iter().map(gateway).collect();
-        let mut rig = Self { hub: hub.clone(), fake, gateways, roles, broker };
+        let mut rig = Self { hub: hub.clone(), fake, gateways, roles, servers };
         for gateway in &mut rig.gateways {
             gateway.launch()?;
         }
@@ -184,7 +184,7 @@ impl Rig {
         let burst = if rng.random() { BURST } else { 0 };
         let number = rng.random_range(0..self.gateways.len());
         // on a cluster the way to the outbox leads over the brokers
-        let soon = if self.broker.is_some() { 600 } else { 60 };
+        let soon = if self.servers.is_some() { 600 } else { 60 };
         let gateway = self.gateways.get_mut(number).context("a gateway")?;
         let held = callers::burst(gateway.hub.listen, &gateway.hub.key, burst, rng);
         std::thread::sleep(Duration::from_micros(rng.random_range(0..2500)));

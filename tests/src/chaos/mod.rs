@@ -26,12 +26,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use schemas::partition::partition_of;
+use schemas::wire::Codec;
 
-use self::cluster::Second;
+use self::cluster::{Second, Servers};
 use self::log::Place;
 use crate::fake_provider::FakeProvider;
 use crate::hub::{Hub, Provider};
-use crate::kafka::Kafka;
 
 pub use callers::Seen;
 pub use cluster::Cluster;
@@ -81,12 +81,11 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
         ..Default::default()
     }))?);
     let folder = |name: &str| options.folder.join(name);
-    let (place, broker) = if options.cluster.is_some() {
-        said("starting a broker");
-        let broker = Kafka::start(&folder("kafka"))?;
-        (Place::Kafka(broker.address()), Some(broker))
-    } else {
-        (Place::File(log_file(&folder("hub"))), None)
+    let start = |cluster| Servers::start(cluster, &options.folder);
+    let servers = options.cluster.as_ref().map(start).transpose()?;
+    let place = match &servers {
+        Some(servers) => servers.place(),
+        None => Place::File(log_file(&folder("hub"))),
     };
     let settings = |name: &str| settings(options, &folder(name), &place, &fake);
     let hub = settings("hub")?;
@@ -96,8 +95,9 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
             .map(|number| settings(&format!("gateway-{number}")))
             .collect::<Result<_, _>>()?,
     };
-    let mut rig = Rig::start(&hub, &gateways, Arc::clone(&fake), broker)?;
+    let mut rig = Rig::start(&hub, &gateways, Arc::clone(&fake), servers)?;
     let log = tokio.block_on(place.open())?;
+    let codec = tokio.block_on(place.codec(&options.folder))?;
     let seen = Arc::new(Seen::default());
     let stop = Arc::new(AtomicBool::new(false));
     let addresses: Vec<_> = gateways.iter().map(|gateway| gateway.listen).collect();
@@ -130,7 +130,7 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
     report.verdicts.extend(verdicts::attempts(&hub)?);
     report.verdicts.extend(tokio.block_on(order::broken(&*log))?);
     let served = oracle::served(&fake.record().entries());
-    let events = tokio.block_on(oracle::settled(&*log))?;
+    let events = tokio.block_on(oracle::settled(&*log, &codec))?;
     let whole = seen.whole.lock().map(|whole| whole.clone()).unwrap_or_default();
     report.findings = oracle::compare(&served, &events, &whole, &BTreeSet::new());
     report.rows = verdicts::rows(&hub)?;
@@ -204,6 +204,8 @@ fn kill_all(
     let mut report = Report::default();
     let cluster = options.cluster.as_ref();
     let mut faults = cluster.map_or_else(Vec::new, |cluster| cluster.plan(rng));
+    // what happens to the cluster is spread over the kills
+    let every = (options.gateway_kills / u32::try_from(faults.len().max(1))?).max(1);
     for number in 0.. {
         // kills go on until each stage was met; the report complains when that took too many
         let met = report.stages.all().iter().all(|(_, count)| *count > 0);
@@ -213,7 +215,7 @@ fn kill_all(
         if number >= options.gateway_kills && !processors && enough && faults.is_empty() {
             break;
         }
-        if let Some(fault) = faults.pop() {
+        if let Some(fault) = (number % every == 0).then(|| faults.pop()).flatten() {
             said(&format!("now: {fault:?}"));
             rig.suffer(fault, second, rng, &mut report)?;
         }
@@ -248,7 +250,8 @@ fn recover(
     said: &mut dyn FnMut(&str),
 ) -> anyhow::Result<report::Loss> {
     let place = Place::File(log_file(&copy.folder));
-    let settled = || tokio.block_on(async { oracle::settled(&*place.open().await?).await });
+    let settled =
+        || tokio.block_on(async { oracle::settled(&*place.open().await?, &Codec::fixed()).await });
     let before = settled()?;
     let logged = before.iter().map(|(_, event)| event.call.to_string()).collect();
     let mut rng = StdRng::seed_from_u64(options.seed ^ u64::try_from(copy.entries)?);

@@ -57,8 +57,7 @@ pub fn served(entries: &[Entry]) -> BTreeMap<String, Served> {
 ///
 /// # Errors
 /// The log can't be read.
-pub async fn settled(log: &dyn Log) -> anyhow::Result<Vec<(u32, Usage)>> {
-    let codec = Codec::fixed();
+pub async fn settled(log: &dyn Log, codec: &Codec) -> anyhow::Result<Vec<(u32, Usage)>> {
     let mut events = Vec::new();
     for partition in 0..log.partitions(Topic::Usage) {
         let at = Topic::Usage.at(partition);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use serde_json::Value;
 
 use super::callers::{Ended, Seen};
@@ -84,7 +83,7 @@ impl Rig {
     /// A gateway died, or calls are not taken again.
     pub(super) fn lose_broker(&mut self, time: Duration, seen: &Seen) -> anyhow::Result<Outage> {
         self.loaded()?;
-        self.broker.as_mut().context("a broker of our own")?.process().kill()?;
+        self.servers()?.broker.process().kill()?;
         let mut outage = Outage::default();
         let (began, served, full) =
             (Instant::now(), seen.count(Ended::Whole), seen.count(Ended::Full));
@@ -101,7 +100,7 @@ impl Rig {
         outage.waiting = self.gateways.iter().map(|gateway| waiting(gateway).0).sum();
         outage.lasted = began.elapsed();
         let back = Instant::now();
-        let broker = self.broker.as_mut().context("a broker of our own")?;
+        let broker = &mut self.servers()?.broker;
         broker.restart()?;
         broker.until_it_serves()?;
         let served = seen.count(Ended::Whole);
