@@ -157,12 +157,14 @@ pub async fn start(
 /// The data folder for this role alone, or for this instance of it.
 fn lock(data: &Path, role: Role, share: Share) -> anyhow::Result<Lock> {
     let Share { instance, of } = share;
-    let name = match role {
-        Role::Gateway => role.to_string(),
-        Role::Billing | Role::Health | Role::Sink => format!("{role}-{instance}"),
+    let (name, what) = match role {
+        Role::Gateway => (role.to_string(), role.to_string()),
+        Role::Billing | Role::Health | Role::Sink => (
+            format!("{role}-{instance}"),
+            format!("{role}, instance {instance} (HUB_INSTANCE) of {of}"),
+        ),
     };
-    Lock::take(&data.join("locks").join(name))
-        .with_context(|| format!("{role}, instance {instance} (HUB_INSTANCE) of {of}"))
+    Lock::take(&data.join("locks").join(name)).context(what)
 }
 
 impl Shared {

@@ -178,3 +178,70 @@ fn numbers(progress: &Progress) -> Processor {
         takeovers: progress.takeovers,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(roles: &[Role], lag: Option<u64>) -> (Status, Board) {
+        let (board, metrics) = (Board::new(), Metrics::new("0", "0"));
+        (Status::new(roles, Share { instance: 1, of: 3 }, lag, board.clone(), metrics), board)
+    }
+
+    fn moves(board: &Board, processor: &str, phase: Phase, lag: u64) {
+        board.update(processor, 1, |progress| {
+            progress.phase = phase;
+            progress.lag = [("hub.usage.v1", lag)].into();
+        });
+    }
+
+    fn why(status: &Status) -> Option<String> {
+        let (ready, report) = status.readiness();
+        assert_eq!((ready, &report["instance"]), (report["why"].is_null(), &json!(1)), "{report}");
+        report["why"].as_str().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_processor_is_ready_when_all_it_has_runs_and_lags_by_no_more_than_is_set() {
+        let (status, board) = status(&[Role::Billing], Some(10));
+        assert_eq!(why(&status).unwrap(), "billing is starting");
+        status.waits("log", "no broker answers".to_owned());
+        assert_eq!(why(&status).unwrap(), "log: no broker answers; billing is starting");
+        status.goes_on("log");
+        for (phase, lag, wanted) in [
+            (Phase::Starting, 0, Some("billing/1 is starting")),
+            (Phase::Running, 10, None),
+            (Phase::Running, 11, Some("billing/1 lags: {\"hub.usage.v1\":11}")),
+            (Phase::Retrying, 0, Some("billing/1 is retrying")),
+            (Phase::Waiting, 0, Some("billing/1 is waiting")),
+            (Phase::Fenced, 0, Some("billing/1 is fenced")),
+            (Phase::Failed, 0, Some("billing/1 is failed")),
+        ] {
+            moves(&board, "billing", phase, lag);
+            assert_eq!(why(&status).as_deref(), wanted);
+        }
+    }
+
+    #[test]
+    fn any_lag_will_do_when_none_is_set_and_each_role_must_be_there() {
+        let (status, board) = status(&[Role::Health, Role::Sink], None);
+        moves(&board, "health", Phase::Running, 1_000_000);
+        assert_eq!(why(&status).unwrap(), "sink is starting");
+        status.waits("sink", "the tables can't be made".to_owned());
+        assert_eq!(why(&status).unwrap(), "sink: the tables can't be made");
+        status.goes_on("sink");
+        moves(&board, "sink/usage", Phase::Running, 0);
+        assert_eq!(why(&status), None);
+        board.update("sink/ledger", 1, |progress| {
+            progress.phase = Phase::Retrying;
+            progress.detail = Some("ClickHouse is away".to_owned());
+        });
+        assert_eq!(why(&status).unwrap(), "sink/ledger/1 is retrying: ClickHouse is away");
+    }
+
+    #[test]
+    fn a_gateway_that_is_not_there_yet_is_not_ready() {
+        let (status, _) = status(&[Role::Gateway], None);
+        assert_eq!(why(&status).unwrap(), "the gateway is starting");
+    }
+}
