@@ -1,7 +1,5 @@
 //! Other ids than the fixed ones: as a schema registry gives them, and as they become known.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
-
 use std::sync::{Arc, Mutex};
 
 use schemas::event::{Tick, Usage};
