@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test build clickhouse kafka chaos bench replay fmt lint tools help
+.PHONY: run test build clickhouse kafka cluster chaos chaos-kafka outage-kafka bench bench-kafka fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,14 +24,27 @@ clickhouse: ## Fetches the embedded ClickHouse engine (libchdb, pinned)
 kafka: ## A Kafka broker and a schema registry on 127.0.0.1:9092 and :8081, for a hub beside them
 	@infra/deploy/kafka/with data-kafka infra/deploy/kafka/welcome
 
+cluster: tools build clickhouse ## The hub as a cluster of processes: Kafka, registry, two gateways, each processor on its own
+	@HUB_BINARY=$(TARGET)/release/hub infra/deploy/cluster data-cluster
+
 test: tools ## Checks everything: format, lints, unit, contract, end to end, a short chaos run
 	@tests/run
 
 chaos: tools clickhouse ## Kills every part at random under load and compares with the oracle
 	@tests/chaos/run
 
+chaos-kafka: tools clickhouse ## The same on Kafka: two gateways; broker and registry fall too, owners come back
+	@tests/chaos/run --kafka
+
+outage-kafka: tools clickhouse ## Takes Kafka away for ten minutes under load
+	@tests/chaos/run --kafka --calls 0 --gateway-kills 0 --processor-kills 0 --broker-kills 0 --broker-pause 0 \
+	  --registry-away 0 --zombies 0 --outage 600
+
 bench: tools clickhouse ## Measures the hub beside nginx and the bare upstream; writes tests/BENCHMARKS.md
 	@tests/bench/run
+
+bench-kafka: tools clickhouse ## Measures the processors on a real broker beside a bare client; writes tests/BENCHMARKS.md
+	@tests/bench/kafka
 
 lint: ## Format and lints only
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -8,11 +8,16 @@
 //! Whether the other end is the embedded engine or a cluster is not known here: it is a URL, a
 //! user and a password.
 
+mod connect;
+mod layout;
 pub mod migrate;
 pub mod query;
 pub mod table;
 
 use std::time::Duration;
+
+pub use connect::Connector;
+pub use layout::Layout;
 
 /// Where ClickHouse is.
 #[derive(Clone)]
@@ -25,12 +30,14 @@ pub struct Options {
     pub password: String,
     /// Database of the tables.
     pub database: String,
+    /// How it is reached.
+    pub connector: Connector,
 }
 
 /// No `Debug` of the password.
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url, user, database, password: _ } = self;
+        let Self { url, user, database, password: _, connector: _ } = self;
         write!(f, "clickhouse {user}@{url}/{database}")
     }
 }
@@ -47,7 +54,9 @@ pub fn client(options: &Options) -> clickhouse::Client {
 
 /// A client that works before the database is there.
 fn bare_client(options: &Options) -> clickhouse::Client {
-    clickhouse::Client::default()
+    options
+        .connector
+        .client()
         .with_url(&options.url)
         .with_user(&options.user)
         .with_password(&options.password)

@@ -4,7 +4,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Options, bare_client};
+use crate::{Layout, Options, bare_client};
 
 /// One migration: one statement that does nothing where it was done before.
 #[derive(Clone, Copy, Debug)]
@@ -42,19 +42,21 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     11 "0011_health_now",
 };
 
-/// How tables are made: one server's way unless set otherwise.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Layout {
-    /// Engine of the tables, such as `ReplicatedMergeTree`.
-    pub engine: String,
-    /// Where statements run, such as `ON CLUSTER hub`; empty for one server.
-    pub on_cluster: String,
-}
+/// What the migrations themselves are noted in.
+const FIRST: [(&str, &str); 2] = [
+    ("database", "CREATE DATABASE IF NOT EXISTS {database} {on_cluster}"),
+    (
+        "migrations",
+        "CREATE TABLE IF NOT EXISTS {database}.migrations {on_cluster} \
+         (version UInt32, name String, hash String) ENGINE = {engine} ORDER BY version",
+    ),
+];
 
-impl Default for Layout {
-    fn default() -> Self {
-        Self { engine: "MergeTree".to_owned(), on_cluster: String::new() }
-    }
+/// Every statement that makes the tables, by name and in order, as this layout has it.
+pub fn statements(database: &str, layout: &Layout) -> Vec<(&'static str, String)> {
+    let migrations = MIGRATIONS.iter().map(|migration| (migration.name, migration.sql));
+    let all = FIRST.into_iter().chain(migrations);
+    all.map(|(name, sql)| (name, layout.fill(sql, database))).collect()
 }
 
 /// Why the tables can't be brought up to date.
@@ -81,6 +83,19 @@ pub enum Error {
         /// Hash of this build.
         own: String,
     },
+    /// The cluster is not one on whose replicas the tables can be kept.
+    #[error(
+        "clickhouse.cluster: the cluster {name:?} has {shards} shards; the tables are kept on the \
+         replicas of one (known: {known})"
+    )]
+    Cluster {
+        /// As configured.
+        name: String,
+        /// How many shards it has; none when the server does not know it.
+        shards: u64,
+        /// The clusters that the server knows.
+        known: String,
+    },
     /// The database was migrated by a newer build.
     #[error("the database is at migration {found}, this build knows {known}: use the newer build")]
     Newer {
@@ -105,22 +120,15 @@ struct Applied {
 /// [`Error`].
 pub async fn migrate(options: &Options, layout: &Layout) -> Result<u32, Error> {
     let client = bare_client(options);
-    let fill = |sql: &str| {
-        sql.replace("{database}", &options.database)
-            .replace("{engine}", &layout.engine)
-            .replace("{on_cluster}", &layout.on_cluster)
-    };
+    layout.check(&client).await?;
+    let fill = |sql: &str| layout.fill(sql, &options.database);
     let run = async |name, sql: &str| {
         let done = client.query_raw(&fill(sql)).execute().await;
         done.map_err(|source| Error::Statement { name, source })
     };
-    run("database", "CREATE DATABASE IF NOT EXISTS {database} {on_cluster}").await?;
-    run(
-        "migrations",
-        "CREATE TABLE IF NOT EXISTS {database}.migrations {on_cluster} \
-         (version UInt32, name String, hash String) ENGINE = {engine} ORDER BY version",
-    )
-    .await?;
+    for (name, sql) in FIRST {
+        run(name, sql).await?;
+    }
     let read =
         fill("SELECT DISTINCT version, name, hash FROM {database}.migrations ORDER BY version");
     let applied = client.query_raw(&read).fetch_all::<Applied>().await;

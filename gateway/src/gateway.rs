@@ -12,8 +12,7 @@ use schemas::ids::CallId;
 use serde_json::{Value, json};
 
 use crate::admission::Accounts;
-use crate::control::Snapshot;
-use crate::control::follow::Ready;
+use crate::control::{Ready, Snapshot};
 use crate::error::{Error, Kind};
 use crate::routing::HealthMap;
 use crate::upstream;
@@ -45,9 +44,15 @@ pub struct Report {
 pub trait Beside: Send + Sync {
     /// For `/readyz`.
     fn reports(&self) -> Vec<Report>;
+}
 
-    /// Brings its metrics up to date: they are about to be written out.
-    fn scrape(&self);
+impl Report {
+    /// Reports as `/readyz` shows them, by name.
+    pub fn parts(reports: Vec<Self>) -> Value {
+        let part =
+            |report: Self| (report.name, json!({"ok": report.well, "detail": report.detail}));
+        Value::Object(reports.into_iter().map(part).collect())
+    }
 }
 
 /// The gateway: shared by all calls, made once.
@@ -72,7 +77,7 @@ pub struct Gateway {
     pub draining: AtomicBool,
     /// What runs beside it.
     pub beside: Arc<dyn Beside>,
-    /// The text of `/metrics`.
+    /// What is counted.
     pub metrics: Metrics,
     /// Where traces of calls go.
     pub traces: Traces,
@@ -95,55 +100,62 @@ impl Gateway {
     /// # Errors
     /// [`Kind::NotReady`] while starting or stopping.
     pub fn check_ready(&self) -> Result<(), Error> {
-        let why = if self.draining.load(Ordering::Relaxed) {
-            "the hub is stopping"
-        } else if !self.ready.is_ready() {
-            "the hub is starting: balances and health are being read"
-        } else {
+        let Some(why) = self.unready() else {
             return Ok(());
         };
-        let mut error = Error::new(Kind::NotReady, why);
+        let mut error = Error::new(Kind::NotReady, format!("the hub {why}"));
         error.retry_after = Some(Duration::from_secs(1));
         Err(error)
     }
 
+    /// Why no calls are taken.
+    fn unready(&self) -> Option<String> {
+        if self.draining.load(Ordering::Relaxed) {
+            Some("is stopping".to_owned())
+        } else if !self.ready.is_ready() {
+            Some("is starting: balances and health are being read".to_owned())
+        } else if self.ready.is_stale() {
+            let (age, most) = (self.ready.age().as_secs(), self.ready.max_stale());
+            Some(format!(
+                "has not reached the log for {age} s, longer than log.max_stale, {most:?}"
+            ))
+        } else {
+            None
+        }
+    }
+
     /// For `/readyz`: whether calls are taken, and how each part stands.
     pub fn readiness(&self) -> (bool, Value) {
-        let missing = self.ready.missing();
-        let draining = self.draining.load(Ordering::Relaxed);
+        let why = self.unready();
         let outbox = self.outbox.stats();
-        let parts: serde_json::Map<String, Value> = self
-            .beside
-            .reports()
-            .into_iter()
-            .map(|report| {
-                let value = json!({"ok": report.well, "detail": report.detail});
-                (report.name, value)
-            })
-            .collect();
-        let ready = missing.is_empty() && !draining;
         let report = json!({
-            "ready": ready,
-            "draining": draining,
-            "not_yet_read": missing,
+            "ready": why.is_none(),
+            "why": why,
+            "draining": self.draining.load(Ordering::Relaxed),
+            "not_yet_read": self.ready.missing(),
+            "log": {
+                "read_ms_ago": millis(self.ready.age()),
+                "max_stale_ms": millis(self.ready.max_stale()),
+            },
             "outbox": {
                 "calls_in_flight": outbox.live,
                 "bytes": outbox.held,
                 "limit_bytes": outbox.limit,
                 "unshipped_records": outbox.unshipped,
-                "oldest_unshipped_ms": u64::try_from(outbox.oldest.as_millis()).unwrap_or(u64::MAX),
+                "oldest_unshipped_ms": millis(outbox.oldest),
                 "failing": outbox.failing,
             },
-            "parts": parts,
+            "parts": Report::parts(self.beside.reports()),
         });
-        (ready, report)
+        (why.is_none(), report)
     }
 
-    /// The text of `/metrics`, with everything as it is now.
-    pub fn metrics_text(&self) -> String {
+    /// Brings the metrics that are not counted call by call up to date.
+    pub fn scrape(&self) {
         let stats = self.outbox.stats();
         let live = i64::try_from(stats.live).unwrap_or(i64::MAX);
         self.metrics.gateway().in_flight.set(live);
+        self.metrics.gateway().log_age.set(self.ready.age().as_secs_f64());
         self.metrics.set_outbox(&metrics::Outbox {
             bytes: stats.held,
             limit: stats.limit,
@@ -153,7 +165,9 @@ impl Gateway {
             shipped: stats.shipped,
             failing: stats.failing.is_some(),
         });
-        self.beside.scrape();
-        self.metrics.encode()
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

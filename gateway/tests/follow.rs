@@ -7,7 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use gateway::admission::Accounts;
 use gateway::config::Seed;
-use gateway::control::follow::{Follower, Ready};
+use gateway::control::Ready;
+use gateway::control::follow::Follower;
 use gateway::control::seed;
 use gateway::providers::compat;
 use runtime::clock::Clock;
@@ -92,7 +93,7 @@ async fn balances_and_health_wait_for_their_schemas_and_miss_nothing() {
         accounts: Arc::new(Accounts::new()),
         health: Arc::default(),
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
-        ready: Arc::new(Ready::default()),
+        ready: Arc::new(Ready::new(Duration::from_secs(60))),
     };
     follower.clone().start(&tasks);
     let asked = |id| format!("GET /schemas/ids/{id}");

@@ -2,7 +2,8 @@
 //! the sink up to the compressed rows on the socket.
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 
-use std::collections::BTreeMap;
+mod events;
+
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -16,56 +17,13 @@ use processors::pipeline::{Folding, Marks, Output};
 use processors::sink::{Sink, Store, Usages};
 use runtime::clock::Micros;
 use runtime::log::{LogId, Record};
-use schemas::event::{
-    Attempt, AttemptError, Charge, Meter, Operation, Outcome, Purpose, Quantity, Usage,
-};
-use schemas::ids::{CallId, Origin, PriceVersion};
+use schemas::event::{Attempt, AttemptError, Purpose};
+use schemas::ids::{CallId, Origin};
 use schemas::price;
 use schemas::topics::Topic;
 use schemas::wire::{Codec, Event};
 
 const EVENTS: u64 = 20_000;
-
-fn usage(seq: u64, version: &PriceVersion) -> Usage {
-    let mut random = [7; 10];
-    random[..8].copy_from_slice(&seq.to_be_bytes());
-    let quantity = |meter, units| Quantity { meter, units };
-    Usage {
-        call: CallId::new(1_768_478_400_000, &random),
-        origin: Origin([1; 16]),
-        seq: seq.cast_signed(),
-        account: format!("account-{}", seq % 500).into(),
-        project: "production".into(),
-        key: "key-7f3a9c".into(),
-        user: Some("user-4711".into()),
-        client: Some("openai-python/2.1.0".into()),
-        tags: BTreeMap::from([("team".to_owned(), "search".to_owned())]),
-        operation: Operation::Chat,
-        dialect: "openai.chat".into(),
-        streamed: true,
-        model: "gpt-4o-mini".into(),
-        outcome: Outcome::Completed,
-        error: None,
-        status: 200,
-        attempts: 1,
-        charges: vec![Charge {
-            provider: "openai".into(),
-            credential: "main".into(),
-            model: "gpt-4o-mini".into(),
-            quantities: vec![
-                quantity(Meter::Input, 812),
-                quantity(Meter::InputCached, 2048),
-                quantity(Meter::Output, 377),
-            ],
-            estimated: false,
-            reported_nano: None,
-        }],
-        price_version: version.clone(),
-        admitted_at: 1_768_478_400_000_000,
-        ttft_us: Some(231_000),
-        duration_us: 2_100_000,
-    }
-}
 
 fn attempt(seq: u64) -> Attempt {
     let started_at = 1_768_478_400_000_000 + seq.cast_signed() * 1000;
@@ -108,7 +66,7 @@ fn record<E: Event>(event: &E, key: &str, seq: u64, call: CallId) -> Record {
 fn usages() -> Vec<Record> {
     let version = price::shipped().map_or_else(|_| "none".into(), |book| book.version());
     let record = |seq| {
-        let event = usage(seq, &version);
+        let event = events::usage(seq, &version);
         record(&event, event.account.as_str(), seq, event.call)
     };
     (1..=EVENTS).map(record).collect()

@@ -1,5 +1,7 @@
 //! Other ids than the fixed ones: as a schema registry gives them, and as they become known.
 
+#![cfg(test)]
+
 use std::sync::{Arc, Mutex};
 
 use schemas::event::{Tick, Usage};

@@ -1,5 +1,6 @@
 //! A hub from outside: its settings in a folder, its roles as processes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -21,6 +22,9 @@ pub struct Provider {
     pub models: Vec<String>,
 }
 
+/// Roles that have an operators' listener of their own when they run apart from the gateway.
+const APART: [&str; 4] = ["clickhouse", "billing", "health", "sink"];
+
 /// Settings and data of one hub.
 #[derive(Clone, Debug)]
 pub struct Hub {
@@ -28,8 +32,10 @@ pub struct Hub {
     folder: PathBuf,
     /// The API.
     pub listen: SocketAddr,
-    /// Operators' listener.
+    /// Operators' listener of the whole hub, or of its gateway.
     pub admin: SocketAddr,
+    /// Those of the other roles when they run apart.
+    apart: BTreeMap<&'static str, SocketAddr>,
     /// The embedded ClickHouse.
     pub clickhouse: SocketAddr,
     /// An API key.
@@ -53,6 +59,10 @@ impl Hub {
             folder: folder.to_owned(),
             listen: free_address()?,
             admin: free_address()?,
+            apart: APART
+                .iter()
+                .map(|role| Ok((*role, free_address()?)))
+                .collect::<std::io::Result<_>>()?,
             clickhouse: free_address()?,
             key: "key-of-a-test-hub".to_owned(),
         };
@@ -85,6 +95,11 @@ impl Hub {
         Ok(out)
     }
 
+    /// The folder of settings, data and what roles print.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
@@ -95,22 +110,33 @@ impl Hub {
         self.folder.join(format!("{role}.log"))
     }
 
+    /// All that a role printed.
+    pub fn said(&self, role: &str) -> String {
+        std::fs::read_to_string(self.log(role)).unwrap_or_default()
+    }
+
     /// The end of what a role printed.
     pub fn tail(&self, role: &str) -> String {
-        let text = std::fs::read_to_string(self.log(role)).unwrap_or_default();
+        let text = self.said(role);
         let lines: Vec<&str> = text.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    /// Operators' listener of a role.
+    pub fn admin_of(&self, role: &str) -> SocketAddr {
+        self.apart.get(role).copied().unwrap_or(self.admin)
+    }
+
     /// The command of a role or another subcommand, on this hub's settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        let admin = self.admin_of(arguments.first().copied().unwrap_or_default());
         let mut command = Command::new(&self.binary);
         command
             .args(arguments)
             .arg("--config")
             .arg(self.folder.join("hub.toml"))
             .env("HUB_LISTEN", self.listen.to_string())
-            .env("HUB_ADMIN_LISTEN", self.admin.to_string())
+            .env("HUB_ADMIN_LISTEN", admin.to_string())
             .env("HUB_CLICKHOUSE_LISTEN", self.clickhouse.to_string())
             .env("HUB_DATA", self.data());
         command

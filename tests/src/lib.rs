@@ -5,6 +5,7 @@ pub mod bench;
 pub mod chaos;
 pub mod fake_provider;
 pub mod hub;
+pub mod kafka;
 pub mod load;
 pub mod process;
 pub mod requests;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a process may take to do what it is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 const STEP: Duration = Duration::from_millis(10);
 
 /// A running process; it is killed when it is dropped.
@@ -76,13 +76,34 @@ impl Process {
         Ok(())
     }
 
+    /// Stops it in its tracks (SIGSTOP): it holds what it holds, its peers wait.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.with_context(|| format!("{} has no id", self.name))?;
+        kill_process(pid, signal).with_context(|| format!("{signal:?} to {}", self.name))
+    }
+
     /// Asks it to stop and waits for its end.
     ///
     /// # Errors
     /// It did not stop in time.
     pub fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_err()) {
+        if self.signal(Signal::TERM).is_err() {
             return Ok(self.child.wait()?);
         }
         let deadline = Instant::now() + PATIENCE;

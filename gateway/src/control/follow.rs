@@ -2,26 +2,32 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use runtime::clock::Micros;
-use runtime::log::{self, Limit, Log, Offset, Record};
+use runtime::log::{self, Limit, Log, Offset, Record, Span};
 use runtime::task::{CancellationToken, Tasks};
 use schemas::event::{Health, State, Usage};
 use schemas::money::Amount;
 use schemas::topics::{Topic, TopicPartition};
 use schemas::wire::{self, Codec, Event};
+use tokio::time::Instant;
 
 use crate::admission::Accounts;
-use crate::control::Snapshot;
+use crate::control::{Ready, Snapshot};
 use crate::routing::{Condition, HealthMap};
 
 /// One read: enough to be fast at start, small enough to be held.
 const PAGE: Limit = Limit { records: 2_000, bytes: 1 << 20, wait: Duration::from_secs(20) };
 /// The pause after an error, before the same position is read again.
 const BACKOFF: Duration = Duration::from_millis(500);
+/// How often the log is asked where a partition ends, at most and at least: a silent partition and
+/// a log that is away look the same to who reads on.
+const ASK: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// How soon it is looked again whether the reader has come there.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Why reading back stands still; the same position is read again.
 #[derive(Debug, thiserror::Error)]
@@ -31,29 +37,6 @@ enum Error {
     /// Of an event's schema: the registry that knows it is away.
     #[error("schema id {0} is not known yet")]
     Schema(u32),
-}
-
-/// What the request path waits for before it takes the first call.
-#[derive(Debug, Default)]
-pub struct Ready {
-    spend: AtomicBool,
-    balances: AtomicBool,
-    health: AtomicBool,
-}
-
-impl Ready {
-    /// What is not yet read to its end; empty when the gateway may take calls.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let parts =
-            [("spend", &self.spend), ("balances", &self.balances), ("health", &self.health)];
-        let missing = parts.into_iter().filter(|(_, done)| !done.load(Ordering::Acquire));
-        missing.map(|(name, _)| name).collect()
-    }
-
-    /// Whether all is read.
-    pub fn is_ready(&self) -> bool {
-        [&self.spend, &self.balances, &self.health].iter().all(|done| done.load(Ordering::Acquire))
-    }
 }
 
 /// Keeps accounts and health as the log says they are.
@@ -98,11 +81,7 @@ impl Follower {
             return;
         };
         self.ready.balances.store(true, Ordering::Release);
-        let follow = from.into_iter().enumerate().map(|(partition, from)| {
-            let partition = Topic::Balances.at(u32::try_from(partition).unwrap_or(u32::MAX));
-            follow(&*self.log, partition, from, &token, |record| self.balance(record))
-        });
-        futures::future::join_all(follow).await;
+        self.follow(Topic::Balances, from, &token, |record| self.balance(record)).await;
     }
 
     async fn healths(self, token: CancellationToken) {
@@ -112,11 +91,7 @@ impl Follower {
             return;
         };
         self.ready.health.store(true, Ordering::Release);
-        let follow = from.into_iter().enumerate().map(|(partition, from)| {
-            let partition = Topic::Health.at(u32::try_from(partition).unwrap_or(u32::MAX));
-            follow(&*self.log, partition, from, &token, |record| self.condition(record))
-        });
-        futures::future::join_all(follow).await;
+        self.follow(Topic::Health, from, &token, |record| self.condition(record)).await;
     }
 
     /// Counts the usage events that billing has not seen yet.
@@ -124,15 +99,9 @@ impl Follower {
         let usage = Topic::Usage.at(partition);
         let end = self.log.ends(usage).await?;
         let billed = self.billed(partition).await?.max(end.start);
-        let mut reader = self.log.reader(usage, billed.min(end.end)).await?;
-        let mut next = billed;
-        while next < end.end {
-            let page = reader.next(Limit { wait: Duration::ZERO, ..PAGE }).await?;
-            page.records.iter().try_for_each(|record| self.spend(record))?;
-            if page.next == next && page.records.is_empty() {
-                break;
-            }
-            next = page.next;
+        let mut span = Span::open(&*self.log, usage, billed.min(end.end), end.end).await?;
+        while let Some(records) = span.page().await? {
+            records.iter().try_for_each(|record| self.spend(record))?;
         }
         Ok(())
     }
@@ -165,9 +134,54 @@ impl Follower {
         partition: TopicPartition,
         each: impl Fn(&Record) -> Result<(), Error>,
     ) -> Result<Offset, Error> {
+        let asked = Instant::now();
         let latest = self.log.latest(partition).await?;
         latest.records.iter().try_for_each(each)?;
+        self.ready.read_to_end(partition, asked);
         Ok(latest.next)
+    }
+
+    /// Reads all partitions of a topic on, until asked to stop.
+    async fn follow(
+        &self,
+        topic: Topic,
+        from: Vec<Offset>,
+        token: &CancellationToken,
+        each: impl Fn(&Record) -> Result<(), Error>,
+    ) {
+        let follow = (0..).map(|partition| topic.at(partition)).zip(from).map(|(at, from)| {
+            let each = &each;
+            async move {
+                let position = AtomicU64::new(from);
+                tokio::join!(
+                    read_on(&*self.log, at, &position, token, each),
+                    self.note_ends(at, &position, token),
+                );
+            }
+        });
+        futures::future::join_all(follow).await;
+    }
+
+    /// Notes until when the partition is read to its end.
+    async fn note_ends(&self, at: TopicPartition, position: &AtomicU64, token: &CancellationToken) {
+        let pause = (self.ready.max_stale() / 4).clamp(ASK.0, ASK.1);
+        let note = async {
+            loop {
+                tokio::time::sleep(pause).await;
+                let asked = Instant::now();
+                let Ok(ends) = self.log.ends(at).await else {
+                    continue; // who reads on says that the log is away
+                };
+                while position.load(Ordering::Acquire) < ends.end {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                self.ready.read_to_end(at, asked);
+            }
+        };
+        tokio::select! {
+            () = token.cancelled() => {}
+            () = note => {}
+        }
     }
 
     /// What a record says; nothing when it removes a key, or can never be read.
@@ -243,24 +257,25 @@ where
     }
 }
 
-/// Reads on for ever; after an error the same position is read again.
-async fn follow(
+/// Reads on until asked to stop; after an error the same position is read again.
+async fn read_on(
     log: &dyn Log,
     partition: TopicPartition,
-    mut from: Offset,
+    position: &AtomicU64,
     token: &CancellationToken,
     each: impl Fn(&Record) -> Result<(), Error>,
 ) {
+    let from = || position.load(Ordering::Acquire);
     while !token.is_cancelled() {
         let run = async {
-            let mut reader = log.reader(partition, from).await?;
+            let mut reader = log.reader(partition, from()).await?;
             loop {
                 let page = reader.next(PAGE).await?;
                 for record in &page.records {
                     each(record)?;
-                    from = record.offset.saturating_add(1);
+                    position.store(record.offset.saturating_add(1), Ordering::Release);
                 }
-                from = page.next;
+                position.store(page.next, Ordering::Release);
             }
         };
         let ended: Result<(), Error> = tokio::select! {
@@ -268,7 +283,7 @@ async fn follow(
             ended = run => ended,
         };
         if let Err(error) = ended {
-            tracing::warn!(%error, %partition, "following stopped; trying again from {from}");
+            tracing::warn!(%error, %partition, "following stopped; trying again from {}", from());
         }
         tokio::select! {
             () = token.cancelled() => return,

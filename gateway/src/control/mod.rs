@@ -1,7 +1,9 @@
 //! What the request path knows: one immutable snapshot, swapped whole.
 
 pub mod follow;
+mod ready;
 pub mod seed;
 mod snapshot;
 
+pub use ready::Ready;
 pub use snapshot::{AccountTerms, Key, Route, RouteTarget, Snapshot};

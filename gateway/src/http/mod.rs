@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 use http::Response;
 
 pub use body::read as read_body;
+pub use operator::{healthz, readiness};
 
 use crate::Gateway;
 use crate::call::Dialect;
@@ -38,18 +39,6 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// What operators see, on a listener of its own.
-#[rustfmt::skip]
-pub fn operator_routes(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/healthz", get(operator::healthz))
-        .route("/readyz",  get(operator::readyz))
-        .route("/metrics", get(operator::metrics))
-        .fallback(unknown_to_operators)
-        .method_not_allowed_fallback(method)
-        .with_state(gateway)
-}
-
 async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
     serve(&gateway, Dialect::OpenAiChat, request).await
 }
@@ -62,18 +51,15 @@ async fn unknown(request: Request) -> Response<Body> {
     nothing_at(&request, "/v1/chat/completions, /v1/embeddings or /v1/models")
 }
 
-async fn unknown_to_operators(request: Request) -> Response<Body> {
-    nothing_at(&request, "/healthz, /readyz or /metrics; calls go to the other listener")
-}
-
 /// Names what there is, as the path is most often a slip.
-fn nothing_at(request: &Request, routes: &str) -> Response<Body> {
+pub fn nothing_at(request: &Request, routes: &str) -> Response<Body> {
     let path: String = request.uri().path().chars().take(100).collect();
     let message = format!("there is no {path:?} here; try {routes}");
     error::openai_response(&Error::new(Kind::UnknownRoute, message), None)
 }
 
-async fn method(request: Request) -> Response<Body> {
+/// Refuses a method that a path does not take.
+pub async fn method(request: Request) -> Response<Body> {
     let message = format!("{} is not allowed on {:?}", request.method(), request.uri().path());
     error::openai_response(&Error::new(Kind::Method, message), None)
 }

@@ -1,7 +1,6 @@
 //! New connections: TCP, a proxy's tunnel where one is set, TLS, and the protocol that both ends
 //! speak.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
@@ -26,19 +23,11 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file with certificate authorities is not good.
-    #[error("upstream.ca_file {}: {why}", path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    #[error("upstream.ca_file {0}")]
+    CaFile(#[from] runtime::tls::Error),
     /// The proxy's address is not good.
     #[error("upstream.https_proxy must be an address such as http://proxy:3128")]
     Proxy,
-    /// TLS can't be set up.
-    #[error("tls: {0}")]
-    Tls(#[from] rustls::Error),
 }
 
 /// A connection.
@@ -64,11 +53,7 @@ impl Connector {
     /// # Errors
     /// What is wrong with the configuration.
     pub(super) fn new(config: &UpstreamConfig) -> Result<Self, Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots(config.ca_file.as_ref())?)
-            .with_no_client_auth();
+        let tls = runtime::tls::client(config.ca_file.as_deref())?;
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
@@ -125,38 +110,10 @@ fn proxy_at(address: &str, except: Option<&str>, tcp: &HttpConnector) -> Result<
     Ok(Proxy { rules, to: tcp.clone() })
 }
 
-/// The authorities of this machine, or Mozilla's where it has none, and the operator's own.
-fn roots(own: Option<&PathBuf>) -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
-        tracing::warn!(%error, "a certificate authority of this machine can't be read");
-    }
-    let (_, refused) = roots.add_parsable_certificates(native.certs);
-    if refused > 0 {
-        tracing::debug!(refused, "certificate authorities of this machine that are not understood");
-    }
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    if let Some(path) = own {
-        let bad = |why: String| Error::CaFile { path: path.clone(), why };
-        let read = CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
-        let mut found = 0;
-        for certificate in read {
-            let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-            roots.add(certificate).map_err(|error| bad(error.to_string()))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(bad("has no certificate in PEM".into()));
-        }
-    }
-    Ok(roots)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

@@ -45,6 +45,8 @@ pub enum Command {
         #[arg(long)]
         format: Option<String>,
     },
+    /// Asks the hub process of these settings whether it is ready; fails with the reason if not.
+    Probe,
     /// Prints the settings in force, and checks them.
     Config,
     /// Moves money of an account.

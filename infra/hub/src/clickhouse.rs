@@ -5,24 +5,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ::gateway::gateway::Report;
-use analytics::migrate::{Layout, migrate};
+use analytics::Layout;
+use analytics::migrate::migrate;
 use anyhow::Context as _;
+use runtime::secret::SecretRef;
 use runtime::task::Tasks;
-use runtime::telemetry::metrics;
+use runtime::telemetry::metrics::{self, Metrics};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::embedded::clickhouse::{
     Role as User, State, Supervisor, SupervisorOptions, find_library,
 };
 use crate::secrets::Secrets;
 use crate::serve::{Shared, tell};
+use crate::status::Status;
 
 /// Where ClickHouse is, and how the embedded one does.
 #[derive(Clone, Debug)]
 pub struct Warehouse {
     options: analytics::Options,
+    layout: Layout,
+    embedded: bool,
     state: Option<watch::Receiver<State>>,
     /// Why there is none.
     missing: Option<String>,
@@ -35,29 +40,21 @@ impl Warehouse {
     ///
     /// # Errors
     /// The password of a configured server can't be read, or those of the embedded one not made.
-    pub async fn start(shared: &Shared, start: bool, tasks: &Tasks) -> anyhow::Result<Self> {
-        let config = &shared.config;
-        if let Some(url) = &config.clickhouse.url {
-            let secret =
-                config.clickhouse.password.as_ref().map(|reference| {
-                    reference.resolve(|name| shared.environment.get(name).cloned())
-                });
-            let secret = secret.transpose().context("clickhouse.password")?;
-            let password = secret.map_or_else(String::new, |secret| secret.expose().to_owned());
-            let user = config.clickhouse.user.clone();
-            return Ok(Self {
-                options: options(url.clone(), user, password),
-                state: None,
-                missing: None,
-            });
-        }
-        let secrets = Secrets::new(&config.data);
-        let password = secrets.clickhouse(User::Writer)?.expose().to_owned();
-        let user = User::Writer.user().to_owned();
-        let options = options(config.clickhouse_url(), user, password);
-        let mut warehouse = Self { options, state: None, missing: None };
-        if start {
-            let counts = shared.metrics.clickhouse();
+    pub async fn start(
+        config: &Config,
+        environment: &Environment,
+        metrics: &Metrics,
+        start: bool,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Self> {
+        let options = access(config, environment, User::Writer)?;
+        let cluster = config.clickhouse.cluster.as_deref();
+        let layout = cluster.map_or_else(Layout::default, Layout::cluster);
+        let embedded = config.clickhouse.url.is_none();
+        let mut warehouse = Self { options, layout, embedded, state: None, missing: None };
+        if start && embedded {
+            let secrets = Secrets::new(&config.data);
+            let counts = metrics.clickhouse();
             match supervise(config, &secrets, tasks).await {
                 Ok(supervisor) => {
                     warehouse.options.url = supervisor.url();
@@ -80,36 +77,43 @@ impl Warehouse {
         self.missing.as_deref()
     }
 
-    /// Its address as a setting has it, without `http://`.
-    pub fn address(&self) -> &str {
-        self.options.url.strip_prefix("http://").unwrap_or(&self.options.url)
+    /// The variable that leads another command of this hub there.
+    pub fn variable(&self) -> String {
+        let url = &self.options.url;
+        match url.strip_prefix("http://").filter(|_| self.embedded) {
+            Some(address) => format!("HUB_CLICKHOUSE_LISTEN={address}"),
+            None => format!("HUB_CLICKHOUSE_URL={url}"),
+        }
     }
 
     /// A client as the read-write user.
     pub fn client(&self) -> clickhouse::Client {
-        analytics::client(&self.options)
+        self.layout.client(&self.options)
     }
 
     /// Starts the writer of the tables, once they are there.
-    pub fn sink(&self, shared: &Shared, tasks: &Tasks) {
+    pub(crate) fn sink(&self, shared: &Shared, status: &Status, tasks: &Tasks) {
         if self.missing.is_some() {
             return;
         }
-        let (deps, token, warehouse) = (shared.deps(), tasks.token(), self.options.clone());
+        let status = status.clone();
+        let (deps, token, warehouse) = (shared.deps(), tasks.token(), self.clone());
         let batches = processors::sink::Options {
             rows: shared.config.sink.rows,
             age: shared.config.sink.age.into(),
             ..processors::sink::Options::default()
         };
         tasks.spawn("sink", async move {
-            while let Err(error) = migrate(&warehouse, &Layout::default()).await {
+            while let Err(error) = migrate(&warehouse.options, &warehouse.layout).await {
                 tracing::warn!(%error, "the tables can't be made; trying again");
+                status.waits("sink", format!("the tables can't be made: {error}"));
                 tokio::select! {
                     () = token.cancelled() => return,
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
             }
-            let client = analytics::client(&warehouse);
+            status.goes_on("sink");
+            let client = warehouse.client();
             tell("sink", processors::sink::run(deps, client, batches, token).await);
         });
     }
@@ -151,8 +155,40 @@ async fn follow(mut state: watch::Receiver<State>, counts: metrics::Clickhouse) 
     }
 }
 
-fn options(url: String, user: String, password: String) -> analytics::Options {
-    analytics::Options { url, user, password, database: analytics::DATABASE.to_owned() }
+/// How a user reaches ClickHouse: the configured server, else the embedded engine.
+///
+/// # Errors
+/// The password or the certificates can't be read.
+pub(crate) fn access(
+    config: &Config,
+    environment: &Environment,
+    user: User,
+) -> anyhow::Result<analytics::Options> {
+    let server = &config.clickhouse;
+    let (url, user, password) = match &server.url {
+        None => {
+            let password = Secrets::new(&config.data).clickhouse(user)?;
+            (format!("http://{}", server.listen), user.user().to_owned(), Some(password))
+        }
+        Some(url) => {
+            let (field, name, password) = match user {
+                User::Writer => ("password", &server.user, &server.password),
+                User::Reader => ("reader_password", &server.reader_user, &server.reader_password),
+            };
+            let resolve = |it: &SecretRef| it.resolve(|name| environment.get(name).cloned());
+            let password = password.as_ref().map(resolve).transpose();
+            let password = password.with_context(|| format!("clickhouse.{field}"))?;
+            (url.trim_end_matches('/').to_owned(), name.clone(), password)
+        }
+    };
+    let connector = analytics::Connector::new(&url, server.ca.as_deref());
+    Ok(analytics::Options {
+        connector: connector.context("clickhouse.ca")?,
+        url,
+        user,
+        password: password.map_or_else(String::new, |secret| secret.expose().to_owned()),
+        database: analytics::DATABASE.to_owned(),
+    })
 }
 
 async fn supervise(

@@ -42,7 +42,9 @@ async fn shared(config: Config, environment: Environment) -> anyhow::Result<Shar
 }
 
 async fn warehouse(shared: &Shared) -> anyhow::Result<clickhouse::Client> {
-    Ok(Warehouse::start(shared, false, &Tasks::new()).await?.client())
+    let Shared { config, environment, metrics, .. } = shared;
+    let warehouse = Warehouse::start(config, environment, metrics, false, &Tasks::new()).await?;
+    Ok(warehouse.client())
 }
 
 /// Moves money of an account.

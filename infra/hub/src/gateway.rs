@@ -1,6 +1,5 @@
-//! The gateway role: outbox, shipper, read-back and the two listeners.
+//! The gateway role: outbox, shipper, read-back, and calls behind its door.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,60 +9,53 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use gateway::Gateway;
 use gateway::admission::Accounts;
-use gateway::control::follow::{Follower, Ready};
+use gateway::control::Ready;
+use gateway::control::follow::Follower;
 use gateway::gateway::Limits;
-use gateway::http::{operator_routes, routes};
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
-use runtime::lanes::Lanes;
 use runtime::task::Tasks;
 use runtime::telemetry::trace::{Settings, Traces};
 use schemas::topics::Topic;
 
-use crate::beside::Beside;
-use crate::clickhouse::Warehouse;
+use crate::door::Door;
 use crate::embedded::demo;
-use crate::listen::{Serving, bind, serve};
+use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
+use crate::status::Status;
 
 /// A running gateway.
 #[derive(Debug)]
 pub struct GatewayRole {
-    /// Where callers connect.
-    pub address: SocketAddr,
-    /// Where operators look.
-    pub admin_address: SocketAddr,
     gateway: Arc<Gateway>,
-    /// Listeners: stopped first.
+    /// The listener of callers: stopped first.
     front: Tasks,
     drain: Duration,
 }
 
 impl GatewayRole {
-    /// Starts it: it listens when this returns, and takes calls once balances and health are read.
+    /// Starts it behind its door: it takes calls once balances and health are read.
     ///
     /// # Errors
-    /// A port or the outbox can't be had, or the seed is wrong.
-    pub async fn start(
+    /// The outbox can't be had, or the seed is wrong.
+    pub(crate) async fn start(
         shared: &Shared,
-        warehouse: &Warehouse,
+        status: &Status,
+        door: Door,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let config = &shared.config;
-        // bound before anything is written, so that a hub that can't serve changes nothing
-        let callers = bind("listen", &config.listen).await?;
-        let operators = bind("admin_listen", &config.admin_listen).await?;
-        let (address, admin_address) = (callers.local_addr()?, operators.local_addr()?);
-
         let outbox = open_outbox(shared, &config.data.join("outbox"))?;
         let demo = demo::start(tasks).await.context("the demo provider")?;
         let snapshot = seed::snapshot(shared, demo)?;
-        seed::publish(shared, &snapshot).await.context("the log refused the seed")?;
+        let publish = async || seed::publish(shared, &snapshot).await;
+        let published = patiently(config.log.kind, status, publish).await;
+        published.context("the log refused the seed")?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
 
         let accounts = Arc::new(Accounts::new());
         let health = Arc::default();
-        let ready = Arc::new(Ready::default());
+        let ready = Arc::new(Ready::new(config.log.max_stale.into()));
         let follower = Follower {
             log: Arc::clone(&shared.log),
             codec: shared.codec.clone(),
@@ -90,16 +82,13 @@ impl GatewayRole {
             upstream: seed::upstream(shared)?,
             ready,
             draining: false.into(),
-            beside: Arc::new(Beside::new(warehouse, shared)),
+            beside: Arc::new(status.clone()),
             metrics: shared.metrics.clone(),
             traces: traces(shared, tasks)?,
         });
-        let front = Tasks::new();
-        let lanes = Arc::new(Lanes::start("calls").context("threads to serve calls")?);
-        let serving = Serving { lanes, write_time: config.limits.write_time.into() };
-        serve(callers, routes(Arc::clone(&gateway)), serving.clone(), &front, "callers");
-        serve(operators, operator_routes(Arc::clone(&gateway)), serving, &front, "operators");
-        Ok(Self { address, admin_address, gateway, front, drain: config.limits.drain_time.into() })
+        status.serves(Arc::clone(&gateway));
+        let front = door.open(&gateway);
+        Ok(Self { gateway, front, drain: config.limits.drain_time.into() })
     }
 
     /// Takes no new calls, lets open ones finish, and ships what they left.
@@ -117,11 +106,6 @@ impl GatewayRole {
                 "the outbox could not be shipped whole; it is shipped at the next start"
             );
         }
-    }
-
-    /// Whether balances and health are read.
-    pub fn is_ready(&self) -> bool {
-        self.gateway.ready.is_ready()
     }
 }
 

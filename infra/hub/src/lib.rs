@@ -1,20 +1,23 @@
 //! The composition root: which roles run in this process, and what is embedded in it.
 
-mod beside;
 pub mod cli;
 pub mod clickhouse;
 mod codec;
 mod commands;
 pub mod config;
+mod door;
 pub mod embedded;
 pub mod gateway;
 mod listen;
 mod log;
+mod operator;
+mod probe;
 pub mod role;
 pub mod secrets;
 mod seed;
 pub mod serve;
 mod sql;
+mod status;
 mod welcome;
 
 use std::io::Write as _;
@@ -56,7 +59,10 @@ async fn dispatch(
         Command::Health => serve(config, environment, &[Role::Health], false).await,
         Command::Sink => serve(config, environment, &[Role::Sink], false).await,
         Command::Clickhouse { .. } => serve(config, environment, &[], true).await,
-        Command::Sql { query, format } => sql::run(&config, &query, format.as_deref()).await,
+        Command::Sql { query, format } => {
+            sql::run(&config, &environment, &query, format.as_deref()).await
+        }
+        Command::Probe => probe::run(&config).await,
         Command::Config => {
             let text = toml::to_string(&config).context("the settings can't be printed")?;
             Ok(std::io::stdout().write_all(text.as_bytes())?)

@@ -11,7 +11,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use runtime::lanes::Lanes;
-use runtime::task::Tasks;
+use runtime::task::{self, Tasks};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutWriter;
 
@@ -40,14 +40,16 @@ pub(crate) async fn bind(field: &str, address: &str) -> anyhow::Result<TcpListen
 /// Where connections are served, and how long a peer may take nothing of what waits for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Serving {
-    pub(crate) lanes: Arc<Lanes>,
+    /// The threads of calls; those of everything else when not given.
+    pub(crate) lanes: Option<Arc<Lanes>>,
     pub(crate) write_time: Duration,
 }
 
-/// Serves until the group stops; then open connections finish their request.
+/// Serves until the group stops; then open connections finish their request. Each connection is
+/// given the routes as they are when it is accepted.
 pub(crate) fn serve(
     listener: TcpListener,
-    routes: Router,
+    routes: impl Fn() -> Router + Send + 'static,
     serving: Serving,
     tasks: &Tasks,
     name: &'static str,
@@ -78,9 +80,9 @@ pub(crate) fn serve(
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "nodelay");
             }
-            let service = TowerToHyperService::new(routes.clone());
+            let service = TowerToHyperService::new(routes());
             let (server, watcher) = (server.clone(), open.watcher());
-            lanes.spawn("connection", async move {
+            let connection = async move {
                 let mut stream = match TcpStream::from_std(stream) {
                     Ok(stream) => TimeoutWriter::new(stream),
                     Err(error) => return tracing::warn!(%error, "a connection could not be served"),
@@ -91,7 +93,11 @@ pub(crate) fn serve(
                 if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "connection ended");
                 }
-            });
+            };
+            match &lanes {
+                Some(lanes) => lanes.spawn("connection", connection),
+                None => drop(task::spawn("connection", connection)),
+            }
         }
         drop(listener);
         open.shutdown().await;

@@ -12,6 +12,7 @@ use runtime::log::{Error, Log};
 use runtime::task::{CancellationToken, Tasks};
 
 use crate::config::{Config, Environment, LogKind};
+use crate::status::Status;
 
 /// The first and the longest pause before brokers that are away are tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
@@ -41,8 +42,7 @@ pub(crate) async fn open_log(
         LogKind::Local => open_local(config, clock),
         LogKind::Kafka => {
             let options = config.log.kafka_options(environment)?;
-            let brokers = format!("the log on Kafka, log.kafka.brokers = {:?}", options.brokers);
-            let log = KafkaLog::open(options).await.context(brokers)?;
+            let log = KafkaLog::open(options).await.context("the log on Kafka")?;
             Ok(OpenLog { log, local: None })
         }
     }
@@ -58,35 +58,34 @@ fn open_local(config: &Config, clock: &Clock) -> anyhow::Result<OpenLog> {
     Ok(OpenLog { log: Arc::clone(&log) as Arc<dyn Log>, local: Some(log) })
 }
 
-/// Opens the log, however long its brokers are away: in a cluster parts start in any order. `told`
-/// hears why it is not there yet.
+/// Tries until the brokers answer: in a cluster parts start in any order. `status` says meanwhile
+/// why it is not done.
 ///
 /// # Errors
-/// What does not get better by waiting.
-pub(crate) async fn await_log(
-    config: &Config,
-    environment: &Environment,
-    clock: &Clock,
-    told: impl Fn(String),
-) -> anyhow::Result<OpenLog> {
+/// What does not get better by waiting; with a local log, whatever is wrong.
+pub(crate) async fn patiently<T>(
+    kind: LogKind,
+    status: &Status,
+    attempt: impl AsyncFn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let mut pause = PAUSE.0;
     loop {
-        let error = match open_log(config, environment, clock).await {
-            Ok(log) => return Ok(log),
+        let error = match attempt().await {
+            Ok(done) => {
+                status.goes_on("log");
+                return Ok(done);
+            }
             Err(error) => error,
         };
-        if !matches!(error.downcast_ref(), Some(Error::Unavailable(_))) || is_local(config) {
+        let away = matches!(error.downcast_ref(), Some(Error::Unavailable(_)));
+        if !away || kind == LogKind::Local {
             return Err(error);
         }
         tracing::warn!(?pause, "{error:#}; trying again");
-        told(format!("{error:#}"));
+        status.waits("log", format!("{error:#}"));
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE.1);
     }
-}
-
-fn is_local(config: &Config) -> bool {
-    config.log.kind == LogKind::Local
 }
 
 impl OpenLog {

@@ -8,7 +8,7 @@ use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed};
 use gateway::control::{Snapshot, seed};
 use gateway::providers::compat::{self, Vendors};
 use gateway::upstream;
-use runtime::log::{Limit, NewRecord, Outgoing};
+use runtime::log::{NewRecord, Outgoing, Span};
 use runtime::secret::SecretRef;
 use schemas::event::{Control, Credit, CreditKind};
 use schemas::partition::partition_of;
@@ -180,14 +180,9 @@ pub(crate) async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Res
 }
 
 async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
-    let partition = Topic::Control.at(0);
-    let ends = shared.log.ends(partition).await?;
-    let mut reader = shared.log.reader(partition, ends.start).await?;
-    let mut next = ends.start;
-    let limit = Limit { records: 500, bytes: 8 << 20, wait: std::time::Duration::ZERO };
-    while next < ends.end {
-        let page = reader.next(limit).await?;
-        let found = page.records.iter().filter_map(|record| record.value.as_deref()).any(|value| {
+    let mut span = Span::whole(&*shared.log, Topic::Control.at(0)).await?;
+    while let Some(records) = span.page().await? {
+        let found = records.iter().filter_map(|record| record.value.as_deref()).any(|value| {
             let control = shared.codec.decode::<Control>(value);
             control.is_ok_and(|control| {
                 control.kind == PRICE_BOOK && control.id == version && !control.deleted
@@ -196,10 +191,6 @@ async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
         if found {
             return Ok(true);
         }
-        if page.next == next {
-            break;
-        }
-        next = page.next;
     }
     Ok(false)
 }

@@ -1,5 +1,6 @@
 //! Starts the roles of this process over one log, and stops them in order.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +17,24 @@ use schemas::wire::Codec;
 use crate::clickhouse::Warehouse;
 use crate::codec::codec;
 use crate::config::{Config, Environment};
+use crate::door::Door;
 use crate::gateway::GatewayRole;
-use crate::log::await_log;
+use crate::listen::{self, Serving, bind};
+use crate::log::{open_log, patiently};
+use crate::operator;
 use crate::role::Role;
+use crate::status::Status;
 
 /// A hub that runs.
 #[derive(Debug)]
 pub struct Running {
-    /// The gateway, if it runs here.
-    pub gateway: Option<GatewayRole>,
-    /// ClickHouse, as this process sees it.
-    pub warehouse: Warehouse,
+    /// Where callers connect, if a gateway runs here.
+    pub address: Option<SocketAddr>,
+    /// Where operators look.
+    pub admin_address: SocketAddr,
+    /// ClickHouse, as this process sees it, if it has to do with it.
+    pub warehouse: Option<Warehouse>,
+    gateway: Option<GatewayRole>,
     tasks: Tasks,
     /// Outlive everything that writes.
     _locks: Vec<Lock>,
@@ -66,44 +74,84 @@ pub async fn start(
     let share = config.share()?;
     let locks =
         roles.iter().map(|role| lock(&config.data, *role, share)).collect::<Result<_, _>>()?;
-    let tasks = Tasks::new();
-    let clock = Clock::system();
-    let codec = codec(&config, &environment, &tasks, None, |_| {}).await?;
-    let log = await_log(&config, &environment, &clock, |_| {}).await?;
+    // bound before anything is written, so that a process that can't serve changes nothing
+    let callers = match roles.contains(&Role::Gateway) {
+        true => Some(bind("listen", &config.listen).await?),
+        false => None,
+    };
+    let operators = bind("admin_listen", &config.admin_listen).await?;
+    let admin_address = operators.local_addr()?;
     let metrics =
         Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUB_COMMIT").unwrap_or("unknown"));
+    let board = Board::counting(metrics.clone());
+    let status = Status::new(roles, share, config.ready_lag, board.clone(), metrics.clone());
+    let tasks = Tasks::new();
+    let serving = Serving { lanes: None, write_time: config.limits.write_time.into() };
+    let seen = operator::routes(status.clone());
+    listen::serve(operators, move || seen.clone(), serving, &tasks, "operators");
+    let mut door = callers.map(|it| Door::new(it, &config, status.clone())).transpose()?;
+    let address = door.as_ref().map(|door| door.address);
+
+    let (config, environment) = (Arc::new(config), Arc::new(environment));
+    let uses_warehouse = |role: &Role| matches!(role, Role::Gateway | Role::Sink);
+    let mut warehouse = None;
+    if whole || roles.iter().any(uses_warehouse) {
+        let seen = Warehouse::start(&config, &environment, &metrics, whole, &tasks).await?;
+        status.sees(seen.clone());
+        warehouse = Some(seen);
+    }
+    let mut running =
+        Running { address, admin_address, warehouse, gateway: None, tasks, _locks: locks };
+    if roles.is_empty() {
+        return Ok(running);
+    }
+    let clock = Clock::system();
+    status.waits("registry", "schema ids are being read".to_owned());
+    let told = |why| status.waits("registry", why);
+    let codec = codec(&config, &environment, &running.tasks, None, told).await?;
+    status.goes_on("registry");
+    status.waits("log", "it is being opened".to_owned());
+    let open = async || open_log(&config, &environment, &clock).await;
+    let log = patiently(config.log.kind, &status, open).await?;
     let shared = Shared {
-        config: Arc::new(config),
-        environment: Arc::new(environment),
+        config,
+        environment,
         clock,
         log: Arc::clone(&log.log),
         codec,
-        board: Board::new(),
+        board,
         share,
         metrics,
     };
-    let warehouse = Warehouse::start(&shared, whole, &tasks).await?;
-    let mut gateway = None;
+    log.maintain(&running.tasks);
     for role in roles {
+        let (deps, tasks) = (shared.deps(), &running.tasks);
+        let token = tasks.token();
         match role {
-            Role::Gateway => gateway = Some(GatewayRole::start(&shared, &warehouse, &tasks).await?),
+            Role::Gateway => {
+                if let Some(door) = door.take() {
+                    let gateway = GatewayRole::start(&shared, &status, door, tasks).await?;
+                    running.gateway = Some(gateway);
+                }
+            }
             Role::Billing => {
-                let (deps, token) = (shared.deps(), tasks.token());
                 tasks.spawn("billing", async move {
-                    tell("billing", processors::billing::run(deps, token).await)
+                    tell("billing", processors::billing::run(deps, token).await);
                 });
             }
             Role::Health => {
-                let (deps, token) = (shared.deps(), tasks.token());
                 tasks.spawn("health", async move {
                     tell("health", processors::health::run(deps, thresholds(), token).await);
                 });
             }
-            Role::Sink => warehouse.sink(&shared, &tasks),
+            Role::Sink => {
+                if let Some(warehouse) = &running.warehouse {
+                    warehouse.sink(&shared, &status, tasks);
+                }
+            }
         }
     }
-    log.maintain(&tasks);
-    Ok(Running { gateway, warehouse, tasks, _locks: locks })
+    Ok(running)
 }
 
 /// The data folder for this role alone, or for this instance of it.

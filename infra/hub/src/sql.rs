@@ -6,11 +6,9 @@ use anyhow::{Context as _, bail};
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 
-use crate::config::Config;
+use crate::clickhouse::access;
+use crate::config::{Config, Environment};
 use crate::embedded::clickhouse::Role as User;
 use crate::secrets::Secrets;
 
@@ -18,26 +16,33 @@ use crate::secrets::Secrets;
 ///
 /// # Errors
 /// No ClickHouse answers, or it refuses the query.
-pub(crate) async fn run(config: &Config, query: &str, format: Option<&str>) -> anyhow::Result<()> {
-    let url = config.clickhouse_url();
+pub(crate) async fn run(
+    config: &Config,
+    environment: &Environment,
+    query: &str,
+    format: Option<&str>,
+) -> anyhow::Result<()> {
     let default =
         if std::io::stdout().is_terminal() { "PrettyCompact" } else { "PrettyCompactNoEscapes" };
-    let secrets = Secrets::new(&config.data);
-    if config.clickhouse.url.is_none() && !secrets.clickhouse_folder().is_dir() {
+    let folder = Secrets::new(&config.data).clickhouse_folder();
+    if config.clickhouse.url.is_none() && !folder.is_dir() {
         bail!("no hub has been started with the data folder {} (HUB_DATA)", config.data.display());
     }
-    let password = secrets.clickhouse(User::Reader)?;
+    let access = access(config, environment, User::Reader)?;
     let request = Request::post(format!(
-        "{url}/?database=hub&default_format={}",
+        "{}/?database={}&default_format={}",
+        access.url,
+        access.database,
         percent_encode(format.unwrap_or(default))
     ))
-    .header("x-clickhouse-user", User::Reader.user())
-    .header("x-clickhouse-key", password.expose())
+    .header("x-clickhouse-user", &access.user)
+    .header("x-clickhouse-key", &access.password)
     .header(header::CONTENT_TYPE, "text/plain")
     .body(Body::from(query.to_owned()))?;
-    let client: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();
-    let response = client.request(request).await.with_context(|| {
-        format!("no ClickHouse answers at {url}; is the hub running, and was the engine's library found (make clickhouse)?")
+    let response = access.connector.request(request).await.with_context(|| {
+        let (url, embedded) = (&access.url, config.clickhouse.url.is_none());
+        let engine = "; is the hub running, and was the engine's library found (make clickhouse)?";
+        format!("no ClickHouse answers at {url}{}", if embedded { engine } else { "" })
     })?;
     let refused = response.status() != StatusCode::OK;
     let mut body = response.into_body();

@@ -13,14 +13,14 @@ use crate::serve::Running;
 /// Standard output is gone.
 pub(crate) fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::Result<()> {
     let mut text = String::new();
-    match &running.gateway {
-        Some(gateway) => {
+    match running.address {
+        Some(address) => {
             let key = shown(data).join("secrets").join("client-key");
-            let url = format!("http://{}", gateway.address);
+            let url = format!("http://{}", address);
             writeln!(
                 text,
                 "\nhub serves on {url}  (operators: http://{})\n",
-                gateway.admin_address
+                running.admin_address
             )?;
             writeln!(
                 text,
@@ -31,21 +31,23 @@ pub(crate) fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::R
                 text,
                 "    -H 'Content-Type: application/json' -d '{{\"model\": \"demo\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}}'\n"
             )?;
-            match running.warehouse.missing() {
-                None => writeln!(
+            match running.warehouse.as_ref().map(|it| (it.variable(), it.missing())) {
+                Some((clickhouse, None)) => writeln!(
                     text,
-                    "  HUB_DATA={} HUB_CLICKHOUSE_LISTEN={} {} sql \"SELECT admitted_at, model, outcome, duration_us FROM usage ORDER BY admitted_at DESC LIMIT 5\"\n",
+                    "  HUB_DATA={} {} {} sql \"SELECT admitted_at, model, outcome, duration_us FROM usage ORDER BY admitted_at DESC LIMIT 5\"\n",
                     quote(&shown(data)),
-                    running.warehouse.address(),
+                    clickhouse,
                     quote(&program()),
                 )?,
-                Some(why) => writeln!(text, "  no SQL for now: {why}\n")?,
+                Some((_, Some(why))) => writeln!(text, "  no SQL for now: {why}\n")?,
+                None => {}
             }
         }
         None => {
             let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
             let names = if names.is_empty() { "clickhouse".to_owned() } else { names.join(", ") };
-            writeln!(text, "hub {names} runs on {}", data.display())?;
+            let admin = running.admin_address;
+            writeln!(text, "hub {names} runs on {}  (operators: http://{admin})", data.display())?;
         }
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)

@@ -10,3 +10,4 @@ pub mod registry;
 pub mod secret;
 pub mod task;
 pub mod telemetry;
+pub mod tls;

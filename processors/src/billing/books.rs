@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use runtime::log::{Limit, Record};
+use runtime::log::{Limit, Record, Span};
 use runtime::task::CancellationToken;
 use schemas::event::Control;
 use schemas::ids::PriceVersion;
@@ -70,7 +70,7 @@ impl Books {
     pub(super) async fn follow(&self, deps: &Deps, token: CancellationToken) {
         let mut next = None;
         while let Err(error) = tokio::select! {
-            followed = self.read(deps, &mut next, None) => followed,
+            followed = self.read(deps, &mut next) => followed,
             () = token.cancelled() => return,
         } {
             tracing::warn!(%error, "price books can't be read; will try again");
@@ -86,32 +86,29 @@ impl Books {
     /// # Errors
     /// As the log, and as [`Books::learn`].
     pub async fn read_all(&self, deps: &Deps) -> Result<(), Error> {
-        let end = deps.log.ends(Topic::Control.at(0)).await?.end;
-        self.read(deps, &mut None, Some(end)).await
+        let mut span = Span::whole(&*deps.log, Topic::Control.at(0)).await?;
+        while let Some(records) = span.page().await? {
+            records.iter().try_for_each(|record| self.learn(&deps.codec, record))?;
+        }
+        Ok(())
     }
 
-    async fn read(
-        &self,
-        deps: &Deps,
-        next: &mut Option<u64>,
-        end: Option<u64>,
-    ) -> Result<(), Error> {
+    /// Reads on for ever; `next` is where to begin after an error.
+    async fn read(&self, deps: &Deps, next: &mut Option<u64>) -> Result<(), Error> {
         let control = Topic::Control.at(0);
         let from = match *next {
             Some(next) => next,
             None => deps.log.ends(control).await?.start,
         };
         let mut reader = deps.log.reader(control, from).await?;
-        *next = Some(from);
-        while end.is_none_or(|end| next.is_none_or(|next| next < end)) {
-            let wait = if end.is_some() { Duration::ZERO } else { Duration::from_secs(60) };
-            let page = reader.next(Limit { records: 1000, bytes: 4 << 20, wait }).await?;
+        let limit = Limit { records: 1000, bytes: 4 << 20, wait: Duration::from_secs(60) };
+        loop {
+            let page = reader.next(limit).await?;
             for record in &page.records {
                 self.learn(&deps.codec, record)?;
                 *next = Some(record.offset.saturating_add(1));
             }
             *next = Some(page.next);
         }
-        Ok(())
     }
 }

@@ -1,8 +1,6 @@
 //! What billing knows when it takes a partition over.
 
-use std::time::Duration;
-
-use runtime::log::{self, Limit, Log};
+use runtime::log::{self, Log, Span};
 use schemas::event::{Balance, Hash};
 use schemas::ids::CallId;
 use schemas::topics::Topic;
@@ -58,13 +56,10 @@ async fn settled_calls(
     from: u64,
     end: u64,
 ) -> log::Result<Vec<CallId>> {
-    let mut reader = log.reader(Topic::Ledger.at(partition), from).await?;
-    let (mut calls, mut next) = (Vec::new(), from);
-    while next < end {
-        let limit = Limit { records: 5000, bytes: 4 << 20, wait: Duration::ZERO };
-        let page = reader.next(limit).await?;
-        next = page.next;
-        let settled = page.records.iter().filter_map(|record| header(record, "call"));
+    let mut span = Span::open(log, Topic::Ledger.at(partition), from, end).await?;
+    let mut calls = Vec::new();
+    while let Some(records) = span.page().await? {
+        let settled = records.iter().filter_map(|record| header(record, "call"));
         calls.extend(settled.filter_map(|call| call.try_into().ok()).map(CallId));
     }
     Ok(calls)

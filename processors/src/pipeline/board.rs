@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use runtime::telemetry::metrics::Metrics;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -62,6 +64,11 @@ impl Progress {
         self.duplicates += now.duplicates - before.duplicates;
         self.dead += now.dead - before.dead;
     }
+
+    /// Whether it runs with at most `lag` offsets left in each input.
+    pub fn is_caught_up(&self, lag: u64) -> bool {
+        self.phase == Phase::Running && self.lag.values().all(|left| *left <= lag)
+    }
 }
 
 /// The progress of all processors of this process. Cheap to clone.
@@ -72,12 +79,32 @@ pub struct Board(Arc<Shared>);
 struct Shared {
     progress: Mutex<BTreeMap<(String, u32), Progress>>,
     changed: Notify,
+    metrics: Option<Metrics>,
 }
 
 impl Board {
     /// An empty board.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty board that tells metrics how long things took.
+    pub fn counting(metrics: Metrics) -> Self {
+        Self(Arc::new(Shared { metrics: Some(metrics), ..Shared::default() }))
+    }
+
+    /// A step of the processor took so long to commit.
+    pub(crate) fn committed(&self, processor: &str, took: Duration) {
+        if let Some(metrics) = &self.0.metrics {
+            metrics.committed(processor, took);
+        }
+    }
+
+    /// A batch of the processor took so long to insert.
+    pub(crate) fn inserted(&self, processor: &str, took: Duration) {
+        if let Some(metrics) = &self.0.metrics {
+            metrics.inserted(processor, took);
+        }
     }
 
     /// The progress of every partition, ordered by processor and partition.
@@ -87,9 +114,7 @@ impl Board {
 
     /// Whether every partition runs with at most `lag` offsets left in each input.
     pub fn is_caught_up(&self, lag: u64) -> bool {
-        self.read().iter().all(|progress| {
-            progress.phase == Phase::Running && progress.lag.values().all(|left| *left <= lag)
-        })
+        self.read().iter().all(|progress| progress.is_caught_up(lag))
     }
 
     /// Waits until the board says what is wanted.

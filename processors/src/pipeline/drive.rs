@@ -41,6 +41,8 @@ pub async fn run<P: Processor>(processor: P, deps: Deps, token: CancellationToke
     };
     let processor = Arc::new(processor);
     let own = deps.share.of(deps.log.partitions(first));
+    // on the board at once: who looks must not find fewer than there are
+    own.clone().for_each(|partition| deps.board.update(processor.name(), partition, |_| {}));
     let tasks = own.map(|partition| {
         let (processor, deps, token) = (Arc::clone(&processor), deps.clone(), token.clone());
         task::spawn(
@@ -169,7 +171,9 @@ impl<P: Processor> Ownership<'_, P> {
         self.turn = self.turn.wrapping_add(1);
         self.gather().await?;
         let step = self.folding.close(ids(self.deps))?;
+        let started = Instant::now();
         self.writer.commit(step).await?;
+        self.deps.board.committed(self.processor.name(), started.elapsed());
         self.processor.effect(self.deps, self.folding.fold_mut()).await?;
         let (tally, missing) = (self.folding.tally(), self.folding.marks().missing());
         self.deps.board.update(self.processor.name(), self.partition, |progress| {

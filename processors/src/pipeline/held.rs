@@ -47,7 +47,9 @@ impl Held {
     }
 
     /// Reads what the last step of `writer` committed and the state beside it, and compares:
-    /// the state must include just what was committed.
+    /// the state must include just what was committed. A committed offset that the log has
+    /// forgotten (Kafka does after `offsets.retention.minutes`) is known from the state, which was
+    /// committed with it.
     ///
     /// # Errors
     /// As [`Held::read`], and [`Error::Disagree`].
@@ -61,6 +63,17 @@ impl Held {
         let committed = writer.committed().await?;
         let held = Self::read(log, codec, processor, partition).await?;
         if committed == held.positions {
+            return Ok(held);
+        }
+        if committed.iter().all(|(at, next)| held.positions.get(at) == Some(next)) {
+            let (log, state) = (show(&committed), show(&held.positions));
+            tracing::warn!(
+                processor,
+                partition,
+                log,
+                state,
+                "the log has forgotten committed offsets; going on from the state"
+            );
             return Ok(held);
         }
         Err(Error::Disagree {

@@ -11,6 +11,9 @@ use super::Error;
 use crate::Deps;
 use crate::pipeline::Held;
 
+/// How long a record that must be there may keep us waiting: longer than an open transaction.
+const WAIT: Duration = Duration::from_secs(60);
+
 /// The records of a partition up to before an offset, one by one.
 #[derive(Debug)]
 pub(super) struct Records {
@@ -46,13 +49,13 @@ impl Records {
     /// The next record before `end`.
     pub(super) async fn before(&mut self, end: Offset) -> Result<Option<Record>, Error> {
         while self.ahead.is_empty() && self.next < end {
-            let limit = Limit { records: 5000, bytes: 4 << 20, wait: Duration::ZERO };
+            let limit = Limit { records: 5000, bytes: 4 << 20, wait: WAIT };
             let page = self.reader.next(limit).await?;
-            self.next = page.next;
-            self.ahead = page.records.into();
-            if self.ahead.is_empty() && page.next >= page.end {
+            if self.next == page.next {
                 break;
             }
+            self.next = page.next;
+            self.ahead = page.records.into();
         }
         let is_before = self.ahead.front().is_some_and(|record| record.offset < end);
         Ok(if is_before { self.ahead.pop_front() } else { None })

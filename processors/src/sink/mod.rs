@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use clickhouse::Client;
 use runtime::task::CancellationToken;
 use schemas::topics::Topic;
+use tokio::time::Instant;
 
 pub(crate) use fold::written_key;
 
@@ -136,9 +137,11 @@ impl<K: Kind, S: Store<K>> Processor for Partitions<K, S> {
         resume::load(deps, &*self.store, partition, held, self.options.bytes).await
     }
 
-    async fn effect(&self, _deps: &Deps, fold: &mut Sink<K>) -> Result<(), Error> {
+    async fn effect(&self, deps: &Deps, fold: &mut Sink<K>) -> Result<(), Error> {
         if !fold.batch().is_empty() {
+            let started = Instant::now();
             self.store.insert(fold.batch()).await.map_err(resume::effect)?;
+            deps.board.inserted(&self.name, started.elapsed());
             fold.landed();
         }
         Ok(())

@@ -1,9 +1,7 @@
 //! Where the sink goes on: what the table holds, against what the log says was about to be
 //! inserted.
 
-use std::time::Duration;
-
-use runtime::log::{Limit, LogId, Offset};
+use runtime::log::{LogId, Offset, Span};
 use schemas::topics::TopicPartition;
 
 use super::fold::{Sink, name, written_key};
@@ -75,14 +73,10 @@ async fn redo<K: Kind, S: Store<K>>(
     from: Offset,
     end: Offset,
 ) -> Result<Folding<Sink<K>>, Error> {
-    let mut reader = deps.log.reader(input, from).await?;
-    let mut next = from;
-    while next < end {
-        let limit = Limit { records: 5000, bytes: 4 << 20, wait: Duration::ZERO };
-        let page = reader.next(limit).await?;
-        next = page.next;
-        for record in page.records.iter().take_while(|record| record.offset < end) {
-            match folding.take(input, record)? {
+    let mut span = Span::open(&*deps.log, input, from, end).await?;
+    while let Some(records) = span.page().await? {
+        for record in records {
+            match folding.take(input, &record)? {
                 Taken::Done => {}
                 Taken::Cut | Taken::Wait(_) => {
                     let what = format!("{}: the batch behind {from} up to {end}", name::<K>());

@@ -85,6 +85,7 @@ impl<K: Kind> Store<K> for Client {
 
     async fn resume(&self, partition: u32) -> Result<Resume, Fault> {
         let table = K::TABLE.name();
+        catch_up(self, table).await?;
         let end = format!(
             "SELECT if(count() = 0, 0, max(log_offset) + 1) AS written, \
              groupUniqArray(toString(log_id)) AS log_ids \
@@ -135,6 +136,18 @@ impl<K: Kind> Store<K> for Client {
         }
         Ok(done?)
     }
+}
+
+/// A replica may lag behind what another has taken: it first fetches what there is.
+async fn catch_up(client: &Client, table: &str) -> Result<(), Fault> {
+    let engine = "SELECT engine FROM system.tables \
+                  WHERE database = currentDatabase() AND name = {table:String}";
+    let engine = client.query_raw(engine).param("table", table).fetch_optional::<String>().await?;
+    if engine.is_some_and(|engine| engine.starts_with("Replicated")) {
+        let sync = format!("SYSTEM SYNC REPLICA {table} LIGHTWEIGHT");
+        client.query_raw(&sync).execute().await?;
+    }
+    Ok(())
 }
 
 /// The mark of an origin whose rows have gaps.

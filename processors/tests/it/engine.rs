@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analytics::migrate::{Layout, migrate};
+use analytics::Layout;
+use analytics::migrate::migrate;
 use analytics::query::QUERIES;
 use analytics::table::{HealthRow, Table};
 use clickhouse::Client;
@@ -22,7 +23,7 @@ use crate::health::attempt;
 use crate::rig::{Rig, Running, book, grant, usage};
 
 /// A fresh database of this name.
-async fn database(name: &str) -> (analytics::Options, Client) {
+pub(crate) async fn database(name: &str) -> (analytics::Options, Client) {
     #[expect(clippy::disallowed_methods, reason = "tests are told where ClickHouse is")]
     let Ok(given) = std::env::var("HUB_TEST_CLICKHOUSE") else {
         panic!(
@@ -38,6 +39,7 @@ async fn database(name: &str) -> (analytics::Options, Client) {
         user: user.to_owned(),
         password: password.to_owned(),
         database: format!("hub_test_{name}"),
+        connector: analytics::Connector::default(),
     };
     let client = analytics::client(&options);
     let bare = client.clone().with_database("default");
@@ -75,7 +77,7 @@ async fn columns_are_the_row_types() {
     }
 }
 
-fn run_sink(client: &Client, deps: &Deps) -> Running {
+pub(crate) fn run_sink(client: &Client, deps: &Deps) -> Running {
     let client = client.clone();
     let age = Duration::from_millis(20);
     let options = Options { rows: 500, age, derived_age: age, ..Options::default() };
@@ -158,7 +160,7 @@ async fn a_row_once_in_clickhouse() {
 }
 
 /// Waits until the row of the last event is there.
-async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
+pub(crate) async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
     let topic = match table {
         Table::Usage => Topic::Usage,
         Table::Attempts => Topic::Attempts,

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod billing;
+mod both_logs;
 mod engine;
 mod flaky;
 mod health;

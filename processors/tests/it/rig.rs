@@ -9,7 +9,7 @@ use processors::pipeline::Board;
 use processors::{Deps, End, Share};
 use runtime::clock::{Clock, Micros};
 use runtime::log::local::{LocalLog, Options};
-use runtime::log::{Header, Limit, Log, NewRecord, Outgoing, Record};
+use runtime::log::{Header, Limit, Log, NewRecord, Outgoing, Record, Span};
 use runtime::task::CancellationToken;
 use schemas::event::{
     Attempt, Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, State, Usage,
@@ -121,14 +121,10 @@ impl Rig {
 
     /// Everything in a partition.
     pub(crate) async fn read(&self, at: TopicPartition) -> Vec<Record> {
-        let ends = self.log.ends(at).await.unwrap();
-        let mut reader = self.log.reader(at, ends.start).await.unwrap();
-        let (mut records, mut next) = (Vec::new(), ends.start);
-        while next < ends.end {
-            let limit = Limit { records: 10_000, bytes: 64 << 20, wait: Duration::ZERO };
-            let page = reader.next(limit).await.unwrap();
-            next = page.next;
-            records.extend(page.records);
+        let mut span = Span::whole(&*self.log, at).await.unwrap();
+        let mut records = Vec::new();
+        while let Some(page) = span.page().await.unwrap() {
+            records.extend(page);
         }
         records
     }

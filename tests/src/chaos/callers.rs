@@ -48,17 +48,27 @@ const KINDS: [Kind; 16] = [
 pub struct Seen {
     /// Calls begun.
     pub calls: AtomicU64,
-    /// Answers with their end, refusals of the hub's, answers that broke, answers that were left.
-    pub ends: [AtomicU64; 4],
+    /// Answers with their end, refusals of the hub's, those for a full outbox, answers that broke,
+    /// answers that were left.
+    pub ends: [AtomicU64; 5],
     /// Call ids of answers that were seen to their good end.
     pub whole: Mutex<Vec<String>>,
 }
 
+impl Seen {
+    /// Calls that ended like this, so far.
+    pub(super) fn count(&self, ended: Ended) -> u64 {
+        self.ends.get(ended as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}
+
 /// How a call ended for its client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Ended {
+pub(super) enum Ended {
     Whole,
     Refused,
+    /// Refused, because the outbox is full.
+    Full,
     Broken,
     Left,
 }
@@ -77,6 +87,10 @@ pub(super) fn call(address: SocketAddr, key: &str, seed: u64, seen: &Seen, stop:
         let (ended, id) = one(stream, key, kind, &mut rng);
         if let Some(count) = seen.ends.get(ended as usize) {
             count.fetch_add(1, Ordering::Relaxed);
+        }
+        if matches!(ended, Ended::Refused | Ended::Full) {
+            // who is refused does not come again at once
+            std::thread::sleep(Duration::from_millis(50));
         }
         if let (Ended::Whole, Some(id), Ok(mut whole)) = (ended, id, seen.whole.lock()) {
             whole.push(id);
@@ -161,7 +175,8 @@ fn judge(answer: &str, stream: bool) -> Ended {
         return Ended::Broken;
     };
     if !head.contains(" 200 ") {
-        return Ended::Refused;
+        let full = header(answer, "x-hub-error").as_deref() == Some("outbox_full");
+        return if full { Ended::Full } else { Ended::Refused };
     }
     let whole = if stream {
         body.contains("data: [DONE]")

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
+use super::cluster::Servers;
 use super::outbox::Outbox;
 use super::{Copy, IN_FLIGHT, Report, callers, oracle, power};
 use crate::fake_provider::{Ended, FakeProvider};
@@ -59,43 +60,86 @@ impl std::fmt::Display for Stages {
 /// A hub whose roles run as processes of their own.
 #[derive(Debug)]
 pub struct Rig {
-    hub: Hub,
-    fake: Arc<FakeProvider>,
-    /// The gateway, while it lives.
-    pub gateway: Option<Process>,
-    roles: Vec<Process>,
+    /// The settings and the data folder of all roles beside the gateways.
+    pub(super) hub: Hub,
+    pub(super) fake: Arc<FakeProvider>,
+    pub(super) gateways: Vec<Gateway>,
+    pub(super) roles: Vec<Process>,
+    /// The log and what belongs to it, when it is no file.
+    pub(super) servers: Option<Servers>,
 }
 
-impl Rig {
-    /// Starts all roles and waits for the gateway.
-    ///
-    /// # Errors
-    /// One of them ended.
-    pub fn start(hub: &Hub, fake: Arc<FakeProvider>) -> anyhow::Result<Self> {
-        let roles = ROLES.iter().map(|role| hub.start(role)).collect::<Result<_, _>>()?;
-        let mut rig = Self { hub: hub.clone(), fake, gateway: None, roles };
-        rig.start_gateway()?;
-        Ok(rig)
-    }
+/// A gateway with its settings and its data folder.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) hub: Hub,
+    /// While it lives.
+    pub(super) process: Option<Process>,
+}
 
-    fn start_gateway(&mut self) -> anyhow::Result<()> {
-        let mut process = self.hub.start("gateway")?;
-        process
-            .until("got ready", || self.hub.is_ready())
-            .with_context(|| self.hub.tail("gateway"))?;
-        self.gateway = Some(process);
+impl Gateway {
+    pub(super) fn launch(&mut self) -> anyhow::Result<()> {
+        self.process = Some(self.hub.start("gateway")?);
         Ok(())
     }
 
-    /// Asks the gateway to stop, which ships what its outbox holds. Gives what is wrong when it
-    /// did not end in order.
+    pub(super) fn until_ready(&mut self) -> anyhow::Result<()> {
+        let Self { hub, process } = self;
+        let process = process.as_mut().context("the gateway")?;
+        process.until("got ready", || hub.is_ready()).with_context(|| hub.tail("gateway"))
+    }
+
+    /// Kills it; it must have been alive.
+    pub(super) fn kill(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        let mut process = self.process.take().context("the gateway")?;
+        anyhow::ensure!(process.runs(), "the gateway died by itself: {}", self.hub.tail("gateway"));
+        process.kill()?;
+        report.gateway_kills += 1;
+        Ok(())
+    }
+}
+
+impl Rig {
+    /// Starts all roles and waits for the gateways.
     ///
     /// # Errors
-    /// It did not stop in time.
-    pub fn drain(&mut self) -> anyhow::Result<Option<String>> {
-        let status = self.gateway.take().context("the gateway")?.stop()?;
-        Ok((!status.success())
-            .then(|| format!("the gateway was asked to stop and ended with {status}")))
+    /// One of them ended.
+    pub fn start(
+        hub: &Hub,
+        gateways: &[Hub],
+        fake: Arc<FakeProvider>,
+        servers: Option<Servers>,
+    ) -> anyhow::Result<Self> {
+        let roles = ROLES.iter().map(|role| hub.start(role)).collect::<Result<_, _>>()?;
+        let gateway = |hub: &Hub| Gateway { hub: hub.clone(), process: None };
+        let gateways = gateways.iter().map(gateway).collect();
+        let mut rig = Self { hub: hub.clone(), fake, gateways, roles, servers };
+        for gateway in &mut rig.gateways {
+            gateway.launch()?;
+        }
+        rig.until_ready()?;
+        Ok(rig)
+    }
+
+    /// Waits until all gateways take calls.
+    pub(super) fn until_ready(&mut self) -> anyhow::Result<()> {
+        self.gateways.iter_mut().try_for_each(Gateway::until_ready)
+    }
+
+    /// Asks the gateways to stop, which ships what their outboxes hold. Gives what is wrong when
+    /// one did not end in order.
+    ///
+    /// # Errors
+    /// One did not stop in time.
+    pub fn drain(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        for gateway in &mut self.gateways {
+            let status = gateway.process.take().context("the gateway")?.stop()?;
+            if !status.success() {
+                wrong.push(format!("a gateway was asked to stop and ended with {status}"));
+            }
+        }
+        Ok(wrong)
     }
 
     /// Stops what runs.
@@ -103,19 +147,20 @@ impl Rig {
     /// # Errors
     /// A role did not stop in time.
     pub fn stop(self) -> anyhow::Result<()> {
-        for process in self.gateway.into_iter().chain(self.roles.into_iter().rev()) {
+        let gateways = self.gateways.into_iter().filter_map(|gateway| gateway.process);
+        for process in gateways.chain(self.roles.into_iter().rev()) {
             process.stop()?;
         }
         Ok(())
     }
 
-    /// Kills the gateway at a random instant with calls in flight, says what they were in the
+    /// Kills a gateway at a random instant with calls in flight, says what they were in the
     /// middle of, and starts it again; one time in three it is killed while it starts, too. With
     /// `copy`, all roles die with it, and the data folder is copied as a power loss may leave it.
     ///
     /// # Errors
     /// There was no load, or the gateway did not come back.
-    pub fn kill_gateway(
+    pub(super) fn kill_gateway(
         &mut self,
         rng: &mut StdRng,
         report: &mut Report,
@@ -129,70 +174,57 @@ impl Rig {
             power::copy(&self.hub.data().join("outbox"), before.path())?;
         }
         // a log that stands still: what is settled meanwhile waits in the outbox
-        let held_log = copy.map(|_| power::hold(&super::log_file(&self.hub.data()))).transpose()?;
+        let held_log =
+            copy.map(|_| power::hold(&super::log_file(self.hub.folder()))).transpose()?;
         if held_log.is_some() {
             std::thread::sleep(Duration::from_millis(rng.random_range(5..300)));
         }
         self.loaded()?;
         // half of the kills meet calls at the beginning of their way, the others at any place
         let burst = if rng.random() { BURST } else { 0 };
-        let held = callers::burst(self.hub.listen, &self.hub.key, burst, rng);
+        let number = rng.random_range(0..self.gateways.len());
+        // on a cluster the way to the outbox leads over the brokers
+        let soon = if self.servers.is_some() { 600 } else { 60 };
+        let gateway = self.gateways.get_mut(number).context("a gateway")?;
+        let held = callers::burst(gateway.hub.listen, &gateway.hub.key, burst, rng);
         std::thread::sleep(Duration::from_micros(rng.random_range(0..2500)));
-        let mut gateway = self.gateway.take().context("the gateway")?;
-        anyhow::ensure!(gateway.runs(), "the gateway died by itself: {}", self.hub.tail("gateway"));
-        gateway.kill()?;
+        gateway.kill(report)?;
         drop((held, held_log));
-        report.gateway_kills += 1;
-        let outbox = self.inspect(&mut report.stages)?;
+        let outbox = inspect(&gateway.hub, &self.fake, &mut report.stages)?;
         if let (Some(folder), Some(before)) = (copy, &before) {
             report.copies.push(self.lose_power(folder, before.path())?);
         }
+        let gateway = self.gateways.get_mut(number).context("a gateway")?;
         if rng.random_ratio(1, 3) || report.stages.recovering == 0 {
-            let mut gateway = self.hub.start("gateway")?;
-            std::thread::sleep(Duration::from_millis(rng.random_range(1..60)));
-            if !self.hub.is_ready() && !outbox.open().is_empty() {
+            gateway.launch()?;
+            std::thread::sleep(Duration::from_millis(rng.random_range(1..soon)));
+            if !gateway.hub.is_ready() && !outbox.open().is_empty() {
                 report.stages.recovering += 1;
             }
-            gateway.kill()?;
-            report.gateway_kills += 1;
+            gateway.kill(report)?;
         }
-        self.start_gateway()
+        gateway.launch()?;
+        gateway.until_ready()
+    }
+
+    /// The end of what each gateway printed.
+    fn tails(&self) -> String {
+        let tails = self.gateways.iter().map(|gateway| gateway.hub.tail("gateway"));
+        tails.collect::<Vec<_>>().join("\n\n")
     }
 
     /// Waits for enough calls in flight.
-    fn loaded(&self) -> anyhow::Result<()> {
+    pub(super) fn loaded(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.fake.record().counts().1 < IN_FLIGHT {
             anyhow::ensure!(
                 Instant::now() < deadline,
                 "no {IN_FLIGHT} calls got in flight: {}",
-                self.hub.tail("gateway")
+                self.tails()
             );
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
-    }
-
-    /// What the dead gateway was in the middle of.
-    fn inspect(&self, stages: &mut Stages) -> anyhow::Result<Outbox> {
-        // the fake sees its connections close; then its log is whole
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.fake.record().counts().1 > 0 && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let outbox = Outbox::read(&self.hub.data().join("outbox"))?;
-        let served = oracle::served(&self.fake.record().entries());
-        let ends: BTreeSet<Option<(Ended, u16)>> = outbox
-            .open()
-            .iter()
-            .map(|call| served.get(*call).and_then(|seen| Some((seen.ended?, seen.status))))
-            .collect();
-        let met = |test: fn(&Option<(Ended, u16)>) -> bool| u32::from(ends.iter().any(test));
-        stages.before_upstream += met(Option::is_none);
-        stages.in_flight += met(|end| matches!(end, Some((Ended::ClientClosed, _))));
-        stages.settling += met(|end| *end == Some((Ended::Answered, 200)));
-        stages.shipping += u32::from(outbox.unshipped() > 0);
-        Ok(outbox)
     }
 
     /// Kills all else too, and copies the data folder, with the outbox as it stood a little before.
@@ -213,7 +245,7 @@ impl Rig {
     ///
     /// # Errors
     /// It had died by itself.
-    pub fn kill_role(
+    pub(super) fn kill_role(
         &mut self,
         index: usize,
         rng: &mut StdRng,
@@ -229,4 +261,30 @@ impl Rig {
         *process = self.hub.start(role)?;
         Ok(())
     }
+}
+
+/// What a dead gateway was in the middle of.
+fn inspect(hub: &Hub, fake: &FakeProvider, stages: &mut Stages) -> anyhow::Result<Outbox> {
+    let outbox = Outbox::read(&hub.data().join("outbox"))?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let ends = loop {
+        let served = oracle::served(&fake.record().entries());
+        let open = outbox.open();
+        let seen = open.iter().map(|call| served.get(*call));
+        // the fake sees its connections close; then its log is whole
+        let closed = seen.clone().flatten().all(|seen| seen.ended.is_some());
+        if closed || Instant::now() > deadline {
+            let end = |seen: Option<&oracle::Served>| {
+                seen.and_then(|seen| Some((seen.ended?, seen.status)))
+            };
+            break seen.map(end).collect::<BTreeSet<Option<(Ended, u16)>>>();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let met = |test: fn(&Option<(Ended, u16)>) -> bool| u32::from(ends.iter().any(test));
+    stages.before_upstream += met(Option::is_none);
+    stages.in_flight += met(|end| matches!(end, Some((Ended::ClientClosed, _))));
+    stages.settling += met(|end| *end == Some((Ended::Answered, 200)));
+    stages.shipping += u32::from(outbox.unshipped() > 0);
+    Ok(outbox)
 }

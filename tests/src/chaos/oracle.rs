@@ -1,12 +1,8 @@
 //! The comparison: what the vendor saw against what was settled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
 
-use runtime::clock::Clock;
-use runtime::log::local::{LocalLog, Options};
-use runtime::log::{Limit, Log as _};
+use runtime::log::{Log, Span};
 use schemas::event::{Meter, Outcome, Usage};
 use schemas::topics::Topic;
 use schemas::wire::Codec;
@@ -61,23 +57,14 @@ pub fn served(entries: &[Entry]) -> BTreeMap<String, Served> {
 ///
 /// # Errors
 /// The log can't be read.
-pub async fn settled(file: &Path, partitions: u32) -> anyhow::Result<Vec<(u32, Usage)>> {
-    let log = LocalLog::open(file, Options::new(partitions, Clock::system()))?;
-    let codec = Codec::fixed();
-    let limit = Limit { records: 10_000, bytes: 16 << 20, wait: Duration::ZERO };
+pub async fn settled(log: &dyn Log, codec: &Codec) -> anyhow::Result<Vec<(u32, Usage)>> {
     let mut events = Vec::new();
     for partition in 0..log.partitions(Topic::Usage) {
         let at = Topic::Usage.at(partition);
-        let mut reader = log.reader(at, log.ends(at).await?.start).await?;
-        loop {
-            let page = reader.next(limit).await?;
-            for record in &page.records {
-                if let Some(value) = &record.value {
-                    events.push((partition, codec.decode(value)?));
-                }
-            }
-            if page.next >= page.end {
-                break;
+        let mut span = Span::whole(log, at).await?;
+        while let Some(records) = span.page().await? {
+            for value in records.iter().filter_map(|record| record.value.as_deref()) {
+                events.push((partition, codec.decode(value)?));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::oracle::Findings;
+use super::outage::Outage;
 use super::{Copy, Stages};
 
 /// What a run came to.
@@ -11,12 +12,14 @@ use super::{Copy, Stages};
 pub struct Report {
     /// Calls begun by clients.
     pub calls: u64,
-    /// Of these: seen whole, refused, broken, left by the client.
-    pub ends: [u64; 4],
-    /// Times that the gateway was killed.
+    /// Of these: seen whole, refused, refused for a full outbox, broken, left by the client.
+    pub ends: [u64; 5],
+    /// Times that a gateway was killed.
     pub gateway_kills: u32,
     /// Times that each other role was killed.
     pub role_kills: BTreeMap<&'static str, u32>,
+    /// What else happened, how often.
+    pub faults: BTreeMap<&'static str, u32>,
     /// What the gateway was killed in.
     pub stages: Stages,
     /// What the oracle says.
@@ -25,6 +28,8 @@ pub struct Report {
     pub rows: [u64; 3],
     /// What the hub's own commands find wrong.
     pub verdicts: Vec<String>,
+    /// A long outage of the log.
+    pub outage: Option<Outage>,
     /// Data folders to try power loss on.
     pub copies: Vec<Copy>,
     /// What came of them.
@@ -54,11 +59,11 @@ impl Report {
                 self.findings.distinct
             ));
         }
-        for (stage, count) in self.stages.all() {
-            if count == 0 {
-                wrong.push(format!("no kill met a call {stage}"));
-            }
+        let unmet = self.stages.all().into_iter().filter(|(_, count)| *count == 0);
+        if self.gateway_kills > 0 {
+            wrong.extend(unmet.map(|(stage, _)| format!("no kill met a call {stage}")));
         }
+        wrong.extend(self.outage.iter().flat_map(Outage::wrong));
         for (number, loss) in (1..).zip(&self.losses) {
             if loss.pages == 0 {
                 wrong.push(format!("power loss {number} had no page to roll back"));
@@ -73,17 +78,19 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [whole, refused, broken, left] = self.ends;
+        let [whole, refused, full, broken, left] = self.ends;
         writeln!(
             f,
-            "calls: {} ({whole} seen whole, {refused} refused, {broken} broken, {left} left)",
+            "calls: {} ({whole} seen whole, {refused} refused, {full} for a full outbox, {broken} broken, {left} left)",
             self.calls
         )?;
-        writeln!(
-            f,
-            "kills of the gateway: {}; of others: {:?}",
-            self.gateway_kills, self.role_kills
-        )?;
+        writeln!(f, "kills of gateways: {}; of others: {:?}", self.gateway_kills, self.role_kills)?;
+        if !self.faults.is_empty() {
+            writeln!(f, "to the cluster: {:?}", self.faults)?;
+        }
+        if let Some(outage) = &self.outage {
+            write!(f, "{outage}")?;
+        }
         writeln!(f, "kills by stage: {}", self.stages)?;
         writeln!(f, "calls that the vendor saw: {}", self.findings.served)?;
         writeln!(f, "settled events by outcome: {:?}", self.findings.outcomes)?;

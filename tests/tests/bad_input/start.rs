@@ -142,11 +142,21 @@ const CASES: &[Case] = &[
     toml("no file of certificates", "[upstream]\nca_file = \"/nowhere/ca.pem\"", &["upstream.ca_file /nowhere/ca.pem"]),
     toml("certificates that are none", "[upstream]\nca_file = \"{folder}/price.csv\"", &["upstream.ca_file"]),
     toml("a proxy that is none", "[upstream]\nhttps_proxy = \"ftp://proxy\"", &["upstream.https_proxy must be an address such as"]),
+    toml("a ClickHouse that is no address", "[clickhouse]\nurl = \"clickhouse:8123\"", &["clickhouse.url must be an address such as https://clickhouse:8443"]),
+    toml("a ClickHouse with a password in its address", "[clickhouse]\nurl = \"http://hub:hidden-word@host:8123\"", &["clickhouse.url must be", "no user, password or query"]),
+    toml("authorities of a plain ClickHouse", "[clickhouse]\nurl = \"http://host:8123\"\nca = \"ca.pem\"", &["clickhouse.ca is given, but clickhouse.url = \"http://host:8123\" is not https"]),
+    toml("authorities that are not there", "[clickhouse]\nurl = \"https://host:8443\"\nca = \"/nowhere/ca.pem\"", &["clickhouse.ca: /nowhere/ca.pem"]),
+    toml("authorities that are none", "[clickhouse]\nurl = \"https://host:8443\"\nca = \"{folder}/price.csv\"", &["clickhouse.ca: ", "has no certificate in PEM"]),
+    toml("a cluster of the embedded ClickHouse", "[clickhouse]\ncluster = \"hub\"", &["clickhouse.cluster is of a server of your own: give clickhouse.url"]),
+    toml("a cluster that is no name", "[clickhouse]\nurl = \"http://host:8123\"\ncluster = \"it's\"", &["clickhouse.cluster must be a name such as hub"]),
     toml("a password in a variable that is not set", "[clickhouse]\nurl = \"http://127.0.0.1:1\"\npassword = \"env:NOT_THERE\"", &["clickhouse.password", "NOT_THERE is not set"]),
 
     told("an unknown command", &["srve"], &["unrecognized subcommand", "serve"]),
     told("an unknown option", &["serve", "--fast"], &["unexpected argument", "--fast"]),
     told("SQL without a hub", &["sql", "SELECT 1"], &["no hub has been started with the data folder"]),
+    Case { name: "SQL with a reader's password that is not set", toml: "[clickhouse]\nurl = \"http://127.0.0.1:1\"\nreader_password = \"env:NOT_THERE\"", variables: &[], arguments: &["sql", "SELECT 1"], says: &["clickhouse.reader_password", "NOT_THERE is not set"] },
+    Case { name: "SQL without ClickHouse", toml: "[clickhouse]\nurl = \"http://127.0.0.1:1\"", variables: &[], arguments: &["sql", "SELECT 1"], says: &["no ClickHouse answers at http://127.0.0.1:1"] },
+    told("a probe of nothing", &["probe"], &["nothing answers at", "as admin_listen (HUB_ADMIN_LISTEN) says"]),
     told("an amount in words", &["credits", "grant", "--account", "a", "--amount", "ten", "--command", "c"], &["--amount", "\"ten\" is not a decimal number"]),
     told("a grant without a command id", &["credits", "grant", "--account", "a", "--amount", "1"], &["--command"]),
     told("an outbox that is not there", &["outbox", "ship", "/nowhere/outbox"], &["/nowhere/outbox is not a folder"]),
@@ -155,7 +165,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn what_an_operator_writes_has_its_clear_error() {
-    check_names(CASES.iter().map(|case| case.name), 75);
+    check_names(CASES.iter().map(|case| case.name), 90);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let mut wrong = Vec::new();

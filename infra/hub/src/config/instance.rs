@@ -34,7 +34,8 @@ impl FromStr for Instance {
 
     fn from_str(text: &str) -> Result<Self, Nameless> {
         // only behind a hyphen: a container's random name may end in a digit, too
-        let digits = text.rsplit_once('-').map_or(text, |(_, digits)| digits);
+        let named = text.rsplit_once('-').filter(|(name, _)| !name.is_empty());
+        let digits = named.map_or(text, |(_, digits)| digits);
         let digits = Some(digits).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         match digits.and_then(|digits| digits.parse().ok()) {
             Some(number) => Ok(Self { name: text.to_owned(), number }),

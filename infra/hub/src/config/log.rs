@@ -20,13 +20,20 @@ pub struct LogConfig {
     pub kind: LogKind,
     /// Partitions of each partitioned topic. Fixed when the log is made.
     pub partitions: u32,
+    /// How long a gateway serves on from what it has read when the log is away.
+    pub max_stale: Time,
     /// The cluster, when the log is kept in Kafka.
     pub kafka: KafkaConfig,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { kind: LogKind::Local, partitions: 4, kafka: KafkaConfig::default() }
+        Self {
+            kind: LogKind::Local,
+            partitions: 4,
+            max_stale: Time::from_secs(60 * 60),
+            kafka: KafkaConfig::default(),
+        }
     }
 }
 
@@ -172,11 +179,15 @@ impl LogConfig {
             kafka.min_insync,
             kafka.replication
         );
-        let times = [("patience", kafka.patience), ("transaction", kafka.transaction)];
+        let times = [
+            ("max_stale", self.max_stale),
+            ("kafka.patience", kafka.patience),
+            ("kafka.transaction", kafka.transaction),
+        ];
         for (name, time) in times {
             ensure!(
                 time.get() >= Duration::from_secs(1),
-                "log.kafka.{name} is {time}: it must be at least 1s"
+                "log.{name} is {time}: it must be at least 1s"
             );
         }
         if let Some(tls) = &kafka.tls {

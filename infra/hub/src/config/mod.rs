@@ -1,5 +1,6 @@
 //! The settings of a hub process: one TOML file and the `HUB_` environment.
 
+mod clickhouse;
 mod instance;
 mod log;
 mod registry;
@@ -14,9 +15,9 @@ use gateway::config::{
     AccountSeed, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced, UpstreamConfig,
 };
 use runtime::config::Time;
-use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 
+pub use self::clickhouse::ClickhouseConfig;
 pub use self::instance::Instance;
 pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
 pub use self::registry::RegistryConfig;
@@ -36,6 +37,9 @@ pub struct Config {
     pub instance: Instance,
     /// How many there are.
     pub instances: u32,
+    /// A processor that has more records of an input before it is not ready; as many as there are
+    /// when not given.
+    pub ready_lag: Option<u64>,
     /// The log.
     pub log: LogConfig,
     /// Where the ids of schemas come from.
@@ -77,6 +81,7 @@ impl Default for Config {
             data: "data".into(),
             instance: Instance::default(),
             instances: 1,
+            ready_lag: None,
             log: LogConfig::default(),
             registry: RegistryConfig::default(),
             clickhouse: ClickhouseConfig::default(),
@@ -92,34 +97,6 @@ impl Default for Config {
             models: Vec::new(),
             keys: Vec::new(),
             accounts: Vec::new(),
-        }
-    }
-}
-
-/// ClickHouse, embedded or elsewhere.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClickhouseConfig {
-    /// Where the embedded engine listens.
-    pub listen: String,
-    /// The embedded engine's library, `libchdb.so`.
-    pub library: Option<PathBuf>,
-    /// Address of a ClickHouse server to use instead of the embedded engine.
-    pub url: Option<String>,
-    /// Its user.
-    pub user: String,
-    /// Its password.
-    pub password: Option<SecretRef>,
-}
-
-impl Default for ClickhouseConfig {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8123".into(),
-            library: None,
-            url: None,
-            user: "hub".into(),
-            password: None,
         }
     }
 }
@@ -176,12 +153,8 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         self.share()?;
         self.registry.check()?;
-        self.log.check()
-    }
-
-    /// Where ClickHouse answers HTTP.
-    pub fn clickhouse_url(&self) -> String {
-        self.clickhouse.url.clone().unwrap_or_else(|| format!("http://{}", self.clickhouse.listen))
+        self.log.check()?;
+        self.clickhouse.check()
     }
 }
 

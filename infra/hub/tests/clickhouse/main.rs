@@ -6,6 +6,7 @@
 mod access;
 mod clients;
 mod crash;
+mod elsewhere;
 mod harness;
 mod interface;
 mod limits;

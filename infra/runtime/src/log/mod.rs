@@ -16,6 +16,7 @@
 pub mod contract;
 pub mod kafka;
 pub mod local;
+mod span;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,8 @@ use bytes::Bytes;
 use schemas::topics::{Topic, TopicPartition};
 
 use crate::clock::Micros;
+
+pub use self::span::Span;
 
 /// A position in a partition.
 pub type Offset = u64;

@@ -57,6 +57,10 @@ async fn keep_compatible(api: &Api, subject: &str) -> Result<(), Error> {
             Ok(())
         }
         Err(Error::Login { url, says, .. } | Error::Refused { url, says, .. }) => {
+            // another hub that starts at this moment may have been faster
+            if api.mode(subject).await?.as_deref().is_some_and(is_strong) {
+                return Ok(());
+            }
             let found = mode.unwrap_or_else(|| "of its own not set".to_owned());
             Err(Error::Mode { url, subject: subject.to_owned(), found, says })
         }
@@ -65,14 +69,17 @@ async fn keep_compatible(api: &Api, subject: &str) -> Result<(), Error> {
 }
 
 async fn register(api: &Api, subject: &str, text: &str) -> Result<u32, Error> {
-    let registered = api.register(subject, text).await;
-    if let Ok(id) = registered {
-        tracing::info!(subject, id, "schema registered");
-    }
-    registered.map_err(|error| match error {
-        Error::Refused { url, status: 409, says, .. } => {
-            Error::Incompatible { url, subject: subject.to_owned(), says }
+    match api.register(subject, text).await {
+        Ok(id) => {
+            tracing::info!(subject, id, "schema registered");
+            Ok(id)
         }
-        error => error,
-    })
+        Err(Error::Refused { url, status: 409, says, .. }) => {
+            // also said when another hub registers it at this moment
+            let found = api.find(subject, text).await?;
+            let subject = subject.to_owned();
+            found.ok_or(Error::Incompatible { url, subject, says })
+        }
+        Err(error) => Err(error),
+    }
 }

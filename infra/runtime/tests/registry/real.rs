@@ -1,6 +1,8 @@
 //! Against a real registry: `HUB_TEST_REGISTRY` is the address of Confluent's API. Each test has
 //! subjects of its own.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn real() -> Hub {
@@ -57,6 +59,23 @@ async fn ids_are_of_the_registry_and_stay() {
     let mut other = real();
     other.options.prefix = hub.options.prefix.clone();
     assert_eq!(tick_id(&other.open().await.unwrap()), tick_id(&first));
+}
+
+#[tokio::test]
+async fn all_who_start_at_once_have_the_same_ids() {
+    for _ in 0..5 {
+        let first = real();
+        let hubs: Vec<Hub> = std::iter::repeat_with(real)
+            .take(6)
+            .map(|mut hub| {
+                hub.options.prefix = first.options.prefix.clone();
+                hub
+            })
+            .collect();
+        let opened = futures::future::join_all(hubs.iter().map(Hub::open)).await;
+        let ids: BTreeSet<u32> = opened.into_iter().map(|codec| tick_id(&codec.unwrap())).collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+    }
 }
 
 #[tokio::test]

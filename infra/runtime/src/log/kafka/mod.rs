@@ -22,8 +22,11 @@
 //! differ when another takes the lead.
 
 mod append;
+#[cfg(feature = "test-util")]
+pub mod bare;
 mod context;
 mod ffi;
+mod group;
 mod options;
 mod reader;
 mod topics;
@@ -32,13 +35,13 @@ mod writer;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use schemas::topics::{Topic, TopicPartition};
-use tokio::time::Instant;
 
 use self::append::Appender;
 use self::context::{Context, Heard};
@@ -46,7 +49,7 @@ use self::reader::KafkaReader;
 use self::topics::Made;
 use self::writer::KafkaWriter;
 use super::{
-    Ends, Error, Latest, Limit, Log, LogId, Offset, Outgoing, Reader, Record, Result, Writer,
+    Ends, Error, Latest, Log, LogId, Offset, Outgoing, Reader, Record, Result, Span, Writer,
     WriterId,
 };
 
@@ -56,6 +59,8 @@ pub use self::options::{Options, Sasl, Tls};
 const RECORD_BYTES: usize = 8 << 20;
 /// Most bytes of one append or step.
 const STEP_BYTES: usize = 64 << 20;
+/// How soon a partition without a leader is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A log on a Kafka cluster.
 #[derive(Debug)]
@@ -131,10 +136,19 @@ impl Shared {
         let (query, wait) = (Arc::clone(&self.query), self.options.patience);
         let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
         let asked = blocking(move || {
-            let ends = query.fetch_watermarks(&name, partition, wait);
-            // what it complained about meanwhile goes to its context
-            while query.poll(std::time::Duration::ZERO).is_some() {}
-            Ok(ends)
+            let until = Instant::now() + wait;
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                let ends = query.fetch_watermarks(&name, partition, left);
+                // what it complained about meanwhile goes to its context
+                while query.poll(Duration::ZERO).is_some() {}
+                if !ends.as_ref().is_err_and(has_no_leader) || Instant::now() > until {
+                    return Ok(ends);
+                }
+                std::thread::sleep(AGAIN);
+                // else the client goes by what it has heard for many minutes more
+                drop(query.fetch_metadata(Some(&name), left));
+            }
         });
         let (start, end) = asked.await?.map_err(|error| {
             Error::Unavailable(format!("ends of {at}: {error}{}", self.heard.because()))
@@ -192,33 +206,18 @@ impl Log for KafkaLog {
     }
 
     async fn latest(&self, partition: TopicPartition) -> Result<Latest> {
-        let ends = self.shared.ends(partition).await?;
+        let mut span = Span::whole(self, partition).await?;
         let mut latest: BTreeMap<Bytes, Record> = BTreeMap::new();
-        let mut next = ends.start;
-        if next < ends.end {
-            let mut reader =
-                KafkaReader::open(Arc::clone(&self.shared), partition, ends.start).await?;
-            // an open transaction may hold up the end until the brokers give it up
-            let patience = self.shared.options.patience + self.shared.options.transaction;
-            let mut deadline = Instant::now() + patience;
-            while next < ends.end {
-                let wait = deadline.saturating_duration_since(Instant::now());
-                let page = reader.next(Limit { records: 10_000, bytes: 8 << 20, wait }).await?;
-                if page.next == next {
-                    let behind = format!("{partition} can't be read to its end {}", ends.end);
-                    return Err(Error::Unavailable(behind));
-                }
-                deadline = Instant::now() + patience;
-                next = page.next;
-                for record in page.records {
-                    if record.value.is_some() {
-                        latest.insert(record.key.clone(), record);
-                    } else {
-                        latest.remove(&record.key);
-                    }
+        while let Some(records) = span.page().await? {
+            for record in records {
+                if record.value.is_some() {
+                    latest.insert(record.key.clone(), record);
+                } else {
+                    latest.remove(&record.key);
                 }
             }
         }
+        let next = span.next();
         Ok(Latest { records: latest.into_values().collect(), next })
     }
 
@@ -233,6 +232,16 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::Unavailable(format!("a client of the brokers: {error}")))?
+}
+
+/// Whether a partition was just being given to a broker when the client heard of it: its topic was
+/// made, or its broker started or was paused, at that moment.
+fn has_no_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        // the last is what the client says of all partitions of a topic that misses one leader
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownPartition)
+    )
 }
 
 /// A client that could not be made: one of its settings is wrong.

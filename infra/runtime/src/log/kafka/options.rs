@@ -100,6 +100,9 @@ const OWN: [&str; 21] = [
     "auto.offset.reset",
 ];
 
+/// How long a request may take before its connection is given up.
+const SOCKET: Duration = Duration::from_secs(15);
+
 /// The largest request that a producer sends: a record of the largest size, with its frame.
 const REQUEST_BYTES: &str = "16000000";
 
@@ -117,6 +120,18 @@ impl Options {
         }
         if self.min_insync == 0 || self.min_insync > self.replication {
             return refuse("min_insync", "must be from 1 to the number in log.kafka.replication");
+        }
+        if self.transaction < Duration::from_secs(1) {
+            return refuse("transaction", "must be at least 1s: a step must fit into it");
+        }
+        let tls = self.tls.clone().unwrap_or_default();
+        let (certificate, key) = tls.certificate.unzip();
+        for (field, file) in [("ca", tls.ca), ("certificate", certificate), ("key", key)] {
+            if let Some(Err(error)) = file.as_ref().map(std::fs::File::open) {
+                let file = file.unwrap_or_default();
+                let why = format!("can't be read from {}: {error}", file.display());
+                return refuse(&format!("tls.{field}"), &why);
+            }
         }
         if let Some(name) = self.more.keys().find(|name| OWN.contains(&name.as_str())) {
             let why = "is set by the hub: its guarantees rest on it, or it has a field of its own";
@@ -140,7 +155,7 @@ impl Options {
             .set("security.protocol", protocol)
             .set("allow.auto.create.topics", "false")
             .set("socket.keepalive.enable", "true")
-            .set("socket.timeout.ms", "15000")
+            .set("socket.timeout.ms", SOCKET.as_millis().to_string())
             .set("socket.connection.setup.timeout.ms", "10000")
             // a broker that restarts is found again within a second
             .set("reconnect.backoff.ms", "50")
@@ -223,6 +238,7 @@ impl Options {
         config
             .set("transactional.id", self.group(id))
             .set("transaction.timeout.ms", &transaction)
+            .set("socket.timeout.ms", self.transaction.min(SOCKET).as_millis().to_string())
             .set("message.timeout.ms", &transaction)
             .set("linger.ms", "1")
             .set("compression.type", "lz4")

@@ -87,7 +87,12 @@ impl KafkaReader {
                     self.ended = Some(end);
                     self.primed = true;
                 }
-                Some(Event::Failed(code, text)) => return Err(self.failed(code, &text)),
+                Some(Event::Failed(code, text)) => {
+                    self.shared.heard.note(Some(code), &text);
+                    if !passes(code) {
+                        return Err(Error::Unavailable(format!("{}: {code}: {text}", self.at)));
+                    }
+                }
                 Some(Event::Other) => {}
             }
         }
@@ -96,11 +101,6 @@ impl KafkaReader {
             self.position = self.position.max(end);
         }
         Ok(())
-    }
-
-    fn failed(&self, code: Code, text: &str) -> Error {
-        self.shared.heard.note(Some(code), text);
-        Error::Unavailable(format!("{}: {code}: {text}", self.at))
     }
 
     fn take(&mut self, limit: Limit) -> Vec<Record> {
@@ -120,6 +120,24 @@ impl KafkaReader {
         let end = self.queue.last_end(&self.made.c_name, partition).unwrap_or(0);
         Page { records, next: self.position, end: end.max(self.position) }
     }
+}
+
+/// Whether the client gets over it by itself: a broker that is away while others are there, a
+/// partition that moves. That all are away is told by an error of its own.
+const fn passes(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::NetworkException
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::NotCoordinator
+            | Code::CoordinatorNotAvailable
+            | Code::CoordinatorLoadInProgress
+    )
 }
 
 /// Where reading from `from` begins.

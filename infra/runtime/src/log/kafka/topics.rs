@@ -128,6 +128,13 @@ pub(super) fn ids(
         .map(|topic| (*topic, options.topic(topic.name())))
         .map(|(topic, name)| (topic, name.clone(), ffi::name(&name)))
         .collect();
+    // Asked for ids while no broker is there, librdkafka (2.12) keeps a core busy until it gives up;
+    // asked for metadata it sleeps. So ids are asked for once a broker has answered.
+    if let Some((_, name, _)) = names.first() {
+        query
+            .fetch_metadata(Some(name), wait)
+            .map_err(|error| Error::Unavailable(format!("no broker answers: {error}")))?;
+    }
     let asked: Vec<_> = names.iter().map(|(_, _, name)| name.as_c_str()).collect();
     let mut ids = ffi::topic_ids(query.client(), &asked, wait)
         .map_err(|(code, text)| Error::Unavailable(format!("ids of topics: {code}: {text}")))?;

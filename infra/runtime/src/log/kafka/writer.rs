@@ -5,24 +5,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
-use rdkafka::{Offset as At, TopicPartitionList};
-use schemas::topics::{Topic, TopicPartition};
+use schemas::topics::TopicPartition;
 use uuid::Uuid;
 
 use super::append::{Producer, send};
 use super::context::{Batch, Context};
+use super::group::{Group, offsets};
 use super::{Discarded, Shared, blocking, settings};
 use crate::log::{Error, Offset, Result, Step, Writer, WriterId};
 
-/// Where in the writer's group its present holder is named. State is nobody's input.
-const HOLDER: TopicPartition = Topic::State.at(0);
-/// What an empty step commits, for the answer alone. Dead letters are nobody's input.
-const NOTHING: TopicPartition = Topic::Dead.at(0);
 /// How soon a full queue, or an operation that can be tried again, is tried again.
 const AGAIN: Duration = Duration::from_millis(5);
+/// How soon a group is asked again that could not be.
+const LATER: Duration = Duration::from_millis(200);
 
 /// The holder of a writer id.
 ///
@@ -43,7 +41,7 @@ struct Held {
     id: WriterId,
     name: String,
     producer: Producer,
-    group: BaseConsumer<Context>,
+    group: ConsumerGroupMetadata,
     /// All inputs that were ever committed: brokers forget those that are not committed again
     /// within `offsets.retention.minutes`.
     inputs: BTreeMap<TopicPartition, Offset>,
@@ -90,90 +88,19 @@ impl Held {
     /// Takes the id over: when this returns, what older writers had in flight is in or out for
     /// good.
     fn take(shared: Arc<Shared>, id: WriterId) -> Result<Self> {
-        let context = || Context { heard: shared.heard.clone() };
-        let group: BaseConsumer<Context> = shared
-            .options
-            .inputs(&id)
-            .create_with_context(context())
-            .map_err(|error| settings(&error))?;
-        let producer: Producer = shared
-            .options
-            .writer(&id)
-            .create_with_context(context())
-            .map_err(|error| settings(&error))?;
+        let away = |error: &KafkaError| unavailable(&shared, &id, "taking over", error);
+        let group = Group::of(&shared, &id)?;
+        let metadata = group.metadata().ok_or_else(|| away(&KafkaError::Canceled))?;
+        let context = Context { heard: shared.heard.clone() };
+        let config = shared.options.writer(&id);
+        let producer: Producer =
+            config.create_with_context(context).map_err(|error| settings(&error))?;
         let name = Uuid::now_v7().to_string();
-        let wait = shared.options.patience;
-        let mut held = Self { shared, id, name, producer, group, inputs: BTreeMap::new() };
-        held.leave_name()?;
-        held.producer
-            .init_transactions(wait)
-            .map_err(|error| held.failed("taking over", &error))?;
-        held.inputs = held.committed()?;
-        Ok(held)
-    }
-
-    fn place(&self, list: &mut TopicPartitionList, at: TopicPartition, next: Offset) -> Result<()> {
-        let made = self.shared.made(at)?;
-        let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
-        let offset = At::Offset(i64::try_from(next).unwrap_or(i64::MAX));
-        list.add_partition_offset(&made.name, partition, offset)
-            .map_err(|error| Error::Unavailable(format!("{at}: {error}")))
-    }
-
-    /// Says in the group that this writer holds the id.
-    fn leave_name(&self) -> Result<()> {
-        let mut list = TopicPartitionList::with_capacity(1);
-        let made = self.shared.made(HOLDER)?;
-        let mut place =
-            list.add_partition(&made.name, i32::try_from(HOLDER.partition).unwrap_or(0));
-        place.set_metadata(&self.name);
-        place
-            .set_offset(At::Offset(0))
-            .and_then(|()| self.group.commit(&list, CommitMode::Sync))
-            .map_err(|error| self.unavailable("taking over", &error))
-    }
-
-    /// Whether another writer has left its name since.
-    fn is_taken(&self) -> Result<bool> {
-        let mut list = TopicPartitionList::with_capacity(1);
-        let made = self.shared.made(HOLDER)?;
-        list.add_partition(&made.name, i32::try_from(HOLDER.partition).unwrap_or(0));
-        let found = self
-            .group
-            .committed_offsets(list, self.shared.options.patience)
-            .map_err(|error| self.unavailable("who holds the id", &error))?;
-        let elements = found.elements();
-        let holder = elements.first().map_or("", |element| element.metadata());
-        Ok(!holder.is_empty() && holder != self.name)
-    }
-
-    /// The inputs as the group has them, once no transaction is about to change them.
-    fn committed(&self) -> Result<BTreeMap<TopicPartition, Offset>> {
-        let mut list = TopicPartitionList::new();
-        let mut names = BTreeMap::new();
-        let inputs = Topic::ALL
-            .into_iter()
-            .filter(|topic| *topic != HOLDER.topic && *topic != NOTHING.topic);
-        for topic in inputs {
-            let made = self.shared.made(topic.at(0))?;
-            let last = i32::try_from(made.partitions).unwrap_or(i32::MAX).saturating_sub(1);
-            list.add_partition_range(&made.name, 0, last);
-            names.insert(made.name.clone(), topic);
-        }
-        let found = self
-            .group
-            .committed_offsets(list, self.shared.options.patience)
-            .map_err(|error| self.unavailable("committed inputs", &error))?;
-        let mut committed = BTreeMap::new();
-        for element in found.elements() {
-            element.error().map_err(|error| self.unavailable("committed inputs", &error))?;
-            let topic = names.get(element.topic()).copied();
-            let partition = u32::try_from(element.partition()).unwrap_or(u32::MAX);
-            if let (Some(topic), At::Offset(next)) = (topic, element.offset()) {
-                committed.insert(topic.at(partition), u64::try_from(next).unwrap_or(0));
-            }
-        }
-        Ok(committed)
+        group.leave_name(&name).map_err(|error| away(&error))?;
+        producer.init_transactions(shared.options.patience).map_err(|error| away(&error))?;
+        let inputs = group.inputs().map_err(|error| away(&error))?;
+        drop(group);
+        Ok(Self { shared, id, name, producer, group: metadata, inputs })
     }
 
     fn commit(&mut self, step: &Step) -> Result<Vec<Offset>> {
@@ -188,7 +115,7 @@ impl Held {
                 self.inputs = inputs;
                 Ok(offsets)
             }
-            Err(error) => Err(self.failed("commit", &error)),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
@@ -212,14 +139,7 @@ impl Held {
                 }
             }
         }
-        let mut list = TopicPartitionList::with_capacity(inputs.len().max(1));
-        if inputs.is_empty() {
-            drop(self.place(&mut list, NOTHING, 0));
-        }
-        for (at, next) in inputs {
-            drop(self.place(&mut list, *at, *next));
-        }
-        let group = self.group.group_metadata().ok_or(KafkaError::Canceled)?;
+        let list = offsets(&self.shared, inputs);
         let again = |work: &dyn Fn() -> std::result::Result<(), KafkaError>| loop {
             match work() {
                 Err(KafkaError::Transaction(error))
@@ -230,7 +150,7 @@ impl Held {
                 done => break done,
             }
         };
-        again(&|| self.producer.send_offsets_to_transaction(&list, &group, left()))?;
+        again(&|| self.producer.send_offsets_to_transaction(&list, &self.group, left()))?;
         again(&|| self.producer.commit_transaction(left()))?;
         if count == 0 {
             return Ok(Vec::new());
@@ -240,23 +160,36 @@ impl Held {
     }
 
     /// What an error means: another holds the id, or nobody knows what was committed.
-    fn failed(&self, what: &str, error: &KafkaError) -> Error {
-        match self.is_taken() {
-            Ok(true) => Error::Fenced(self.id.0.clone()),
-            Ok(false) | Err(_) => self.unavailable(what, error),
+    fn failed(&self, error: &KafkaError) -> Error {
+        match self.holder() {
+            Some(name) if name != self.name => Error::Fenced(self.id.0.clone()),
+            _ => unavailable(&self.shared, &self.id, "commit", error),
         }
     }
 
-    fn unavailable(&self, what: &str, error: &KafkaError) -> Error {
-        let because = self.shared.heard.because();
-        Error::Unavailable(format!("{what} of {}: {error}{because}", self.id.0))
+    /// Who holds the id, if it can be told.
+    fn holder(&self) -> Option<String> {
+        let deadline = Instant::now() + self.shared.options.patience;
+        let group = Group::of(&self.shared, &self.id).ok()?;
+        loop {
+            match group.name() {
+                Ok(name) => return Some(name).filter(|name| !name.is_empty()),
+                Err(_) if Instant::now() < deadline => std::thread::sleep(LATER),
+                Err(_) => return None,
+            }
+        }
     }
+}
+
+fn unavailable(shared: &Shared, id: &WriterId, what: &str, error: &KafkaError) -> Error {
+    Error::Unavailable(format!("{what} of {}: {error}{}", id.0, shared.heard.because()))
 }
 
 #[async_trait]
 impl Writer for KafkaWriter {
     async fn committed(&mut self) -> Result<BTreeMap<TopicPartition, Offset>> {
-        self.with(|held| held.committed()).await
+        // nobody else commits under this id, unless this writer is fenced
+        self.with(|held| Ok(held.inputs.clone())).await
     }
 
     async fn commit(&mut self, step: Step) -> Result<Vec<Offset>> {

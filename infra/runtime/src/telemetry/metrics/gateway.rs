@@ -1,5 +1,6 @@
 //! What the request path counts.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ struct CodeLabels {
 pub struct Gateway {
     /// Calls admitted and not settled.
     pub in_flight: Gauge,
+    /// Seconds since what the request path knows was up to date with the log.
+    pub log_age: Gauge<f64, AtomicU64>,
     refused: Family<CodeLabels, Counter>,
 }
 
@@ -58,6 +61,12 @@ impl Gateway {
             "calls_in_flight",
             "Calls admitted and not settled",
             gateway.in_flight.clone(),
+        );
+        registry.register_with_unit(
+            "log_read_age",
+            "Age of what the request path knows of the log",
+            Unit::Seconds,
+            gateway.log_age.clone(),
         );
         registry.register(
             "calls_refused",

@@ -14,6 +14,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -79,6 +80,16 @@ impl Metrics {
     /// How one partition of a processor stands now.
     pub fn set_processor(&self, name: &str, partition: u32, now: &Processor) {
         self.0.processors.set(name, partition, now);
+    }
+
+    /// A processor's step took so long to commit.
+    pub fn committed(&self, processor: &str, took: Duration) {
+        self.0.processors.committed(processor, took);
+    }
+
+    /// A processor's batch took so long to insert.
+    pub fn inserted(&self, processor: &str, took: Duration) {
+        self.0.processors.inserted(processor, took);
     }
 
     /// The embedded ClickHouse engine, which is told of from now on. Keep the handle.

@@ -1,12 +1,29 @@
 //! What runs beside the gateway.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::{level, total};
+
+/// Commits and inserts last from a millisecond to two minutes.
+const STEP_SECONDS: [f64; 16] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
+
+fn step_seconds() -> Histogram {
+    Histogram::new(STEP_SECONDS)
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ProcessorLabels {
+    processor: String,
+}
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct PartitionLabels {
@@ -33,7 +50,7 @@ pub struct Processor {
     pub takeovers: u64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Processors {
     running: Family<PartitionLabels, Gauge>,
     lag: Family<PartitionLabels, Gauge>,
@@ -42,6 +59,24 @@ pub(super) struct Processors {
     dead: Family<PartitionLabels, Counter>,
     missing: Family<PartitionLabels, Gauge>,
     takeovers: Family<PartitionLabels, Counter>,
+    commits: Family<ProcessorLabels, Histogram>,
+    inserts: Family<ProcessorLabels, Histogram>,
+}
+
+impl Default for Processors {
+    fn default() -> Self {
+        Self {
+            running: Family::default(),
+            lag: Family::default(),
+            records: Family::default(),
+            repeated: Family::default(),
+            dead: Family::default(),
+            missing: Family::default(),
+            takeovers: Family::default(),
+            commits: Family::new_with_constructor(step_seconds),
+            inserts: Family::new_with_constructor(step_seconds),
+        }
+    }
 }
 
 impl Processors {
@@ -56,7 +91,17 @@ impl Processors {
         registry.register("dead_records", "Records refused for good", all.dead.clone());
         registry.register("missing_seqs", "Seqs that are missing now", all.missing.clone());
         registry.register("takeovers", "Starts from the state in the log", all.takeovers.clone());
+        registry.register_with_unit("commit_duration", "Commit of a step to the log", Unit::Seconds, all.commits.clone());
+        registry.register_with_unit("insert_duration", "Insert of a batch into ClickHouse", Unit::Seconds, all.inserts.clone());
         all
+    }
+
+    pub(super) fn committed(&self, processor: &str, took: Duration) {
+        observe(&self.commits, processor, took);
+    }
+
+    pub(super) fn inserted(&self, processor: &str, took: Duration) {
+        observe(&self.inserts, processor, took);
     }
 
     pub(super) fn set(&self, processor: &str, partition: u32, now: &Processor) {
@@ -75,6 +120,11 @@ impl Processors {
         gauge(&self.missing, level(now.missing));
         counter(&self.takeovers, now.takeovers);
     }
+}
+
+fn observe(family: &Family<ProcessorLabels, Histogram>, processor: &str, took: Duration) {
+    let labels = ProcessorLabels { processor: processor.to_owned() };
+    family.get_or_create(&labels).observe(took.as_secs_f64());
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]

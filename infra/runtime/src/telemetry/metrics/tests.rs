@@ -32,6 +32,9 @@ fn what_is_counted_is_written_under_its_name() {
         let now = Processor { runs: true, lag: 12, records, dead: 1, ..Processor::default() };
         metrics.set_processor("billing", 3, &now);
     }
+    metrics.committed("billing", second / 4);
+    metrics.inserted("sink/usage", second / 2);
+    metrics.inserted("sink/usage", second);
     let clickhouse = metrics.clickhouse();
     clickhouse.up.set(1);
     clickhouse.restarts.inc();

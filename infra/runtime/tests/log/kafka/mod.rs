@@ -1,6 +1,8 @@
 //! The contract of any log, on a real Kafka broker; each handle is one that another process could
 //! have.
 
+mod topics;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,15 +17,15 @@ use schemas::topics::Topic;
 
 /// The broker that the tests are given.
 fn brokers() -> String {
-    let environment = runtime::config::environment();
-    let mut found = environment.into_iter().filter(|(name, _)| name == "HUB_TEST_KAFKA");
-    found
-        .next()
-        .map(|(_, value)| value)
-        .expect("HUB_TEST_KAFKA is not set: it names a broker, host:port; `make kafka` starts one")
+    let mut environment = runtime::config::environment().into_iter();
+    let found = environment.find(|(name, _)| name == "HUB_TEST_KAFKA");
+    let (_, brokers) = found.unwrap_or_else(|| {
+        panic!("HUB_TEST_KAFKA is not set: it names a broker, host:port; `make kafka` starts one")
+    });
+    brokers
 }
 
-struct KafkaFixture {
+pub(super) struct KafkaFixture {
     options: Options,
 }
 

@@ -1,0 +1,94 @@
+//! Where callers connect: from the first moment on, with a clear refusal until there is a gateway.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use gateway::Gateway;
+use gateway::error::{Error, Kind};
+use gateway::http::error::openai_response;
+use gateway::http::{Body, Request, healthz, readiness, routes};
+use http::Response;
+use runtime::lanes::Lanes;
+use runtime::task::Tasks;
+use tokio::net::TcpListener;
+use tower::ServiceExt as _;
+
+use crate::config::Config;
+use crate::listen::{Serving, serve};
+use crate::status::Status;
+
+/// The bound listener.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Where callers connect.
+    pub(crate) address: SocketAddr,
+    /// What is behind it, as soon as there is something.
+    behind: Arc<OnceLock<Router>>,
+    tasks: Tasks,
+}
+
+/// What a caller is told meanwhile.
+#[derive(Clone)]
+struct Closed {
+    status: Status,
+    behind: Arc<OnceLock<Router>>,
+}
+
+impl Door {
+    /// Serves the listener: for now, calls are refused.
+    ///
+    /// # Errors
+    /// There are no threads to serve calls.
+    pub(crate) fn new(
+        listener: TcpListener,
+        config: &Config,
+        status: Status,
+    ) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let lanes = Arc::new(Lanes::start("calls").context("threads to serve calls")?);
+        let serving = Serving { lanes: Some(lanes), write_time: config.limits.write_time.into() };
+        let behind = Arc::<OnceLock<Router>>::default();
+        let closed = closed(Closed { status, behind: Arc::clone(&behind) });
+        let tasks = Tasks::new();
+        let open = Arc::clone(&behind);
+        let now = move || open.get().unwrap_or(&closed).clone();
+        serve(listener, now, serving, &tasks, "callers");
+        Ok(Self { address, behind, tasks })
+    }
+
+    /// Lets calls through to the gateway. Gives the tasks of the listener.
+    pub(crate) fn open(self, gateway: &Arc<Gateway>) -> Tasks {
+        drop(self.behind.set(routes(Arc::clone(gateway))));
+        self.tasks
+    }
+}
+
+#[rustfmt::skip]
+fn closed(state: Closed) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .fallback(refuse)
+        .with_state(state)
+}
+
+/// A connection that was made before the door opened may live on after it.
+async fn refuse(State(closed): State<Closed>, request: Request) -> Response<Body> {
+    if let Some(routes) = closed.behind.get() {
+        return match routes.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+    }
+    let (ready, report) = closed.status.readiness();
+    if request.uri().path() == "/readyz" {
+        return readiness(ready, &report);
+    }
+    let mut error = Error::new(Kind::NotReady, "the hub is starting: /readyz says what is missing");
+    error.retry_after = Some(Duration::from_secs(1));
+    openai_response(&error, None)
+}

@@ -1,0 +1,39 @@
+//! What operators see of every process, on a listener of its own.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use gateway::http::{Body, Request, healthz, method, nothing_at, readiness};
+use http::{HeaderValue, Response, header};
+use runtime::telemetry::metrics::CONTENT_TYPE;
+
+use crate::status::Status;
+
+/// Its routes.
+#[rustfmt::skip]
+pub(crate) fn routes(status: Status) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz",  get(readyz))
+        .route("/metrics", get(metrics))
+        .fallback(unknown)
+        .method_not_allowed_fallback(method)
+        .with_state(status)
+}
+
+/// Whether this process does what it is there for, and what is missing or lagging.
+async fn readyz(State(status): State<Status>) -> Response<Body> {
+    let (ready, report) = status.readiness();
+    readiness(ready, &report)
+}
+
+/// Prometheus' text format.
+async fn metrics(State(status): State<Status>) -> Response<Body> {
+    let mut response = Response::new(Body::from(status.metrics()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    response
+}
+
+async fn unknown(request: Request) -> Response<Body> {
+    nothing_at(&request, "/healthz, /readyz or /metrics; calls go to the listener of a gateway")
+}
