@@ -65,7 +65,7 @@ impl Options {
             ca: None,
             prefix: String::new(),
             cache: cache.into(),
-            timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
             patience: None,
         }
     }

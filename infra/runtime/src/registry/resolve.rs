@@ -63,10 +63,10 @@ impl Resolver {
             match self.pass(&mut open, &mut absent).await {
                 Ok(()) => {}
                 Err(error) if error.passes() => {
-                    tracing::warn!(%error, ?pause, "schemas are not known yet; asking again");
+                    tracing::warn!(%error, ?pause, "the schema registry will be asked again");
                 }
                 Err(error) => {
-                    tracing::error!(%error, ?pause, "schemas are not known yet; asking again");
+                    tracing::error!(%error, ?pause, "the schema registry will be asked again");
                 }
             }
             due = Instant::now() + pause;
