@@ -86,8 +86,9 @@ impl GatewayRole {
             metrics: shared.metrics.clone(),
             traces: traces(shared, tasks)?,
         });
-        status.serves(Arc::clone(&gateway));
+        // in this order: who is told that it is ready finds the door open
         let front = door.open(&gateway);
+        status.serves(Arc::clone(&gateway));
         Ok(Self { gateway, front, drain: config.limits.drain_time.into() })
     }
 
