@@ -110,6 +110,12 @@ impl Cache {
         self.write().map_err(|source| Error::Cache { path: self.path.clone(), source })
     }
 
+    /// Adds a version of another hub's. A second id of a schema of this build is not kept: it is
+    /// read, but what is written has the first.
+    pub(super) fn keep(&mut self, id: u32, schema: String) -> Result<(), Error> {
+        if own(&schema).is_some() { Ok(()) } else { self.merge(vec![(id, schema)]) }
+    }
+
     /// Whole and on the disk, or as it was; other processes of the same data folder do the same.
     fn write(&self) -> io::Result<()> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());

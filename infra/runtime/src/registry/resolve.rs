@@ -112,7 +112,7 @@ impl Resolver {
         };
         self.learn(id, &text);
         if self.codec.knows(id) {
-            self.cache.merge(vec![(id, text)])?;
+            self.cache.keep(id, text)?;
         }
         Ok(true)
     }

@@ -44,6 +44,24 @@ async fn an_id_that_the_registry_does_not_know_yet_is_asked_for_again() {
     assert_eq!(until_read(&codec, &value).await, Tick { period_us: 2 });
 }
 
+/// Registries that number each subject on its own do so.
+#[tokio::test]
+async fn a_second_id_of_a_schema_is_read_and_never_written() {
+    let fake = Fake::start().await;
+    let hub = Hub::of(&fake.url);
+    let codec = hub.open().await.unwrap();
+    let first = tick_id(&codec);
+    let body = serde_json::json!({"schema": TICK}).to_string();
+    fake.mood("GET /schemas/ids/77", Mood::Says(200, body));
+    let value = [0, 0, 0, 0, 77, 4]; // period_us 2
+    assert!(codec.decode::<Tick>(&value).is_err());
+    assert_eq!(until_read(&codec, &value).await, Tick { period_us: 2 });
+    let codec = hub.again().open().await.unwrap();
+    assert_eq!(tick_id(&codec), first);
+    assert!(codec.decode::<Tick>(&value).is_err(), "it is asked for anew");
+    assert_eq!(until_read(&codec, &value).await, Tick { period_us: 2 });
+}
+
 /// It stays unknown, it is not asked for again, and others are found all the same.
 #[tokio::test]
 async fn an_id_of_somebody_elses_schema_stays_unknown() {
