@@ -100,7 +100,7 @@ impl Servers {
 /// A hub's settings once more, on another data folder, and its log: what a second owner needs.
 pub(super) struct Second<'a> {
     pub(super) hub: &'a dyn Fn() -> anyhow::Result<Hub>,
-    pub(super) log: &'a dyn Log,
+    pub(super) place: &'a Place,
     pub(super) tokio: &'a tokio::runtime::Runtime,
 }
 
@@ -175,7 +175,8 @@ impl Rig {
     /// first goes on: it must see that it is fenced, in each partition.
     fn zombie(&mut self, second: &Second<'_>, report: &mut Report) -> anyhow::Result<()> {
         let at = ROLES.iter().position(|role| *role == "billing").context("billing")?;
-        let ends = || second.tokio.block_on(ledger_ends(second.log));
+        let log = second.tokio.block_on(second.place.open())?;
+        let ends = || second.tokio.block_on(ledger_ends(&*log));
         let all_moved =
             |before: &[Offset], now: &[Offset]| before.iter().zip(now).all(|(b, n)| n > b);
         // it must be at work in each partition to be fenced there

@@ -96,7 +96,6 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
             .collect::<Result<_, _>>()?,
     };
     let mut rig = Rig::start(&hub, &gateways, Arc::clone(&fake), servers)?;
-    let log = tokio.block_on(place.open())?;
     let codec = tokio.block_on(place.codec(&options.folder))?;
     let seen = Arc::new(Seen::default());
     let stop = Arc::new(AtomicBool::new(false));
@@ -115,7 +114,7 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
         })
         .collect();
     let mut rng = StdRng::seed_from_u64(options.seed);
-    let second = Second { hub: &|| settings("second"), log: &*log, tokio: &tokio };
+    let second = Second { hub: &|| settings("second"), place: &place, tokio: &tokio };
     let killed = kill_all(options, &mut rig, &seen, &second, &mut rng, said);
     stop.store(true, Ordering::Relaxed);
     for thread in threads {
@@ -128,6 +127,8 @@ pub fn run(options: &Options, said: &mut dyn FnMut(&str)) -> anyhow::Result<Repo
     report.ends = seen.ends.each_ref().map(|count| count.load(Ordering::Relaxed));
     report.verdicts.extend(verdicts::of(&hub, said)?);
     report.verdicts.extend(verdicts::attempts(&hub)?);
+    // not before: this process copies data folders, and a file that it closes loses SQLite's locks
+    let log = tokio.block_on(place.open())?;
     report.verdicts.extend(tokio.block_on(order::broken(&*log))?);
     let served = oracle::served(&fake.record().entries());
     let events = tokio.block_on(oracle::settled(&*log, &codec))?;
