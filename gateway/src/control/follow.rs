@@ -184,11 +184,12 @@ impl Follower {
         }
     }
 
-    /// What a record says; nothing when it removes a key, or can never be read.
+    /// What a record says; nothing when it removes a key, or can never be read: for one event of a
+    /// newer hub, calls are not refused for ever.
     fn read<E: Event>(&self, record: &Record) -> Result<Option<E>, Error> {
         match record.value.as_deref().map(|value| self.codec.decode(value)).transpose() {
             Ok(event) => Ok(event),
-            Err(wire::Error::UnknownSchema(id)) => Err(Error::Schema(id)),
+            Err(wire::Error::UnknownSchema(id)) if self.codec.may_learn() => Err(Error::Schema(id)),
             Err(error) => {
                 tracing::error!(%error, offset = record.offset, schema = ?E::SCHEMA, "a record can't be read; what was known before it holds on");
                 Ok(None)

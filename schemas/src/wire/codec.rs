@@ -52,8 +52,8 @@ struct Shared {
     written: Vec<(u32, &'static Version)>,
     /// What is read.
     known: ArcSwap<HashMap<u32, &'static Version>>,
-    /// Told of each value with an id that is not known.
-    unknown: Box<dyn Fn(u32) + Send + Sync>,
+    /// Told of each value with an id that is not known; none when nobody could find it.
+    unknown: Option<Box<dyn Fn(u32) + Send + Sync>>,
 }
 
 impl fmt::Debug for Codec {
@@ -73,7 +73,7 @@ impl Codec {
     pub fn fixed() -> Self {
         let ids = SCHEMAS.iter().map(|(id, _, text)| (*id, *text));
         #[expect(clippy::expect_used, reason = "a test asks for each name")]
-        Self::assigned(ids, |_| ()).expect("every name is in the table, every id once")
+        Self::under(ids, None).expect("every name is in the table, every id once")
     }
 
     /// The codec under ids that a registry gave: of all of [`SCHEMAS`], and of any other versions.
@@ -87,6 +87,13 @@ impl Codec {
     pub fn assigned<'t>(
         schemas: impl IntoIterator<Item = (u32, &'t str)>,
         unknown: impl Fn(u32) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::under(schemas, Some(Box::new(unknown)))
+    }
+
+    fn under<'t>(
+        schemas: impl IntoIterator<Item = (u32, &'t str)>,
+        unknown: Option<Box<dyn Fn(u32) + Send + Sync>>,
     ) -> Result<Self, Error> {
         let mut ids = HashMap::new();
         let mut known = HashMap::new();
@@ -104,7 +111,7 @@ impl Codec {
             }
             written.push(newest?);
         }
-        let (known, unknown) = (ArcSwap::from_pointee(known), Box::new(unknown));
+        let known = ArcSwap::from_pointee(known);
         Ok(Self(Arc::new(Shared { written, known, unknown })))
     }
 
@@ -129,6 +136,11 @@ impl Codec {
     /// Whether values under this id can be read.
     pub fn knows(&self, id: u32) -> bool {
         self.0.known.load().contains_key(&id)
+    }
+
+    /// Whether an id that is not known now may be known later: somebody is told of it who can ask.
+    pub fn may_learn(&self) -> bool {
+        self.0.unknown.is_some()
     }
 
     /// Appends the framed event to `out`.
@@ -167,7 +179,9 @@ impl Codec {
         let id = u32::from_be_bytes([a, b, c, d]);
         let version = self.0.known.load().get(&id).copied();
         version.ok_or_else(|| {
-            (self.0.unknown)(id);
+            if let Some(unknown) = &self.0.unknown {
+                unknown(id);
+            }
             Error::UnknownSchema(id)
         })
     }
