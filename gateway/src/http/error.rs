@@ -95,6 +95,10 @@ pub fn openai_response(error: &Error, call: Option<CallId>) -> Response<Body> {
     match error.kind.fault() {
         Fault::Caller => tracing::debug!(code = error.kind.code(), field = ?error.field, "refused"),
         Fault::Provider => tracing::debug!(code = error.kind.code(), "provider failed"),
+        // a state that lasts is told once by who is in it, not by each call that meets it
+        Fault::Us if matches!(error.kind, Kind::OutboxFull | Kind::NotReady) => {
+            tracing::debug!(code = error.kind.code(), %error, "refused");
+        }
         Fault::Us => tracing::error!(code = error.kind.code(), %error, "failed"),
     }
     response

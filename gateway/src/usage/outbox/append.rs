@@ -65,7 +65,15 @@ impl Outbox {
         };
 
         let mut state = self.state();
-        state.space.reserve(len as u64 + promised)?;
+        if let Err(full) = state.space.reserve(len as u64 + promised) {
+            let news = !std::mem::replace(&mut state.full, true);
+            drop(state);
+            if news {
+                tracing::error!(%full, "calls are refused until there is room in the outbox");
+            }
+            return Err(full);
+        }
+        let again = std::mem::take(&mut state.full);
         let place = state.space.append(&head, &key, &[&payload]);
         state.space.release(len as u64);
         let place = place.map_err(|error| {
@@ -83,6 +91,9 @@ impl Outbox {
         state.next_live += 1;
         state.live.insert(live.number, Arc::clone(&live));
         drop(state);
+        if again {
+            tracing::info!("there is room in the outbox: calls are taken again");
+        }
         self.ring();
         let outbox = Arc::clone(self);
         Ok(Ticket::new(outbox, usage, input_estimate, promise, hold, prices, live))

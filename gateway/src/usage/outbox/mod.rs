@@ -187,6 +187,8 @@ struct State {
     space: Space,
     live: BTreeMap<u64, Arc<Live>>,
     next_live: u64,
+    /// The last call was refused for want of room.
+    full: bool,
     usage_seqs: Vec<Seq>,
     attempt_seqs: Vec<Seq>,
     counts: Counts,

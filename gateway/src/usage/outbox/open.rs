@@ -60,6 +60,7 @@ impl Outbox {
             space,
             live: BTreeMap::new(),
             next_live: 0,
+            full: false,
             usage_seqs: seqs(options.partitions.usage),
             attempt_seqs: seqs(options.partitions.attempts),
             counts: Counts::default(),
