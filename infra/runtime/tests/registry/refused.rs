@@ -76,7 +76,7 @@ async fn a_refusal_is_an_error_also_with_ids_kept() {
 async fn an_answer_without_end_is_cut() {
     let fake = Fake::start().await;
     fake.mood("GET /config", Mood::Says(200, " ".repeat(2 << 20)));
-    let refused = Hub::of(&fake.url).hasty().refused().await;
+    let refused = Hub::of(&fake.url).refused().await;
     assert!(refused.contains("more than 1048576 bytes"), "{refused}");
 }
 
