@@ -30,7 +30,7 @@ async fn a_provider_that_fails_is_passed_over_and_ejected() {
     };
     // a stream fails over as well, before its first content
     assert_eq!([ask(false), ask(true)], ["2", "2"]);
-    // eight at once have all gone there before its first failure is known
+    // eight at once: on a busy machine the last of them may know of the failures of the first
     tokio::task::block_in_place(|| {
         std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(|| ask(false)))));
     });
@@ -41,7 +41,8 @@ async fn a_provider_that_fails_is_passed_over_and_ejected() {
         (ask(false) == "1").then_some(())
     });
     let tried = bad.record().counts().0;
-    assert!(tried >= 8, "{tried} calls of ten were tried there");
+    // the thresholds eject after five failures in a row, and not before
+    assert!(tried >= 5, "{tried} calls of ten were tried there");
     for _ in 0..5 {
         ask(false);
     }
