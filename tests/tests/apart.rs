@@ -81,6 +81,27 @@ fn ask(hub: &Hub) -> Answer {
     chat(hub.listen, &hub.key, &body)
 }
 
+/// The log on this broker, as the hubs have it.
+async fn open(kafka: &Kafka) -> Arc<KafkaLog> {
+    let options =
+        Options { replication: 1, min_insync: 1, ..Options::new(kafka.address().to_string(), 4) };
+    KafkaLog::open(options).await.unwrap()
+}
+
+/// Waits until so many events are there; `said` is shown when they do not come.
+async fn until_there<E: Event>(
+    log: &Arc<KafkaLog>,
+    topic: Topic,
+    count: usize,
+    said: impl Fn() -> String,
+) {
+    let deadline = Instant::now() + PATIENCE;
+    while events::<E>(log, topic).await.len() < count {
+        assert!(Instant::now() < deadline, "{}", said());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 async fn records(log: &Arc<KafkaLog>, topic: Topic) -> Vec<Record> {
     let mut records = Vec::new();
     for partition in 0..log.partitions(topic) {
@@ -181,15 +202,9 @@ async fn two_of_a_kind_do_each_other_no_harm() {
     until_unready(one.admin_of("billing"), "is fenced");
     assert!(billing.runs(), "it stays, and says why it does nothing");
 
-    let options =
-        Options { replication: 1, min_insync: 1, ..Options::new(kafka.address().to_string(), 4) };
-    let log = KafkaLog::open(options).await.unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let log = open(&kafka).await;
     // nine calls and one grant; a call of a killed gateway is told by it when it is back
-    while events::<Ledger>(&log, Topic::Ledger).await.len() < 10 {
-        assert!(Instant::now() < deadline, "{}", other.tail("billing"));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_there::<Ledger>(&log, Topic::Ledger, 10, || other.tail("billing")).await;
     let entries: Vec<Ledger> = events(&log, Topic::Ledger).await;
     assert_eq!(entries.len(), 10, "{entries:?}");
     let mut latest = Vec::new();
@@ -241,14 +256,8 @@ async fn an_hour_between_the_clocks_of_gateways_changes_nothing_that_is_derived(
             assert_eq!(ask(hub).status, 200, "{}", hub.tail("gateway"));
         }
     }
-    let options =
-        Options { replication: 1, min_insync: 1, ..Options::new(kafka.address().to_string(), 4) };
-    let log = KafkaLog::open(options).await.unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while events::<Ledger>(&log, Topic::Ledger).await.len() < 7 {
-        assert!(Instant::now() < deadline, "{}", right.tail("billing"));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let log = open(&kafka).await;
+    until_there::<Ledger>(&log, Topic::Ledger, 7, || right.tail("billing")).await;
     let calls: Vec<Usage> = events(&log, Topic::Usage).await;
     let stamps: Vec<i64> = calls.iter().map(|call| call.admitted_at).collect();
     let (first, last) = (stamps.iter().min().unwrap(), stamps.iter().max().unwrap());
@@ -259,12 +268,8 @@ async fn an_hour_between_the_clocks_of_gateways_changes_nothing_that_is_derived(
     assert!(times.iter().max().unwrap() - times.iter().min().unwrap() < HOUR / 10, "{times:?}");
     let records = records(&log, Topic::Usage).await;
     assert!(records.windows(2).all(|pair| pair[0].at <= pair[1].at), "one account, one partition");
-    let healths = async || events::<Health>(&log, Topic::Health).await;
-    while healths().await.len() < 2 {
-        assert!(Instant::now() < deadline, "{}", right.tail("health"));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let healths = healths().await;
+    until_there::<Health>(&log, Topic::Health, 2, || right.tail("health")).await;
+    let healths: Vec<Health> = events(&log, Topic::Health).await;
     assert!(healths.iter().all(|it| it.state == HealthState::Healthy), "{healths:?}");
     for processor in ["billing", "health"] {
         let said = command(right, &kafka, &["replay", processor, "--json"]).output().unwrap();
