@@ -118,7 +118,7 @@ async fn balances_and_health_wait_for_their_schemas_and_miss_nothing() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(180), wait).await.unwrap();
     assert_eq!(account.available().0, 5_000_000_000);
     tasks.stop();
 }

@@ -24,7 +24,7 @@ use schemas::topics::Topic;
 use schemas::wire::{Codec, Event};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// What both gateways are told at their first start.
 const SEED: &str = "[[accounts]]\nid = \"acme\"\nkind = \"prepaid\"\ngrant = \"25\"\n";
 

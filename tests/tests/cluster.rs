@@ -20,7 +20,7 @@ use rig::http::chat;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 const PARTS: [&str; 11] = [
     "gateway-a",
     "gateway-b",

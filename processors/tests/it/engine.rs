@@ -183,7 +183,7 @@ pub(crate) async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
             }
         }
     };
-    if tokio::time::timeout(Duration::from_secs(60), look).await.is_err() {
+    if tokio::time::timeout(Duration::from_secs(180), look).await.is_err() {
         panic!("{} is not filled", table.name());
     }
 }

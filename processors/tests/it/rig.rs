@@ -154,7 +154,7 @@ impl Rig {
     /// Waits until the board says what is wanted.
     pub(crate) async fn until(&self, wanted: impl Fn(&[processors::Progress]) -> bool) {
         let look = self.deps.board.until(wanted);
-        if tokio::time::timeout(Duration::from_secs(60), look).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(180), look).await.is_err() {
             panic!("not reached; the board says {:#?}", self.deps.board.read());
         }
     }
@@ -168,7 +168,7 @@ impl Rig {
                 }
             }
         };
-        if tokio::time::timeout(Duration::from_secs(60), look).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(180), look).await.is_err() {
             panic!("not reached; the board says {:#?}", self.deps.board.read());
         }
     }
@@ -216,7 +216,7 @@ impl Running {
 
     /// How each partition ended.
     pub(crate) async fn ended(mut self) -> Vec<End> {
-        let ended = tokio::time::timeout(Duration::from_secs(30), &mut self.0);
+        let ended = tokio::time::timeout(Duration::from_secs(180), &mut self.0);
         ended.await.expect("ends in time").expect("does not panic")
     }
 }

@@ -86,7 +86,7 @@ async fn a_row_once() {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), rows).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(180), rows).await.unwrap();
         drop(running);
 
         let mut total = 0;
@@ -117,7 +117,7 @@ async fn a_wiped_table_is_filled_again() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), look).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(180), look).await.unwrap();
     };
     let running = run(&table, QUICK, &rig.deps);
     send(1).await;
@@ -143,7 +143,7 @@ async fn a_log_made_anew_is_refused() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), look).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(180), look).await.unwrap();
     drop(running);
     let ends = run(&table, QUICK, &rig.deps).ended().await;
     assert!(matches!(ends[..], [End::Failed(pipeline::Error::OtherLog { .. })]), "{ends:?}");

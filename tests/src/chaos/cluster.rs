@@ -18,7 +18,7 @@ use crate::hub::Hub;
 use crate::kafka::{Kafka, Registry};
 
 /// How long a second owner may take to be at work, and the first to see that it is fenced.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// How a cluster is tried.
 #[derive(Clone, Debug)]

@@ -215,7 +215,7 @@ impl Rig {
 
     /// Waits for enough calls in flight.
     pub(super) fn loaded(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while self.fake.record().counts().1 < IN_FLIGHT {
             anyhow::ensure!(
                 Instant::now() < deadline,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::hub::Hub;
 
 /// How long events may take to arrive everywhere.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Calls whose attempts are not as many as their usage event says.
 const UNTOLD: &str = "SELECT count() FROM usage LEFT JOIN \

@@ -25,7 +25,7 @@ fn check_names<'a>(names: impl Iterator<Item = &'a str>, least: usize) {
 fn end(command: &mut Command) -> Result<(Option<i32>, String), String> {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let mut running = true;
     while running && Instant::now() < deadline {
         running = child.try_wait().unwrap().is_none();

@@ -19,8 +19,8 @@ fn options(kafka: &Kafka, prefix: &str) -> Options {
         prefix: format!("{prefix}."),
         replication: 1,
         min_insync: 1,
-        patience: Duration::from_secs(10),
-        transaction: Duration::from_secs(10),
+        patience: Duration::from_secs(60),
+        transaction: Duration::from_secs(60),
         ..Options::new(kafka.address().to_string(), 2)
     }
 }

@@ -32,7 +32,10 @@ fn reached(kafka: &Kafka, listener: Listener) -> String {
 const CASES: &[Case] = &[
     (
         "no broker there",
-        |_, options| options.brokers = "127.0.0.1:1".to_owned(),
+        |_, options| {
+            options.brokers = "127.0.0.1:1".to_owned();
+            options.patience = Duration::from_secs(3);
+        },
         &["no broker of log.kafka.brokers 127.0.0.1:1 answered within 3s", "brokers are down"],
     ),
     (
@@ -119,8 +122,9 @@ const CASES: &[Case] = &[
 async fn wrong_settings_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let kafka = Kafka::secured(folder.path()).unwrap();
-    let right = Options { patience: Duration::from_secs(3), ..options(&kafka, "settings") };
-    drop(open(&Options { patience: Duration::from_secs(20), ..right.clone() }).await.unwrap());
+    // what is refused is told as soon as the brokers answer, which may take them long on a busy machine
+    let right = Options { patience: Duration::from_secs(120), ..options(&kafka, "settings") };
+    drop(open(&right).await.unwrap());
     let mut wrong = Vec::new();
     for (name, spoil, said) in CASES {
         let mut options = right.clone();
@@ -138,13 +142,13 @@ async fn wrong_settings_are_told() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     // who is refused is told at once, and not after all patience
-    let mut options = Options { patience: Duration::from_secs(60), ..right.clone() };
+    let mut options = right.clone();
     options.brokers = reached(&kafka, Listener::Sasl);
     options.sasl = Some(Sasl { password: "guessed".into(), ..sasl(&kafka, "PLAIN") });
     let began = Instant::now();
     let error = open(&options).await.unwrap_err();
     assert!(matches!(error, Error::Settings { .. }), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(began.elapsed() < right.patience, "{:?}", began.elapsed());
     assert!(!error.to_string().contains("guessed") && !format!("{options:?}").contains("guessed"));
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn chat(address: SocketAddr, key: &str, body: &Value) -> Answer {
 /// Sends bytes and reads until the other side closes.
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     // a server may refuse and close before it has read everything
     drop(stream.write_all(request));
     let mut bytes = Vec::new();

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use rig::{eventually, ready};
 
 /// How long events may take on their way while other tests have the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A command of the hub's that may use the engine.
 fn command(hub: &Hub, arguments: &[&str]) -> Command {

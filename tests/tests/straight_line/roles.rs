@@ -1,7 +1,6 @@
 //! Every role in a process of its own, over one data folder.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use e2e::hub::{Hub, get};
 use e2e::process::{Process, free_address};
@@ -162,7 +161,7 @@ fn a_role_that_waits_says_for_what() {
     let (ready, _, said) = readiness(&hub, "sink");
     assert!(!ready && said.contains("as admin_listen (HUB_ADMIN_LISTEN) says"), "{said}");
     let mut sink = start(&hub, "sink");
-    let said = eventually("the sink waits for ClickHouse", Duration::from_secs(20), || {
+    let said = eventually("the sink waits for ClickHouse", crate::PATIENCE, || {
         let (ready, report, said) = readiness(&hub, "sink");
         let waits = report["parts"]["sink"]["detail"].as_str()?.contains("tables can't be made");
         (!ready && waits).then_some(said)

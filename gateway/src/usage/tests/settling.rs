@@ -217,7 +217,7 @@ async fn the_answer_waits_for_the_disk_only_if_asked_to() {
         assert_eq!(polled, !waits);
         outbox.sync().unwrap();
         if waits {
-            tokio::time::timeout(Duration::from_secs(10), durable).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(120), durable).await.unwrap();
         }
     }
 }

@@ -73,7 +73,7 @@ impl Hub {
 
     pub(crate) async fn stop(self) -> TempDir {
         self.tasks.stop();
-        assert!(self.tasks.drained(Duration::from_secs(30)).await);
+        assert!(self.tasks.drained(Duration::from_secs(120)).await);
         self.folder
     }
 

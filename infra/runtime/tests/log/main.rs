@@ -20,7 +20,7 @@ use runtime::log::{Limit, Log, NewRecord, Offset, Outgoing, Record, Result};
 use schemas::topics::TopicPartition;
 
 /// Longer than anything takes, so that only a hang meets it.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(180);
 /// Much, without waiting.
 const NOW: Limit = Limit { records: 10_000, bytes: 64 << 20, wait: Duration::ZERO };
 

@@ -18,7 +18,7 @@ use schemas::wire::{Codec, SCHEMAS, SchemaName};
 use tempfile::TempDir;
 
 /// Longer than anything takes, so that only a hang meets it.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(180);
 const TICK: &str = include_str!("../../../../schemas/avro/tick.avsc");
 const TICKS: &str = "hub.attempts.v1-hub.Tick";
 

@@ -23,7 +23,7 @@ use crate::{check_names, end};
 use template::{Templates, copy};
 
 /// How long events may take on their way.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Small files, so that they are copied quickly; no engine, as these tests need none.
 const VARIABLES: [(&str, &str); 3] = [
     ("HUB_OUTBOX_SEGMENT", "256KiB"),

@@ -4,7 +4,6 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use e2e::fake_provider::{FakeProvider, Options};
 use e2e::hub::{Hub, Provider};
@@ -90,7 +89,7 @@ pub(super) fn hub(fake: &FakeProvider, folder: &Path) -> Hub {
 fn gather(hub: &Hub) {
     drop(log::open(hub));
     let beside = hub.data().join("log/hub.sqlite-wal");
-    eventually("the log is in one file", Duration::from_secs(10), || {
+    eventually("the log is in one file", super::PATIENCE, || {
         let size = std::fs::metadata(&beside).map_or(0, |file| file.len());
         (size == 0).then_some(())
     });
@@ -114,7 +113,7 @@ fn stream(hub: &Hub) -> (TcpStream, String) {
     let authorization = format!("Bearer {}", hub.key);
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     let mut stream = TcpStream::connect(hub.listen).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
     let bytes = request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
     stream.write_all(&bytes).unwrap();
     let mut text = String::new();

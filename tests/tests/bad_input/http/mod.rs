@@ -153,7 +153,7 @@ async fn what_callers_and_providers_send_has_its_clear_error() {
 
     // a first grant takes the way of every event
     let dear = by("control", MONEY, CHAT, callers::DEAR, refused(402, "", "", ""));
-    eventually("the first grant", Duration::from_secs(20), || {
+    eventually("the first grant", Duration::from_secs(120), || {
         let says = ask(To::Callers, &dear.send).text();
         says.contains("has 5").then_some(())
     });
