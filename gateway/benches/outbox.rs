@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway::admission::Accounts;
-use gateway::providers::{Deadlines, Endpoint};
+use gateway::providers::{Auth, Deadlines, Endpoint};
 use gateway::routing::Target;
 use gateway::usage::{Admission, AttemptReport, Options, Outbox, Partitions, Settlement, Shipper};
 use runtime::clock::Micros;
@@ -61,6 +61,7 @@ fn target() -> Arc<Target> {
             base_url,
             chat: None,
             embeddings: None,
+            responses: None,
             vendor,
             deadlines: Deadlines {
                 connect: second,
@@ -72,7 +73,7 @@ fn target() -> Arc<Target> {
         provider: "openai".into(),
         credential: "main".into(),
         credential_version: 1,
-        authorization: None,
+        auth: Auth::None,
         model: "gpt-4o-mini".into(),
         subject: "openai/main@1/gpt-4o-mini".into(),
         credential_subject: "openai/main@1".into(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gateway::http::openai::chat;
-use gateway::providers::{Deadlines, Endpoint, compat, openai};
+use gateway::dialects::openai::chat;
+use gateway::providers::{self, Auth, Deadlines, Endpoint, compat};
 use gateway::routing::Target;
 use http::HeaderMap;
 
@@ -22,7 +22,7 @@ fn target() -> Target {
         provider: "openai".into(),
         credential: "main".into(),
         credential_version: 1,
-        authorization: None,
+        auth: Auth::None,
         model: "gpt-4o-mini".into(),
         subject: "t".into(),
         credential_subject: "c".into(),
@@ -32,6 +32,7 @@ fn target() -> Target {
             base_url: vendor.base_url.parse().unwrap(),
             chat: uri(&vendor.chat_path),
             embeddings: None,
+            responses: None,
             deadlines: Deadlines { connect: time, first_byte: time, idle: time, total: time },
             vendor,
         }),
@@ -49,7 +50,7 @@ fn benches(criterion: &mut Criterion) {
         bench.iter(|| chat(&headers, black_box(body.clone())).unwrap());
     });
     criterion.bench_function("request of 1 KB: model and usage flag changed", |bench| {
-        bench.iter(|| openai::encode(black_box(&call), &target).unwrap());
+        bench.iter(|| providers::encode(black_box(&call), &target).unwrap());
     });
 
     let answer = Bytes::from(format!(
@@ -58,7 +59,7 @@ fn benches(criterion: &mut Criterion) {
     ));
     criterion.bench_function("whole answer of 0.6 KB", |bench| {
         bench.iter(|| {
-            let mut decoder = openai::decoder(&call, &target, false);
+            let mut decoder = providers::decoder(&call, &target);
             let mut pieces = Vec::new();
             decoder.push(answer.clone(), &mut pieces).ok();
             decoder.end(&mut pieces).ok();
@@ -76,7 +77,7 @@ fn benches(criterion: &mut Criterion) {
         call.usage_wanted = wanted;
         group.bench_function(name, |bench| {
             bench.iter(|| {
-                let mut decoder = openai::decoder(&call, &target, true);
+                let mut decoder = providers::decoder(&call, &target);
                 let mut pieces = Vec::new();
                 for _ in 0..CHUNKS {
                     decoder.push(chunk.clone(), &mut pieces).ok();

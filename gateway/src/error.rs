@@ -135,8 +135,7 @@ pub struct Error {
     pub field: Option<Arc<str>>,
     /// When the caller may try again.
     pub retry_after: Option<Duration>,
-    /// The status and body with which the provider refused, passed on where it is the caller's
-    /// fault and the dialect is the same.
+    /// The status, body and words with which the provider refused, where it is the caller's fault.
     pub passed: Option<Box<Passed>>,
 }
 
@@ -149,6 +148,10 @@ pub struct Passed {
     pub content_type: Option<http::HeaderValue>,
     /// Body.
     pub body: bytes::Bytes,
+    /// What it says in words, for a client of another format.
+    pub message: String,
+    /// The client speaks the provider's format: the body is passed on as it is.
+    pub is_own: bool,
 }
 
 impl std::fmt::Debug for Passed {
@@ -161,6 +164,12 @@ impl Error {
     /// An error of this kind.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), field: None, retry_after: None, passed: None }
+    }
+
+    /// What the caller is told: the provider's own words, where it refused.
+    pub fn told(&self) -> &str {
+        let passed = self.passed.as_deref().map(|passed| passed.message.as_str());
+        passed.filter(|message| !message.is_empty()).unwrap_or(&self.message)
     }
 
     /// The same error, about a field.

@@ -14,6 +14,7 @@ pub mod auth;
 pub mod call;
 pub mod config;
 pub mod control;
+pub mod dialects;
 pub mod error;
 pub mod gateway;
 pub mod http;

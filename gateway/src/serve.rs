@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::Response;
 use schemas::ids::CallId;
 
-use crate::call::{Call, Dialect};
+use crate::call::Call;
+use crate::dialects::Dialect;
 use crate::error::Error;
-use crate::http::{Body, Request, error::openai_response, read_body};
+use crate::http::{Body, Request, error::response, read_body};
 use crate::routing::Plan;
 use crate::trace::Trace;
 use crate::usage::Ticket;
@@ -19,7 +20,7 @@ pub async fn serve(gateway: &Arc<Gateway>, dialect: Dialect, request: Request) -
     let id = gateway.new_call();
     match straight_line(gateway, id, dialect, request).await {
         Ok(response) => response,
-        Err(error) => openai_response(&error, Some(id)),
+        Err(error) => response(dialect, &error, Some(id)),
     }
 }
 
@@ -47,9 +48,10 @@ async fn admitted(
     let limits = &gateway.limits;
 
     let snapshot = gateway.snapshot.load_full();
-    let key = auth::authenticate(&head.headers, &snapshot)?;
+    let key = auth::authenticate(&head, &snapshot)?;
     let bytes = read_body(&head.headers, body, limits.body, limits.body_time).await?;
-    let mut call = dialect.parse(&head.headers, bytes)?;
+    let mut call = dialect.speech().parse(&head, bytes)?;
+    call.id = id;
     call.trace = Trace::begin(&gateway.traces, id, &call, &head.headers);
     auth::authorize(&key, &call)?;
     let health = gateway.health.load();

@@ -136,6 +136,13 @@ impl CallId {
         uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid().into()
     }
 
+    /// When the call was admitted, in milliseconds since the epoch.
+    pub fn millis(self) -> i64 {
+        self.0
+            .first_chunk::<6>()
+            .map_or(0, |time| time.iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte)))
+    }
+
     /// The random half of the id: seeds what must differ from call to call, but not when the same
     /// call is looked at again.
     pub fn seed(self) -> u64 {

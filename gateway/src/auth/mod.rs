@@ -1,8 +1,9 @@
 //! Who is calling: a key's hash looked up in the snapshot. No I/O.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 
 use crate::call::Call;
@@ -12,27 +13,37 @@ use crate::error::{Error, Kind};
 /// Longer than any key; more is not hashed.
 const MAX_KEY: usize = 512;
 
-/// The key of `Authorization: Bearer …`.
+/// The key of a request: `Authorization: Bearer …`, or where the client's own vendor wants it (`x-api-key`,
+/// `x-goog-api-key`, `?key=`).
 ///
 /// The secret is compared by looking its SHA-256 up, so how long it takes says nothing of how
 /// much of a guess was right.
 ///
 /// # Errors
 /// No key, or one that is not known.
-pub fn authenticate(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<Key>, Error> {
-    let missing =
-        || Error::new(Kind::MissingKey, "no API key: send the header Authorization: Bearer <key>");
-    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
-    let secret = value.as_bytes().split_at_checked(7).ok_or_else(missing)?;
-    if !secret.0.eq_ignore_ascii_case(b"bearer ") {
-        return Err(missing());
-    }
-    let secret = secret.1.trim_ascii();
-    if secret.is_empty() {
-        return Err(missing());
-    }
-    let known = (secret.len() <= MAX_KEY).then(|| snapshot.keys.get(&hash(secret))).flatten();
+pub fn authenticate(head: &Parts, snapshot: &Snapshot) -> Result<Arc<Key>, Error> {
+    let secret = shown(head).ok_or_else(|| {
+        Error::new(Kind::MissingKey, "no API key: send the header Authorization: Bearer <key>")
+    })?;
+    let known = (secret.len() <= MAX_KEY).then(|| snapshot.keys.get(&hash(&secret))).flatten();
     known.cloned().ok_or_else(|| Error::new(Kind::InvalidKey, "the API key is not known here"))
+}
+
+/// The secret, wherever it is shown; never an empty one.
+fn shown(head: &Parts) -> Option<Cow<'_, [u8]>> {
+    let header = |name: &str| head.headers.get(name).map(|value| value.as_bytes().trim_ascii());
+    let bearer = || {
+        let (scheme, secret) = header("authorization")?.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| secret.trim_ascii())
+    };
+    let named = ["x-api-key", "x-goog-api-key"];
+    let secret = bearer().or_else(|| named.iter().find_map(|name| header(name))).map(Cow::Borrowed);
+    let query = || {
+        let pairs = url::form_urlencoded::parse(head.uri.query()?.as_bytes());
+        let key = pairs.into_iter().find(|(name, _)| name == "key")?;
+        Some(Cow::Owned(key.1.into_owned().into_bytes()))
+    };
+    secret.or_else(query).filter(|secret| !secret.is_empty())
 }
 
 /// Whether the key may use the model of the call.

@@ -1,45 +1,37 @@
 //! A call as the gateway understands it, whatever dialect it came in. Plain data.
 
+mod asked;
+pub mod chat;
 mod fields;
+mod lacks;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use schemas::event::Operation;
-use schemas::ids::ModelId;
+use schemas::ids::{CallId, ModelId};
 
+pub use asked::{Asked, Draw, Embed, Embeddable};
+pub use chat::{Chat, Own};
 pub(crate) use fields::place;
 pub use fields::scan;
+pub use lacks::Lacks;
 
+use crate::dialects::Dialect;
+use crate::error::Error;
 use crate::trace::Trace;
 
-/// The dialect that a client speaks.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Dialect {
-    /// OpenAI's `POST /v1/chat/completions`.
-    OpenAiChat,
-    /// OpenAI's `POST /v1/embeddings`.
-    OpenAiEmbeddings,
-}
-
-impl Dialect {
-    /// Its name in events, metrics and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAiChat => "openai.chat",
-            Self::OpenAiEmbeddings => "openai.embeddings",
-        }
-    }
-}
-
-/// What a client asks for. The body stays the client's own bytes: what must change on the way to
-/// a provider is edited in place by the provider's encoder, by the places of its fields.
+/// What a client asks for. The body stays the client's own bytes: to a provider of the same format
+/// they go out as they are, edited in place where they must change, by the places of the fields.
+/// For a provider of another format they are read once, by [`asked`](Self::asked).
 ///
 /// No `Debug`: the body is content.
 #[derive(Clone)]
 pub struct Call {
+    /// Its id; tells when it began, too.
+    pub id: CallId,
     /// What it is for.
     pub operation: Operation,
     /// How it was said.
@@ -66,6 +58,8 @@ pub struct Call {
     pub body: Bytes,
     /// Where the top-level fields of the body stand, in order.
     pub fields: Vec<Field>,
+    /// What the body asks for, once somebody wanted to know.
+    pub asked: OnceLock<Result<Arc<Asked>, Error>>,
     /// Its trace; `None` while traces are off.
     pub trace: Option<Box<Trace>>,
 }
@@ -82,6 +76,14 @@ pub struct Field {
 }
 
 impl Call {
+    /// What it asks for, in no vendor's format; read at the first call.
+    ///
+    /// # Errors
+    /// Names the field of the client's format that is wrong, and what would be right.
+    pub fn asked(&self) -> Result<Arc<Asked>, Error> {
+        self.asked.get_or_init(|| self.dialect.speech().read(self).map(Arc::new)).clone()
+    }
+
     /// The JSON text of a top-level field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let field = self.fields.iter().find(|field| &*field.name == name)?;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use runtime::secret::SecretRef;
 use schemas::ids::{CredentialId, ModelId, ProviderId, credential_subject, target_subject};
 use schemas::price::PriceBook;
@@ -13,7 +12,7 @@ use super::{AccountTerms, Key, Route, RouteTarget, Snapshot};
 use crate::auth;
 use crate::config::{KeySeed, ProviderSeed, Seed, TargetSeed};
 use crate::providers::compat::{Vendor, Vendors};
-use crate::providers::{Deadlines, Endpoint};
+use crate::providers::{Auth, Deadlines, Endpoint};
 use crate::routing::Target;
 
 /// What is wrong with a seed. Names the field and what would be right.
@@ -213,18 +212,18 @@ fn targets(
     let endpoint = Arc::new(endpoint(provider, vendor, call_time)?);
     let id = &endpoint.id;
     let model = ModelId::from("*");
-    let target = |credential: CredentialId, version: u32, authorization| Target {
+    let target = |credential: CredentialId, version: u32, auth| Target {
         endpoint: Arc::clone(&endpoint),
         provider: id.clone(),
         subject: target_subject(id, &credential, version, &model),
         credential_subject: credential_subject(id, &credential, version),
         credential,
         credential_version: version,
-        authorization,
+        auth,
         model: model.clone(),
     };
     if provider.credentials.is_empty() {
-        let target = Arc::new(target("none".into(), 1, None));
+        let target = Arc::new(target("none".into(), 1, Auth::None));
         return Ok(vec![RouteTarget { target, weight: provider.weight, priority: 0 }]);
     }
     let mut ids = std::collections::BTreeSet::new();
@@ -240,10 +239,8 @@ fn targets(
             .secret
             .resolve(lookup)
             .map_err(|source| Error::Secret { field: field(), source })?;
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
-            .map_err(|_| Error::Header { field: field() })?;
-        value.set_sensitive(true);
-        let target = target(credential.id.as_str().into(), credential.version, Some(value));
+        let auth = vendor.auth.of(&secret).ok_or_else(|| Error::Header { field: field() })?;
+        let target = target(credential.id.as_str().into(), credential.version, auth);
         let weight = credential.weight.saturating_mul(provider.weight);
         Ok(RouteTarget { target: Arc::new(target), weight, priority: 0 })
     });
@@ -290,6 +287,7 @@ fn endpoint(
         id: provider.id.as_str().into(),
         chat: uri(&vendor.chat_path)?,
         embeddings: uri(&vendor.embeddings_path)?,
+        responses: uri(&vendor.responses_path)?,
         base_url,
         deadlines: Deadlines {
             connect: Duration::from_secs(10),

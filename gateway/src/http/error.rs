@@ -3,8 +3,8 @@
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, header};
 use schemas::ids::CallId;
-use serde_json::json;
 
+use crate::dialects::Dialect;
 use crate::error::{Error, Fault, Kind};
 
 /// The call's id.
@@ -38,43 +38,24 @@ pub const fn status(kind: Kind) -> u16 {
     }
 }
 
-/// OpenAI's `error.type` of each kind.
-const fn openai_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::MissingKey | Kind::InvalidKey => "authentication_error",
-        Kind::Forbidden => "permission_error",
-        Kind::NoCredit => "insufficient_quota",
-        Kind::ProviderBusy => "rate_limit_error",
-        _ => match kind.fault() {
-            Fault::Caller => "invalid_request_error",
-            Fault::Provider => "upstream_error",
-            Fault::Us => "server_error",
-        },
-    }
-}
-
-/// The error object of OpenAI's dialect: also what is sent in a broken stream.
-pub fn openai_body(error: &Error) -> serde_json::Value {
-    json!({"error": {
-        "message": error.message,
-        "type": openai_type(error.kind),
-        "param": error.field,
-        "code": error.kind.code(),
-    }})
-}
-
-/// The whole answer, in OpenAI's shape.
+/// The whole answer, in OpenAI's shape: what is said where no dialect is known.
 pub fn openai_response(error: &Error, call: Option<CallId>) -> Response<Body> {
+    response(Dialect::OpenAiChat, error, call)
+}
+
+/// The whole answer, in the dialect's shape.
+pub fn response(dialect: Dialect, error: &Error, call: Option<CallId>) -> Response<Body> {
     let passed = error.passed.as_deref();
-    let mut response = match passed {
+    let own = passed.filter(|passed| passed.is_own);
+    let mut response = match own {
         Some(passed) => Response::new(Body::from(passed.body.clone())),
-        None => Response::new(Body::from(openai_body(error).to_string())),
+        None => Response::new(Body::from(dialect.speech().error(error).to_string())),
     };
     let code = passed.map_or_else(|| status(error.kind), |passed| passed.status);
     *response.status_mut() =
         http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let json = HeaderValue::from_static("application/json");
-    let content_type = passed.and_then(|passed| passed.content_type.clone()).unwrap_or(json);
+    let content_type = own.and_then(|passed| passed.content_type.clone()).unwrap_or(json);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(CODE, HeaderValue::from_static(error.kind.code()));

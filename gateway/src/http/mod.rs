@@ -2,9 +2,7 @@
 
 mod body;
 pub mod error;
-mod fields;
 mod models;
-pub mod openai;
 mod operator;
 
 use std::sync::Arc;
@@ -20,7 +18,7 @@ pub use body::read as read_body;
 pub use operator::{healthz, readiness};
 
 use crate::Gateway;
-use crate::call::Dialect;
+use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 use crate::serve::serve;
 
@@ -30,6 +28,11 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/embeddings",       post(embeddings))
+        .route("/v1/responses",        post(responses))
+        .route("/v1/messages",         post(messages))
+        .route("/v1beta/models/{*call}", post(gemini))
+        .route("/model/{model}/{call}", post(bedrock))
+        .route("/api/v2/chat",         post(aigne))
         .route("/v1/models",           get(models::list))
         .route("/v1/models/{*model}",  get(models::one))
         .route("/healthz",             get(operator::healthz))
@@ -45,6 +48,28 @@ async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response
 
 async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
     serve(&gateway, Dialect::OpenAiEmbeddings, request).await
+}
+
+async fn responses(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    serve(&gateway, Dialect::Responses, request).await
+}
+
+async fn messages(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    serve(&gateway, Dialect::Anthropic, request).await
+}
+
+async fn gemini(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    let embeds = request.uri().path().to_ascii_lowercase().ends_with("embedcontents")
+        || request.uri().path().ends_with(":embedContent");
+    serve(&gateway, if embeds { Dialect::GeminiEmbed } else { Dialect::Gemini }, request).await
+}
+
+async fn bedrock(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    serve(&gateway, Dialect::Bedrock, request).await
+}
+
+async fn aigne(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    serve(&gateway, Dialect::Aigne, request).await
 }
 
 async fn unknown(request: Request) -> Response<Body> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
-use http::{HeaderMap, HeaderValue, Response, header};
+use axum::extract::{Path, Request, State};
+use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
 use super::error::openai_response;
@@ -12,12 +12,9 @@ use crate::Gateway;
 use crate::auth::authenticate;
 use crate::error::{Error, Kind};
 
-pub(super) async fn list(
-    State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
-) -> Response<Body> {
+pub(super) async fn list(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
     let snapshot = gateway.snapshot.load_full();
-    match authenticate(&headers, &snapshot) {
+    match authenticate(&request.into_parts().0, &snapshot) {
         Ok(key) => {
             let served = snapshot.routes.iter().filter(|(name, _)| key.allows(name));
             let data: Vec<Value> =
@@ -31,10 +28,10 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(gateway): State<Arc<Gateway>>,
     Path(model): Path<String>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response<Body> {
     let snapshot = gateway.snapshot.load_full();
-    let found = authenticate(&headers, &snapshot).and_then(|key| {
+    let found = authenticate(&request.into_parts().0, &snapshot).and_then(|key| {
         let name = model.as_str().into();
         let route = snapshot.routes.get(&name).filter(|_| key.allows(&name));
         let message = format!(

@@ -7,6 +7,8 @@ use std::time::Duration;
 use runtime::config::Time;
 use serde::{Deserialize, Serialize};
 
+use super::{AuthKind, Wire};
+
 /// What is special about a vendor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,12 @@ pub struct Vendor {
     pub id: String,
     /// Its usual address, without a slash at the end.
     pub base_url: String,
+    /// The format that it speaks.
+    #[serde(default)]
+    pub format: Wire,
+    /// Where it wants its credential.
+    #[serde(default)]
+    pub auth: AuthKind,
     /// The variable that holds a key; when it is set, the provider is there.
     #[serde(default)]
     pub key_env: Option<String>,
@@ -27,6 +35,9 @@ pub struct Vendor {
     /// Path of embeddings; empty when there are none.
     #[serde(default = "embeddings_path")]
     pub embeddings_path: String,
+    /// Path of responses; empty when there are none.
+    #[serde(default)]
+    pub responses_path: String,
     /// Fields that it knows under another name.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
@@ -176,7 +187,19 @@ mod tests {
         let ids: Vec<_> = vendors.keys().map(String::as_str).collect();
         assert_eq!(
             ids,
-            ["deepseek", "demo", "doubao", "ollama", "openai", "openrouter", "poe", "xai"]
+            [
+                "anthropic",
+                "bedrock",
+                "deepseek",
+                "demo",
+                "doubao",
+                "gemini",
+                "ollama",
+                "openai",
+                "openrouter",
+                "poe",
+                "xai"
+            ]
         );
         assert!(vendors["openai"].model("gpt-5-mini").is_some());
         assert!(vendors["openai"].model("gpt-4o-mini").is_none());

@@ -7,7 +7,6 @@ use runtime::clock::Micros;
 use schemas::event::AttemptError;
 
 use super::compat::Vendor;
-use super::openai_wire::ErrorBody;
 
 /// What to try after a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,19 +47,37 @@ impl Failure {
 /// Waits past this are taken for a typing error, or for a reason to go elsewhere.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
+/// What an error's body says, in whichever format.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ErrorBody {
+    /// The vendor's code.
+    pub code: String,
+    /// The vendor's class of error.
+    pub kind: String,
+    /// In words; may quote the request.
+    pub message: String,
+    /// A class that some vendors tell beside the others.
+    pub metadata: String,
+    /// When the body says that the provider wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
 /// The meaning of an answer that is no success, by status, then by what the body says.
-pub fn classify(
+pub(super) fn classify(
     vendor: &Vendor,
     status: u16,
     headers: &HeaderMap,
-    body: &[u8],
+    said: &ErrorBody,
     now: Micros,
 ) -> Failure {
-    let mut error = meaning(vendor, status, &ErrorBody::read(body));
+    let mut error = meaning(vendor, status, said);
     if status == 402 && headers.contains_key(http::header::RETRY_AFTER) {
         error = AttemptError::RateLimit; // OpenRouter: too much money in flight, for the moment
     }
-    let mut failure = Failure { retry_after: retry_after(headers, now), ..Failure::of(error) };
+    let mut failure = Failure {
+        retry_after: retry_after(headers, now).or(said.retry_after),
+        ..Failure::of(error)
+    };
     match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {
         Some(b"true") if failure.next == Next::Target => failure.next = Next::Same,
         Some(b"false") if failure.next == Next::Same => failure.next = Next::Target,
@@ -167,6 +184,7 @@ fn span(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Wire;
     use super::super::compat::shipped;
     use super::*;
 
@@ -263,8 +281,8 @@ mod tests {
             ),
             ("openai", 302, "", AttemptError::Malformed, Next::Target),
         ] {
-            let failure =
-                classify(&vendors[vendor], status, &HeaderMap::new(), body.as_bytes(), Micros(0));
+            let said = Wire::OpenAi.format().error(&HeaderMap::new(), body.as_bytes());
+            let failure = classify(&vendors[vendor], status, &HeaderMap::new(), &said, Micros(0));
             assert_eq!((failure.error, failure.next), (error, next), "{vendor} {status} {body}");
         }
     }

@@ -1,28 +1,35 @@
 //! Pure translators between a call and what providers say. No I/O, no clock.
 //!
-//! One provider is one file pair: `x_wire.rs` mirrors the vendor's documents, `x.rs` encodes a
-//! call, decodes an answer into pieces and a tally, and classifies a failure. Vendors that speak
-//! OpenAI's format are rows of [`compat`].
+//! One format is one folder: `wire.rs` mirrors the vendor's documents, its siblings write a
+//! request, decode an answer into pieces and a tally, and classify a failure. Vendors are rows of
+//! [`compat`], which say the format that they speak.
 
+mod anthropic;
+mod auth;
+mod bedrock;
 pub mod compat;
 mod edit;
 mod failure;
-pub mod openai;
-mod openai_stream;
-mod openai_usage;
-mod openai_wire;
-mod weight;
+mod format;
+mod gemini;
+mod ollama;
+mod openai;
+mod responses;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use runtime::telemetry::metrics;
 use schemas::ids::ProviderId;
 
-pub use failure::{Failure, Next, classify, retry_after};
+pub use auth::{Auth, AuthKind};
+pub use failure::{ErrorBody, Failure, Next, retry_after};
+pub use format::{Format, Wire, classify, decoder, encode, instead_of_stream, passes};
 
-use crate::reply::Tally;
+use crate::error::{Error, Kind};
+use crate::reply::{Delta, Tally};
 use compat::Vendor;
 
 /// How long each part of an attempt may take.
@@ -49,12 +56,29 @@ pub struct Endpoint {
     pub chat: Option<http::Uri>,
     /// Where embeddings are; `None` when there are none.
     pub embeddings: Option<http::Uri>,
+    /// Where responses are; `None` when there are none.
+    pub responses: Option<http::Uri>,
     /// What is special about it.
     pub vendor: Vendor,
     /// How long each part of an attempt may take.
     pub deadlines: Deadlines,
     /// Where its calls are counted: looked up by the first of them.
     pub counts: OnceLock<metrics::Provider>,
+}
+
+impl Endpoint {
+    /// The address of a path below the base address, such as `/models/m:generateContent?alt=sse`.
+    /// The path must be escaped.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidField`]: the path, which holds the model's name, can't be in an address.
+    pub fn at(&self, path: &str) -> Result<http::Uri, Error> {
+        let base = self.base_url.as_str().trim_end_matches('/');
+        format!("{base}{path}").parse().map_err(|_| {
+            Error::new(Kind::InvalidField, "the model's name can't be a part of an address")
+                .at("model")
+        })
+    }
 }
 
 /// A request to a provider, but for the headers that all have.
@@ -64,6 +88,17 @@ pub struct Outbound {
     pub uri: http::Uri,
     /// What.
     pub body: Bytes,
+    /// Headers of this format beside those that all have; one that all have is replaced.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What of the client's request was left out, for the client to be told.
+    pub dropped: Vec<String>,
+}
+
+impl Outbound {
+    /// A request without headers of its own.
+    pub const fn new(uri: http::Uri, body: Bytes) -> Self {
+        Self { uri, body, headers: Vec::new(), dropped: Vec::new() }
+    }
 }
 
 impl std::fmt::Debug for Outbound {
@@ -72,13 +107,31 @@ impl std::fmt::Debug for Outbound {
     }
 }
 
-/// A piece of an answer, in the provider's own bytes.
-#[derive(Clone, PartialEq, Eq)]
+/// A piece of an answer.
+#[derive(Clone, PartialEq)]
 pub struct Piece {
-    /// The bytes; empty for a piece that the client is not shown.
+    /// The provider's own bytes; empty for a piece that the client is not shown.
     pub bytes: Bytes,
     /// What it is.
     pub kind: PieceKind,
+    /// What it says, for a client of another format: empty where [`Wanted::Bytes`] are enough.
+    pub deltas: Vec<Delta>,
+}
+
+impl Piece {
+    /// A piece of bytes alone.
+    pub const fn new(bytes: Bytes, kind: PieceKind) -> Self {
+        Self { bytes, kind, deltas: Vec::new() }
+    }
+}
+
+/// What a decoder's pieces are wanted for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// The client speaks the provider's format: it gets its bytes.
+    Bytes,
+    /// It speaks another: it is told what they say.
+    Deltas,
 }
 
 /// What a piece of an answer is.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub use plan::{Condition, HealthMap, plan};
 use schemas::ids::{CredentialId, ModelId, ProviderId, SubjectId, target_subject};
 
-use crate::providers::Endpoint;
+use crate::providers::{Auth, Endpoint};
 
 /// A model behind a credential of a provider.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct Target {
     pub credential: CredentialId,
     /// Version of the credential.
     pub credential_version: u32,
-    /// The secret, ready to be sent.
-    pub authorization: Option<http::HeaderValue>,
+    /// The secret, ready to be shown.
+    pub auth: Auth,
     /// Model as the provider is asked for it.
     pub model: ModelId,
     /// Health subject of the target.

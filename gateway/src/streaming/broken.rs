@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use schemas::event::AttemptError;
 
-use crate::call::Dialect;
+use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
-use crate::http::error::openai_body;
 
 /// An error in the dialect's own shape, as a frame of its stream.
 pub(super) fn frame_of(dialect: Dialect, why: AttemptError) -> Bytes {
@@ -17,9 +16,5 @@ pub(super) fn frame_of(dialect: Dialect, why: AttemptError) -> Bytes {
         _ => "the provider failed",
     };
     let error = Error::new(Kind::Truncated, format!("{what}; the answer above is incomplete"));
-    match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiEmbeddings => {
-            format!("data: {}\n\n", openai_body(&error)).into()
-        }
-    }
+    dialect.speech().broken(&error)
 }

@@ -19,7 +19,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// Sorts pieces in, in their order.
     pub(crate) fn take(&mut self, pieces: &mut Vec<Piece>) {
-        for Piece { bytes, kind } in pieces.drain(..) {
+        for Piece { bytes, kind, .. } in pieces.drain(..) {
             match kind {
                 PieceKind::Preamble => {}
                 PieceKind::Content => self.content = true,

@@ -21,6 +21,8 @@ use crate::usage::Settled;
 
 /// Provider and model that answered.
 const TARGET: HeaderName = HeaderName::from_static("x-hub-target");
+/// Fields of the request that the target could not be told, and that the answer does without.
+const DROPPED: HeaderName = HeaderName::from_static("x-hub-dropped");
 /// Attempts made.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-hub-attempts");
 /// The provider's id of the request.
@@ -33,8 +35,17 @@ const LINGER: Duration = Duration::from_millis(50);
 /// The answer to the client. The call is settled before the last byte goes out, when the provider
 /// fails, or when the body is dropped because the client left.
 pub fn relay(exchange: Exchange) -> Response<Body> {
-    let Exchange { mut running, call, target, attempts, status, content_type, request_id, answer } =
-        exchange;
+    let Exchange {
+        mut running,
+        call,
+        target,
+        attempts,
+        status,
+        content_type,
+        dropped,
+        request_id,
+        answer,
+    } = exchange;
     let body = match answer {
         Answer::Whole(mut outgoing, tally) => {
             running.delivered(&tally);
@@ -63,6 +74,7 @@ pub fn relay(exchange: Exchange) -> Response<Body> {
         (CALL, text(call.to_string())),
         (TARGET, text(format!("{}/{}", target.provider, target.model))),
         (ATTEMPTS, Some(attempts.into())),
+        (DROPPED, text(dropped.join(", ")).filter(|value| !value.is_empty())),
     ] {
         headers.extend(value.map(|value| (name, value)));
     }

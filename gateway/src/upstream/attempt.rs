@@ -11,7 +11,7 @@ use super::{Client, End, Exchange, Running};
 use crate::call::Call;
 use crate::error::{Error, Kind};
 use crate::http::error::status;
-use crate::providers::openai;
+use crate::providers;
 use crate::reply::Tally;
 use crate::routing::{Plan, Target};
 use crate::usage::Ticket;
@@ -31,13 +31,14 @@ pub async fn attempt(
 ) -> Result<Exchange, Error> {
     let mut running = Running::new(client, &mut call, ticket);
     match run(client, &call, &plan, &mut running).await {
-        Ok((target, Reached { head, answer })) => Ok(Exchange {
+        Ok((target, Reached { head, answer, content_type, dropped })) => Ok(Exchange {
             call: running.call(),
             attempts: running.attempts(),
             running,
             target,
             status: head.status,
-            content_type: head.headers.get(http::header::CONTENT_TYPE).cloned(),
+            content_type,
+            dropped,
             request_id: head.headers.get("x-request-id").cloned(),
             answer,
         }),
@@ -73,7 +74,7 @@ async fn run(
         let deadline = start + target.endpoint.deadlines.total;
         let reach = Reach { client, call, target, deadline };
         // where a target can't do what is asked, another one may
-        let outbound = match openai::encode(call, target) {
+        let outbound = match providers::encode(call, target) {
             Ok(outbound) => outbound,
             Err(error) => {
                 refused.get_or_insert(error);

@@ -30,8 +30,8 @@ pub use connect::Error;
 pub(crate) use pool::Body;
 pub(crate) use running::{End, Running};
 
-use crate::call::Dialect;
 use crate::config::UpstreamConfig;
+use crate::dialects::Dialect;
 use crate::providers::{Decoder, Endpoint, Failure};
 use crate::reply::Tally;
 use crate::routing::Target;
@@ -88,6 +88,8 @@ pub struct Exchange {
     pub status: http::StatusCode,
     /// Its content type.
     pub content_type: Option<http::HeaderValue>,
+    /// Fields of the client's request that the target's format could not say.
+    pub dropped: Vec<String>,
     /// The provider's own id of the request.
     pub request_id: Option<http::HeaderValue>,
     pub(crate) answer: Answer,

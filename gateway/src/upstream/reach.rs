@@ -17,7 +17,7 @@ use super::verdict::Failed;
 use super::{Answer, Client, Flow, Running};
 use crate::call::Call;
 use crate::error::Passed;
-use crate::providers::{self, Failure, Outbound, openai};
+use crate::providers::{self, Failure, Outbound};
 use crate::routing::Target;
 use crate::streaming::Outgoing;
 
@@ -34,6 +34,10 @@ const AGENT: &str = concat!("hub/", env!("CARGO_PKG_VERSION"));
 pub(super) struct Reached {
     pub(super) head: http::response::Parts,
     pub(super) answer: Answer,
+    /// What the client is told that it gets.
+    pub(super) content_type: Option<HeaderValue>,
+    /// Fields of the client's request that could not be said.
+    pub(super) dropped: Vec<String>,
 }
 
 /// An attempt that runs.
@@ -59,6 +63,7 @@ impl Reach<'_> {
         running: &mut Running,
     ) -> Result<Reached, Failed> {
         running.begin(self.target);
+        let dropped = outbound.dropped.clone();
         let request = request(outbound, self.target, running, self.call.stream)
             .map_err(|_| self.failed(AttemptError::Malformed))?;
         let limits = &self.target.endpoint.deadlines;
@@ -84,7 +89,13 @@ impl Reach<'_> {
             false => self.whole(body, running).await,
         };
         match answer {
-            Ok(answer) => Ok(Reached { head, answer }),
+            Ok(answer) => {
+                let content_type = match providers::passes(self.call, self.target) {
+                    true => head.headers.get(header::CONTENT_TYPE).cloned(),
+                    false => Some(self.call.dialect.speech().content_type(self.call.stream)),
+                };
+                Ok(Reached { head, answer, content_type, dropped })
+            }
             Err(failure) => Err(Failed { status: head.status.as_u16(), ..self.failed_as(failure) }),
         }
     }
@@ -96,7 +107,7 @@ impl Reach<'_> {
         first: Instant,
         running: &mut Running,
     ) -> Result<Answer, Failure> {
-        let mut decoder = openai::decoder(self.call, self.target, true);
+        let mut decoder = providers::decoder(self.call, self.target);
         let (mut outgoing, mut pieces) = (Outgoing::default(), Vec::new());
         let failed = loop {
             let read = match read(&mut body, first).await {
@@ -134,7 +145,7 @@ impl Reach<'_> {
         let limit = self.client.0.options.answer;
         let idle = self.target.endpoint.deadlines.idle;
         let bytes = self.collect(&mut body, limit, idle).await?;
-        let mut decoder = openai::decoder(self.call, self.target, false);
+        let mut decoder = providers::decoder(self.call, self.target);
         let (mut outgoing, mut pieces) = (Outgoing::default(), Vec::new());
         decoder.push(bytes, &mut pieces)?;
         decoder.end(&mut pieces)?;
@@ -183,12 +194,14 @@ impl Reach<'_> {
         let body = self.collect(&mut body, MAX_ERROR, ERROR_TIME).await.unwrap_or_default();
         let now = self.client.0.options.clock.now();
         let status = head.status.as_u16();
-        let vendor = &self.target.endpoint.vendor;
-        let failure = providers::classify(vendor, status, &head.headers, &body, now);
+        let said = (&head.headers, &body[..]);
+        let (failure, message) = providers::classify(self.call, self.target, status, said, now);
         let refusal = head.status.is_client_error().then(|| Passed {
             status,
             content_type: head.headers.get(header::CONTENT_TYPE).cloned(),
             body,
+            message,
+            is_own: providers::passes(self.call, self.target),
         });
         Failed { status, refusal, ..self.failed_as(failure) }
     }
@@ -196,7 +209,7 @@ impl Reach<'_> {
     /// A request for a stream that was answered with a document: an error, whatever its status.
     async fn no_stream(&self, head: &http::response::Parts, mut body: Body) -> Failed {
         let failure = match self.collect(&mut body, MAX_ERROR, ERROR_TIME).await {
-            Ok(body) => openai::instead_of_stream(&self.target.endpoint.vendor, &body),
+            Ok(body) => providers::instead_of_stream(self.call, self.target, &body),
             Err(failure) => failure,
         };
         Failed { status: head.status.as_u16(), ..self.failed_as(failure) }
@@ -244,15 +257,16 @@ fn request(
     let mut request = Request::post(outbound.uri).body(Full::new(outbound.body))?;
     let headers = request.headers_mut();
     headers.reserve(8);
-    if let Some(secret) = &target.authorization {
-        headers.insert(header::AUTHORIZATION, secret.clone());
-    }
+    target.auth.show(headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
     let id = HeaderValue::from_str(&running.call().to_string())?;
     headers.insert("x-client-request-id", id);
+    for (name, value) in outbound.headers {
+        headers.insert(name, value);
+    }
     running.tell(headers);
     Ok(request)
 }

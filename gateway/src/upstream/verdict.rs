@@ -127,6 +127,8 @@ mod tests {
                 status,
                 content_type: None,
                 body: "{}".into(),
+                message: String::new(),
+                is_own: true,
             }),
             stale: false,
         }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::call::Call;
-use gateway::http::openai::{chat, embeddings};
-use gateway::providers::{Deadlines, Endpoint, PieceKind, compat, openai};
+use gateway::dialects::openai::{chat, embeddings};
+use gateway::providers;
+use gateway::providers::{Auth, Deadlines, Endpoint, PieceKind, compat};
 use gateway::reply::Tally;
 use gateway::routing::Target;
 use http::HeaderMap;
@@ -71,7 +72,7 @@ fn target(vendor: &str, model: &str) -> Target {
         provider: vendor.id.as_str().into(),
         credential: "main".into(),
         credential_version: 1,
-        authorization: None,
+        auth: Auth::None,
         model: model.into(),
         subject: "t".into(),
         credential_subject: "c".into(),
@@ -81,6 +82,7 @@ fn target(vendor: &str, model: &str) -> Target {
             base_url: base.parse().unwrap(),
             chat: uri(&vendor.chat_path),
             embeddings: uri(&vendor.embeddings_path),
+            responses: None,
             deadlines: Deadlines {
                 connect: second,
                 first_byte: second,
@@ -113,7 +115,7 @@ fn requests_go_out_as_they_came_but_for_what_must_change() {
         if let Some(tokens) = case.capped {
             call.cap_output(tokens);
         }
-        match openai::encode(&call, &target(&case.vendor, &case.target_model)) {
+        match providers::encode(&call, &target(&case.vendor, &case.target_model)) {
             Ok(outbound) => {
                 let sent = std::str::from_utf8(&outbound.body).unwrap();
                 assert_eq!(Some(sent), case.out.as_deref(), "{name}");
@@ -155,7 +157,7 @@ fn read(path: &Path, expected: &Expected, parts: &[&[u8]]) -> Read {
     let mut call = streaming();
     call.usage_wanted = expected.usage_wanted;
     call.choices = expected.choices;
-    let mut decoder = openai::decoder(&call, &target(vendor, "m"), true);
+    let mut decoder = providers::decoder(&call, &target(vendor, "m"));
     let mut pieces = Vec::new();
     let fed =
         parts.iter().try_for_each(|part| decoder.push(Bytes::copy_from_slice(part), &mut pieces));

@@ -7,9 +7,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use gateway::call::Call;
 use gateway::config::UpstreamConfig;
+use gateway::dialects::openai::{chat, embeddings};
 use gateway::error::Error;
-use gateway::http::openai::{chat, embeddings};
-use gateway::providers::{Deadlines, Endpoint, compat};
+use gateway::providers::{Auth, Deadlines, Endpoint, compat};
 use gateway::routing::{Plan, Target};
 use gateway::streaming::relay;
 use gateway::upstream::{self, Client, attempt};
@@ -154,6 +154,7 @@ pub(crate) fn target_at(vendor: &str, base: &str, deadlines: Deadlines) -> Arc<T
         base_url: base.parse().unwrap(),
         chat: uri("/chat/completions"),
         embeddings: uri("/embeddings"),
+        responses: None,
         vendor: compat::shipped().unwrap()[vendor].clone(),
         deadlines,
     };
@@ -164,7 +165,7 @@ pub(crate) fn target_at(vendor: &str, base: &str, deadlines: Deadlines) -> Arc<T
         provider,
         credential,
         credential_version: 1,
-        authorization: Some(HeaderValue::from_static("Bearer secret")),
+        auth: Auth::Header(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer secret")),
         model,
     })
 }

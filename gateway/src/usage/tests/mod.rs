@@ -84,6 +84,7 @@ fn target(name: &str) -> Arc<Target> {
         base_url: url::Url::parse("http://127.0.0.1:1/v1").unwrap(),
         chat: None,
         embeddings: None,
+        responses: None,
         vendor: VENDOR.clone(),
         deadlines: Deadlines { connect: second, first_byte: second, idle: second, total: second },
     };
@@ -94,7 +95,7 @@ fn target(name: &str) -> Arc<Target> {
         provider,
         credential,
         credential_version: 1,
-        authorization: None,
+        auth: crate::providers::Auth::None,
         model,
     })
 }

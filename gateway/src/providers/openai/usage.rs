@@ -2,8 +2,8 @@
 
 use schemas::event::{Meter, Quantity};
 
-use super::compat::Vendor;
-use super::openai_wire::Usage;
+use super::wire::Usage;
+use crate::providers::compat::Vendor;
 use crate::reply::Tally;
 
 /// Enters what the provider says was used; cumulative, so the last one counts.
@@ -74,8 +74,8 @@ fn reported(usage: &Usage) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compat::shipped;
     use super::*;
+    use crate::providers::compat::shipped;
 
     fn tally(vendor: &str, usage: &str) -> (Vec<(Meter, i64)>, Option<i64>) {
         let usage: Usage = serde_json::from_str(usage).unwrap();

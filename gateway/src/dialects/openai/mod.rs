@@ -1,27 +1,24 @@
-//! OpenAI's dialect: request bodies to [`Call`].
+//! OpenAI's chat completions and embeddings, as clients speak them.
 //!
 //! Fields as documented for `POST /v1/chat/completions` and `POST /v1/embeddings` in OpenAI's API
 //! reference; the body itself stays as the client wrote it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+pub(super) mod error;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::HeaderMap;
+use http::request::Parts;
 use schemas::event::Operation;
-use schemas::ids::ModelId;
 
 use super::fields::Rule::{Pass, Read, Refuse};
 use super::fields::Shape::{Any, Flag, List, Number, Object, Text, Whole};
-use super::fields::{Table, check};
-use crate::call::{Call, Dialect, scan};
+use super::fields::Table;
+use super::start::{flag, model, require, start, tags, text, whole};
+use super::{Dialect, Renderer, Speech};
+use crate::call::{Asked, Call};
 use crate::error::{Error, Kind};
-
-/// The longest name of a model.
-const MAX_MODEL: usize = 256;
-/// Bytes kept of texts that callers choose for events.
-const MAX_TEXT: usize = 128;
-const MAX_TAGS: usize = 8;
+use crate::providers::Wire;
+use crate::routing::Target;
 
 const CHAT: Table = &[
     ("model", Read(Text)),
@@ -73,16 +70,63 @@ const EMBEDDINGS: Table = &[
     ("stream", Refuse("embeddings are not streamed")),
 ];
 
-impl Dialect {
-    /// The call of a request body.
-    ///
-    /// # Errors
-    /// Names the field and what would be right.
-    pub fn parse(self, headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
-        match self {
-            Self::OpenAiChat => chat(headers, body),
-            Self::OpenAiEmbeddings => embeddings(headers, body),
-        }
+/// `POST /v1/chat/completions`.
+#[derive(Clone, Copy, Debug)]
+pub struct Chat;
+
+/// `POST /v1/embeddings`.
+#[derive(Clone, Copy, Debug)]
+pub struct Embeddings;
+
+impl Speech for Chat {
+    fn wire(&self) -> Option<Wire> {
+        Some(Wire::OpenAi)
+    }
+
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        chat(&head.headers, body)
+    }
+
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        Err(Error::new(Kind::UnsupportedField, "todo"))
+    }
+
+    fn renderer(&self, call: &Call, target: &Target) -> Box<dyn Renderer> {
+        Box::new(super::Silent)
+    }
+
+    fn error(&self, error: &Error) -> serde_json::Value {
+        error::body(error)
+    }
+
+    fn broken(&self, error: &Error) -> Bytes {
+        format!("data: {}\n\n", error::body(error)).into()
+    }
+}
+
+impl Speech for Embeddings {
+    fn wire(&self) -> Option<Wire> {
+        Some(Wire::OpenAi)
+    }
+
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        embeddings(&head.headers, body)
+    }
+
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        Err(Error::new(Kind::UnsupportedField, "todo"))
+    }
+
+    fn renderer(&self, call: &Call, target: &Target) -> Box<dyn Renderer> {
+        Box::new(super::Silent)
+    }
+
+    fn error(&self, error: &Error) -> serde_json::Value {
+        error::body(error)
+    }
+
+    fn broken(&self, error: &Error) -> Bytes {
+        format!("data: {}\n\n", error::body(error)).into()
     }
 }
 
@@ -91,7 +135,8 @@ impl Dialect {
 /// # Errors
 /// Names the field and what would be right.
 pub fn chat(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
-    let mut call = start(headers, body, Operation::Chat, Dialect::OpenAiChat, CHAT)?;
+    let mut call = start(Dialect::OpenAiChat, Operation::Chat, headers, body, CHAT)?;
+    named(&mut call)?;
     require(&call, "messages", "an array of messages")?;
     call.stream = flag(&call, "stream");
     if let Some(options) = call.field("stream_options").filter(|value| *value != b"null") {
@@ -112,7 +157,9 @@ pub fn chat(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
 /// # Errors
 /// Names the field and what would be right.
 pub fn embeddings(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
-    let call = start(headers, body, Operation::Embeddings, Dialect::OpenAiEmbeddings, EMBEDDINGS)?;
+    let mut call =
+        start(Dialect::OpenAiEmbeddings, Operation::Embeddings, headers, body, EMBEDDINGS)?;
+    named(&mut call)?;
     require(&call, "input", "a string, or an array of strings or token numbers")?;
     let first = call.field("input").and_then(|value| value.first().copied()).unwrap_or_default();
     if !matches!(first, b'"' | b'[') {
@@ -122,76 +169,12 @@ pub fn embeddings(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
     Ok(call)
 }
 
-fn start(
-    headers: &HeaderMap,
-    body: Bytes,
-    operation: Operation,
-    dialect: Dialect,
-    table: Table,
-) -> Result<Call, Error> {
-    let fields = scan(&body)?;
-    let mut call = Call {
-        operation,
-        dialect,
-        model: "".into(),
-        stream: false,
-        usage_wanted: false,
-        max_output: None,
-        capped: false,
-        choices: 1,
-        user: None,
-        client: client(headers),
-        tags: BTreeMap::new(),
-        body,
-        fields,
-        trace: None,
-    };
-    check(&call, table)?;
-    require(&call, "model", "the name of a model")?;
-    call.model = model(&call)?;
-    call.user = ["safety_identifier", "user"].iter().find_map(|name| text(&call, name));
-    Ok(call)
-}
-
-fn require(call: &Call, name: &'static str, what: &str) -> Result<(), Error> {
-    if call.field(name).is_some_and(|value| value != b"null") {
-        return Ok(());
-    }
-    Err(Error::new(Kind::MissingField, format!("{name} is missing: {what}")).at(name))
-}
-
-fn model(call: &Call) -> Result<ModelId, Error> {
-    let value = call.field("model").unwrap_or_default();
-    let name: String = serde_json::from_slice(value).unwrap_or_default();
-    if name.is_empty() || name.len() > MAX_MODEL || name.chars().any(char::is_control) {
-        let message = format!("model must be a name of 1 to {MAX_MODEL} bytes");
-        return Err(Error::new(Kind::InvalidField, message).at("model"));
-    }
-    Ok(name.into())
-}
-
-fn flag(call: &Call, name: &str) -> bool {
-    call.field(name) == Some(b"true")
-}
-
-fn whole(call: &Call, name: &str) -> Option<i64> {
-    serde_json::from_slice(call.field(name)?).ok()
-}
-
-fn text(call: &Call, name: &str) -> Option<Arc<str>> {
-    let text: String = serde_json::from_slice(call.field(name)?).ok()?;
-    Some(cut(&text).into())
-}
-
-fn cut(text: &str) -> &str {
-    let end = text.floor_char_boundary(MAX_TEXT);
-    text.get(..end).unwrap_or_default()
-}
-
-/// What the client calls itself: the product of its user agent, such as `OpenAI/Python`.
-fn client(headers: &HeaderMap) -> Option<Arc<str>> {
-    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
-    Some(cut(agent).into())
+/// Model and end user.
+fn named(call: &mut Call) -> Result<(), Error> {
+    require(call, "model", "the name of a model")?;
+    call.model = model(call)?;
+    call.user = ["safety_identifier", "user"].iter().find_map(|name| text(call, name));
+    Ok(())
 }
 
 fn include_usage(options: &[u8]) -> Result<bool, Error> {
@@ -205,18 +188,6 @@ fn include_usage(options: &[u8]) -> Result<bool, Error> {
             .at("stream_options.include_usage")
     })?;
     Ok(options.include_usage.unwrap_or(false))
-}
-
-/// `metadata` doubles as tags: its first entries, by name, that are text.
-fn tags(call: &Call) -> Result<BTreeMap<String, String>, Error> {
-    let Some(value) = call.field("metadata").filter(|value| *value != b"null") else {
-        return Ok(BTreeMap::new());
-    };
-    let tags: BTreeMap<String, String> = serde_json::from_slice(value).map_err(|_| {
-        Error::new(Kind::InvalidField, "metadata must map names to strings").at("metadata")
-    })?;
-    let tags = tags.into_iter().take(MAX_TAGS);
-    Ok(tags.map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned())).collect())
 }
 
 #[cfg(test)]

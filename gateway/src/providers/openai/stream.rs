@@ -6,10 +6,10 @@ use bytes::{Bytes, BytesMut};
 use schemas::event::AttemptError;
 use serde_json::value::RawValue;
 
-use super::openai::{enter_if_said, failed, failure_inside};
-use super::openai_wire::Answer;
-use super::{Decoder, Endpoint, Failure, Next, Piece, PieceKind};
+use super::wire::Answer;
+use super::{enter_if_said, failed, failure_inside};
 use crate::call::{Call, place};
+use crate::providers::{Decoder, Endpoint, Failure, Next, Piece, PieceKind};
 use crate::reply::Tally;
 use crate::streaming::sse::{Event, Splitter};
 
@@ -43,19 +43,19 @@ impl Stream {
         let (bytes, vendor) = (event.bytes, &self.endpoint.vendor);
         let trimmed = data.trim_ascii();
         if trimmed.is_empty() {
-            pieces.push(Piece { bytes, kind: PieceKind::Preamble });
+            pieces.push(Piece::new(bytes, PieceKind::Preamble));
             return Ok(());
         }
         if trimmed == b"[DONE]" {
             self.done = true;
-            pieces.push(Piece { bytes, kind: PieceKind::Terminal });
+            pieces.push(Piece::new(bytes, PieceKind::Terminal));
             return Ok(());
         }
         let chunk: Answer<'_> =
             serde_json::from_slice(&data).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if chunk.error.is_some() || chunk.choices.failed {
             // content that rides on the frame of the error goes with it
-            pieces.push(Piece { bytes, kind: PieceKind::Failed });
+            pieces.push(Piece::new(bytes, PieceKind::Failed));
             return Err(failure_inside(vendor, &data));
         }
         if chunk.choices.finished.iter().any(|reason| failed(vendor, reason)) {
@@ -77,7 +77,7 @@ impl Stream {
             (true, Some(usage)) => without(&bytes, &data, usage),
             _ => bytes,
         };
-        pieces.push(Piece { bytes, kind });
+        pieces.push(Piece::new(bytes, kind));
         Ok(())
     }
 }

@@ -1,5 +1,11 @@
 //! What a provider's answer amounts to. Plain data.
 
+mod delta;
+mod signature;
+
+pub use delta::{Delta, Finish};
+pub use signature::Signature;
+
 use schemas::event::{Meter, Quantity};
 
 /// What an answer used, normalised so that meters are disjoint.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::weight::Weight;
+use crate::providers::ErrorBody;
 
 /// A chunk of a stream, or a whole answer.
 #[derive(Deserialize)]
@@ -130,44 +131,35 @@ pub(super) struct CompletionDetails {
     pub(super) audio_tokens: Option<i64>,
 }
 
-/// What an error body says, whichever of its shapes it has.
-#[derive(Default, Debug)]
-pub(super) struct ErrorBody {
-    pub(super) code: String,
-    pub(super) kind: String,
-    pub(super) message: String,
-    /// OpenRouter: what kind of error it is, under any status.
-    pub(super) metadata: String,
-}
-
-impl ErrorBody {
-    /// `{"error": {"code", "type", "message"}}`, `{"code", "error": "text"}` (xAI), the same
-    /// inside a choice (OpenRouter), or nothing.
-    pub(super) fn read(body: &[u8]) -> Self {
-        use serde_json::Value;
-        let text = |value: Option<&Value>| match value {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
-            _ => String::new(),
-        };
-        let Ok(body) = serde_json::from_slice::<Value>(body) else {
-            return Self::default();
-        };
-        match body.get("error").or_else(|| body.pointer("/choices/0/error")) {
-            Some(Value::Object(error)) => {
-                let metadata = error.get("metadata").and_then(Value::as_object);
-                Self {
-                    code: text(error.get("code")),
-                    kind: text(error.get("type")),
-                    message: text(error.get("message")),
-                    metadata: metadata.map_or_else(String::new, |metadata| {
-                        let policy = metadata.contains_key("flagged_input");
-                        let kind = text(metadata.get("error_type"));
-                        if policy && kind.is_empty() { "moderation".into() } else { kind }
-                    }),
-                }
+/// What an error's body says: `{"error": {"code", "type", "message"}}`, `{"code", "error": "text"}` (xAI), the same inside a choice
+/// (OpenRouter), or nothing.
+pub(super) fn error(body: &[u8]) -> ErrorBody {
+    use serde_json::Value;
+    let text = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return ErrorBody::default();
+    };
+    match body.get("error").or_else(|| body.pointer("/choices/0/error")) {
+        Some(Value::Object(error)) => {
+            let metadata = error.get("metadata").and_then(Value::as_object);
+            ErrorBody {
+                code: text(error.get("code")),
+                kind: text(error.get("type")),
+                message: text(error.get("message")),
+                metadata: metadata.map_or_else(String::new, |metadata| {
+                    let policy = metadata.contains_key("flagged_input");
+                    let kind = text(metadata.get("error_type"));
+                    if policy && kind.is_empty() { "moderation".into() } else { kind }
+                }),
+                retry_after: None,
             }
-            error => Self { code: text(body.get("code")), message: text(error), ..Self::default() },
+        }
+        error => {
+            ErrorBody { code: text(body.get("code")), message: text(error), ..ErrorBody::default() }
         }
     }
 }

@@ -3,32 +3,73 @@
 //! The client speaks it too, so its bytes go out as they are but for the fields that must change,
 //! and the provider's bytes come back but for what was there only because the hub asked for it.
 
+mod stream;
+mod usage;
+mod weight;
+mod wire;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use memchr::memmem;
 use schemas::event::{AttemptError, Operation};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use self::stream::Stream;
+use self::usage::enter;
+use self::wire::{Answer, Usage};
 use super::compat::Vendor;
 use super::edit::{Change, edit, quoted};
-use super::openai_stream::Stream;
-use super::openai_usage::enter;
-use super::openai_wire::{Answer, ErrorBody, Usage};
-use super::{Decoder, Endpoint, Failure, Next, Outbound, Piece, PieceKind};
-use crate::call::{Call, place, scan};
+use super::failure;
+use super::{
+    Decoder, Endpoint, ErrorBody, Failure, Format, Next, Outbound, Piece, PieceKind, Wanted,
+};
+use crate::call::{Asked, Call, place, scan};
 use crate::error::{Error, Kind};
 use crate::reply::Tally;
 use crate::routing::Target;
 
-/// The request to the target.
-///
-/// # Errors
-/// The target can't do this: another one may.
-pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
+/// OpenAI's chat completions and embeddings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenAi;
+
+impl Format for OpenAi {
+    fn pass(&self, call: &Call, target: &Target) -> Result<Outbound, Error> {
+        encode(call, target)
+    }
+
+    fn write(&self, _asked: &Asked, call: &Call, target: &Target) -> Result<Outbound, Error> {
+        let message = format!("{} can't be asked in {}", target.provider, call.dialect.as_str());
+        Err(Error::new(Kind::UnsupportedField, message).at("model"))
+    }
+
+    fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder> {
+        let endpoint = Arc::clone(&target.endpoint);
+        match call.stream {
+            true => Box::new(Stream::new(call, endpoint)),
+            false => Box::new(Whole { endpoint, held: Vec::new(), tally: Tally::default() }),
+        }
+    }
+
+    fn error(&self, _headers: &HeaderMap, body: &[u8]) -> ErrorBody {
+        wire::error(body)
+    }
+
+    fn instead_of_stream(&self, vendor: &Vendor, body: &[u8]) -> Failure {
+        match serde_json::from_slice::<Answer<'_>>(body) {
+            Ok(answer) if answer.error.is_some() || answer.choices.failed => {
+                failure_inside(vendor, body)
+            }
+            _ => Failure::of(AttemptError::Malformed),
+        }
+    }
+}
+
+fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
     let vendor = &target.endpoint.vendor;
     let uri = match call.operation {
         Operation::Embeddings => &target.endpoint.embeddings,
@@ -78,7 +119,7 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
     }
     let roles = vendor.developer_role.as_deref().and_then(|role| with_role(call, role));
     changes.extend(roles.map(|roles| ("messages", roles)));
-    Ok(Outbound { uri, body: edit(&call.body, &call.fields, &changes) })
+    Ok(Outbound::new(uri, edit(&call.body, &call.fields, &changes)))
 }
 
 /// Asks for usage, beside what the client said of the stream.
@@ -117,15 +158,6 @@ fn with_role(call: &Call, role: &str) -> Option<Change> {
     (!patches.is_empty()).then_some(Change::Patch(patches))
 }
 
-/// A decoder for the answer to `call`.
-pub fn decoder(call: &Call, target: &Target, stream: bool) -> Box<dyn Decoder> {
-    let endpoint = Arc::clone(&target.endpoint);
-    match stream {
-        true => Box::new(Stream::new(call, endpoint)),
-        false => Box::new(Whole { endpoint, held: Vec::new(), tally: Tally::default() }),
-    }
-}
-
 /// A whole answer: one piece.
 struct Whole {
     endpoint: Arc<Endpoint>,
@@ -156,7 +188,7 @@ impl Decoder for Whole {
         }
         self.tally.content_bytes = answer.choices.weight.bytes;
         enter_if_said(answer.usage, vendor, &mut self.tally);
-        pieces.push(Piece { bytes, kind: PieceKind::Terminal });
+        pieces.push(Piece::new(bytes, PieceKind::Terminal));
         Ok(())
     }
 
@@ -167,7 +199,7 @@ impl Decoder for Whole {
 
 /// Enters a usage object that says something: some providers send nulls on the way, and some zeros
 /// for models that they do not count.
-pub(super) fn enter_if_said(usage: Option<&RawValue>, vendor: &Vendor, tally: &mut Tally) {
+fn enter_if_said(usage: Option<&RawValue>, vendor: &Vendor, tally: &mut Tally) {
     let usage: Option<Usage> = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()?);
     if let Some(usage) = usage {
         let said = [usage.prompt_tokens, usage.completion_tokens];
@@ -179,16 +211,16 @@ pub(super) fn enter_if_said(usage: Option<&RawValue>, vendor: &Vendor, tally: &m
 
 /// A failure told inside an answer of status 200. Something was answered already, so asking the
 /// same target again is not the first thing to try.
-pub(super) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
-    let said = ErrorBody::read(body);
+fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
+    let said = wire::error(body);
     let status = said.code.parse().ok().filter(|code| (400..=599).contains(code));
     let error = match (status, said.kind.as_str(), said.code.as_str()) {
-        (Some(status), ..) => super::failure::meaning(vendor, status, &said),
+        (Some(status), ..) => failure::meaning(vendor, status, &said),
         (None, "invalid_request_error", _) | (None, _, "invalid-argument" | "invalid_request") => {
-            super::failure::meaning(vendor, 400, &said)
+            failure::meaning(vendor, 400, &said)
         }
         (None, _, code) if code.starts_with("rate_limit") => AttemptError::RateLimit,
-        (None, ..) => super::failure::meaning(vendor, 500, &said),
+        (None, ..) => failure::meaning(vendor, 500, &said),
     };
     let failure = Failure::of(error);
     match failure.next {
@@ -197,16 +229,6 @@ pub(super) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
     }
 }
 
-/// What a document means that came instead of a stream: an error, whatever its status (xAI).
-pub(crate) fn instead_of_stream(vendor: &Vendor, body: &[u8]) -> Failure {
-    match serde_json::from_slice::<Answer<'_>>(body) {
-        Ok(answer) if answer.error.is_some() || answer.choices.failed => {
-            failure_inside(vendor, body)
-        }
-        _ => Failure::of(AttemptError::Malformed),
-    }
-}
-
-pub(super) fn failed(vendor: &Vendor, finish: &str) -> bool {
+fn failed(vendor: &Vendor, finish: &str) -> bool {
     vendor.failed_finish.iter().any(|bad| bad == finish)
 }

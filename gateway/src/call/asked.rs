@@ -1,0 +1,77 @@
+//! What a call asks for, in no vendor's format. Plain data.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::chat::Source;
+use super::{Chat, Own};
+
+/// What a call asks for.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// A chat.
+    Chat(Chat),
+    /// Embeddings.
+    Embed(Embed),
+    /// Images.
+    Draw(Draw),
+}
+
+/// Embeddings.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Embed {
+    /// What is to be embedded, one vector each.
+    pub inputs: Vec<Embeddable>,
+    /// Length of the vectors.
+    pub dimensions: Option<i64>,
+    /// What they are for, as Google names it (`RETRIEVAL_QUERY`, …).
+    pub task: Option<String>,
+    /// The title of a document.
+    pub title: Option<String>,
+    /// Vectors are wanted as base64 of little-endian floats.
+    pub base64: bool,
+    /// The caller's end user.
+    pub user: Option<String>,
+    /// Fields that only the client's format knows.
+    pub own: Vec<Own>,
+}
+
+/// Something that can be embedded.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Embeddable {
+    /// Text.
+    Text(String),
+    /// Tokens of the model's own vocabulary.
+    Tokens(Vec<u32>),
+    /// An image.
+    Image(Source),
+}
+
+/// Images to be made, or changed.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Draw {
+    /// What they shall show.
+    pub prompt: String,
+    /// How many.
+    pub count: Option<i64>,
+    /// Such as `1024x1024`.
+    pub size: Option<String>,
+    /// Such as `high`.
+    pub quality: Option<String>,
+    /// `png`, `jpeg`, `webp`.
+    pub output_format: Option<String>,
+    /// `url` or `b64_json`; what the client wants to get.
+    pub response_format: Option<String>,
+    /// Images to start from.
+    pub images: Vec<Source>,
+    /// The caller's end user.
+    pub user: Option<String>,
+    /// Further settings that more than one vendor has under the same name.
+    pub more: Map<String, Value>,
+    /// Fields that only the client's format knows.
+    pub own: Vec<Own>,
+}

@@ -1,0 +1,71 @@
+//! Google's `generateContent` and embeddings, as clients speak them.
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde_json::Value;
+
+use super::{Renderer, Speech};
+use crate::call::{Asked, Call};
+use crate::error::Error;
+use crate::providers::Wire;
+use crate::routing::Target;
+
+/// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Generate;
+
+impl Speech for Generate {
+    fn wire(&self) -> Option<Wire> {
+        Some(Wire::Gemini)
+    }
+
+    fn parse(&self, _head: &Parts, _body: Bytes) -> Result<Call, Error> {
+        todo!()
+    }
+
+    fn read(&self, _call: &Call) -> Result<Asked, Error> {
+        todo!()
+    }
+
+    fn renderer(&self, _call: &Call, _target: &Target) -> Box<dyn Renderer> {
+        todo!()
+    }
+
+    fn error(&self, _error: &Error) -> Value {
+        todo!()
+    }
+
+    fn broken(&self, _error: &Error) -> Bytes {
+        todo!()
+    }
+}
+
+/// `POST /v1beta/models/{model}:embedContent` and `:batchEmbedContents`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Embed;
+
+impl Speech for Embed {
+    fn wire(&self) -> Option<Wire> {
+        Some(Wire::Gemini)
+    }
+
+    fn parse(&self, _head: &Parts, _body: Bytes) -> Result<Call, Error> {
+        todo!()
+    }
+
+    fn read(&self, _call: &Call) -> Result<Asked, Error> {
+        todo!()
+    }
+
+    fn renderer(&self, _call: &Call, _target: &Target) -> Box<dyn Renderer> {
+        todo!()
+    }
+
+    fn error(&self, _error: &Error) -> Value {
+        todo!()
+    }
+
+    fn broken(&self, _error: &Error) -> Bytes {
+        todo!()
+    }
+}

@@ -1,0 +1,37 @@
+//! Google's `generateContent` and embeddings.
+//!
+//! <https://ai.google.dev/api/generate-content>
+
+use http::HeaderMap;
+
+use super::compat::Vendor;
+use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
+use crate::call::{Asked, Call};
+use crate::error::Error;
+use crate::routing::Target;
+
+/// Google's `generateContent` and embeddings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gemini;
+
+impl Format for Gemini {
+    fn pass(&self, _call: &Call, _target: &Target) -> Result<Outbound, Error> {
+        todo!()
+    }
+
+    fn write(&self, _asked: &Asked, _call: &Call, _target: &Target) -> Result<Outbound, Error> {
+        todo!()
+    }
+
+    fn decoder(&self, _call: &Call, _target: &Target, _wanted: Wanted) -> Box<dyn Decoder> {
+        todo!()
+    }
+
+    fn error(&self, _headers: &HeaderMap, _body: &[u8]) -> ErrorBody {
+        todo!()
+    }
+
+    fn instead_of_stream(&self, _vendor: &Vendor, _body: &[u8]) -> Failure {
+        todo!()
+    }
+}

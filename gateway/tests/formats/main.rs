@@ -1,0 +1,19 @@
+//! Formats and dialects, as tables over what vendors document.
+//!
+//! `formats/<wire>/`: how a provider is asked and its answer read.
+//! - `written.json`: what is asked, and the request to the vendor.
+//! - `passed.json`: a client's request in the same format, and what of it changes.
+//! - `<vendor>.<name>.json` and `.raw`: an answer as it came, what it says and amounts to; `.shown`, where a client of the same
+//!   format is not shown all of it.
+//! - `errors.json`: refusals and what they mean.
+//!
+//! `dialects/<dialect>/`: how a client asks and is answered.
+//! - `requests.json`: a client's request and what it asks for.
+//! - `answers.json`: an answer's deltas, and what the client is shown of them.
+//!
+//! Each case names its source: the vendor's document, or the file of its SDK.
+#![cfg(test)]
+
+mod dialects;
+mod formats;
+mod rig;
