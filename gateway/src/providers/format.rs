@@ -81,6 +81,11 @@ pub trait Format: Sync {
     /// The target can't do this: another one may.
     fn write(&self, asked: &Asked, call: &Call, target: &Target) -> Result<Outbound, Error>;
 
+    /// Whether media may stand in a request by their `https` address; where not, the hub fetches them first.
+    fn takes_urls(&self) -> bool {
+        true
+    }
+
     /// A decoder for the answer to `call`.
     fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder>;
 

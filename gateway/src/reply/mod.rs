@@ -31,6 +31,24 @@ impl Tally {
             .sum()
     }
 
+    /// All input tokens, however they are counted.
+    pub fn input(&self) -> i64 {
+        use Meter::{CacheWrite, CacheWriteLong, Input, InputAudio, InputCached};
+        let meters = [Input, InputCached, CacheWrite, CacheWriteLong, InputAudio];
+        meters.into_iter().map(|meter| self.units(meter)).sum()
+    }
+
+    /// All output tokens, reasoning included; estimated where the provider said nothing.
+    pub fn output(&self) -> i64 {
+        use Meter::{Output, OutputAudio, OutputReasoning};
+        match self.reported {
+            true => {
+                [Output, OutputReasoning, OutputAudio].map(|meter| self.units(meter)).iter().sum()
+            }
+            false => self.estimated_output(),
+        }
+    }
+
     /// A rough count of the output tokens given so far: four bytes each, rounded up.
     pub fn estimated_output(&self) -> i64 {
         i64::try_from(self.content_bytes.div_ceil(4)).unwrap_or(i64::MAX)
