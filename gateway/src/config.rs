@@ -98,6 +98,27 @@ pub struct UpstreamConfig {
     pub https_proxy: Option<String>,
     /// Hosts that are reached without it, separated by commas; `NO_PROXY` when not set.
     pub no_proxy: Option<String>,
+    /// Media that callers name by address, for providers that want them in the request.
+    pub media: MediaConfig,
+}
+
+/// How media are fetched that callers name by address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaConfig {
+    /// The most bytes of all media of a call.
+    pub size: Bytes,
+    /// Longest time for all of them.
+    pub time: Time,
+    /// Hosts, as `name` or `name:port`, that may be fetched from over plain http and though their
+    /// addresses are private. None by default: a caller could reach what only the hub can.
+    pub trusted: Vec<String>,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self { size: Bytes(20 << 20), time: Time(Duration::from_secs(20)), trusted: Vec::new() }
+    }
 }
 
 /// What happens to calls for models without a price.

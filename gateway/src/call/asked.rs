@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::chat::Source;
+use super::chat::{Content, Part, Source};
 use super::{Chat, Own};
 
 /// What a call asks for.
@@ -16,6 +16,45 @@ pub enum Asked {
     Embed(Embed),
     /// Images.
     Draw(Draw),
+}
+
+impl Asked {
+    /// The media that it names, wherever they stand.
+    pub fn media(&mut self) -> Vec<&mut Source> {
+        let mut found = Vec::new();
+        match self {
+            Self::Chat(chat) => {
+                let messages = chat.messages.iter_mut().flat_map(|message| &mut message.parts);
+                messages.for_each(|part| media_of(part, &mut found));
+            }
+            Self::Embed(embed) => {
+                found.extend(embed.inputs.iter_mut().filter_map(|input| match input {
+                    Embeddable::Image(source) => Some(source),
+                    Embeddable::Text(_) | Embeddable::Tokens(_) => None,
+                }))
+            }
+            Self::Draw(draw) => found.extend(&mut draw.images),
+        }
+        found
+    }
+}
+
+fn media_of<'a>(part: &'a mut Part, found: &mut Vec<&'a mut Source>) {
+    match &mut part.content {
+        Content::Image { source, .. }
+        | Content::File { source, .. }
+        | Content::Audio(source)
+        | Content::Video(source) => found.push(source),
+        // a result holds no results: readers see to that
+        Content::ToolResult { parts, .. } => {
+            parts.iter_mut().for_each(|part| media_of(part, found));
+        }
+        Content::Text(_)
+        | Content::Reasoning { .. }
+        | Content::Redacted(_)
+        | Content::Refusal(_)
+        | Content::ToolCall { .. } => {}
+    }
 }
 
 /// Embeddings.

@@ -116,6 +116,12 @@ pub fn encode(call: &Call, target: &Target) -> Result<Outbound, Error> {
     }
 }
 
+/// Whether media at an address must be fetched before the target can be asked.
+pub fn wants_media(call: &Call, target: &Target) -> bool {
+    let (wire, passes) = way(call, target);
+    !passes && !wire.format().takes_urls()
+}
+
 /// A decoder for the answer to `call`, whose pieces are for the client.
 pub fn decoder(call: &Call, target: &Target) -> Box<dyn Decoder> {
     match way(call, target) {

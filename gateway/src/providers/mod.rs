@@ -26,7 +26,7 @@ use schemas::ids::ProviderId;
 
 pub use auth::{Auth, AuthKind};
 pub use failure::{ErrorBody, Failure, Next, retry_after};
-pub use format::{Format, Wire, classify, decoder, encode, instead_of_stream, passes};
+pub use format::{Format, Wire, classify, decoder, encode, instead_of_stream, passes, wants_media};
 
 use crate::error::{Error, Kind};
 use crate::reply::{Delta, Tally};

@@ -1,6 +1,6 @@
 //! The attempt loop.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use schemas::event::{AttemptError, Outcome};
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use super::{Client, End, Exchange, Running};
 use crate::call::Call;
 use crate::error::{Error, Kind};
 use crate::http::error::status;
-use crate::providers;
+use crate::providers::{self, Outbound};
 use crate::reply::Tally;
 use crate::routing::{Plan, Target};
 use crate::usage::Ticket;
@@ -30,7 +30,7 @@ pub async fn attempt(
     ticket: Ticket,
 ) -> Result<Exchange, Error> {
     let mut running = Running::new(client, &mut call, ticket);
-    match run(client, &call, &plan, &mut running).await {
+    match run(client, &mut call, &plan, &mut running).await {
         Ok((target, Reached { head, answer, content_type, dropped })) => Ok(Exchange {
             call: running.call(),
             attempts: running.attempts(),
@@ -62,7 +62,7 @@ pub async fn attempt(
 
 async fn run(
     client: &Client,
-    call: &Call,
+    call: &mut Call,
     plan: &Plan,
     running: &mut Running,
 ) -> Result<(Arc<Target>, Reached), Error> {
@@ -72,15 +72,15 @@ async fn run(
     for (index, target) in plan.targets.iter().enumerate() {
         let last = index + 1 == plan.targets.len();
         let deadline = start + target.endpoint.deadlines.total;
-        let reach = Reach { client, call, target, deadline };
         // where a target can't do what is asked, another one may
-        let outbound = match providers::encode(call, target) {
+        let outbound = match outbound(client, call, target).await {
             Ok(outbound) => outbound,
             Err(error) => {
                 refused.get_or_insert(error);
                 continue;
             }
         };
+        let reach = Reach { client, call, target, deadline };
         loop {
             let failure = match reach.run(outbound.clone(), running).await {
                 Ok(reached) => return Ok((Arc::clone(target), reached)),
@@ -108,4 +108,14 @@ async fn run(
         tracing::error!("a plan without targets");
     }
     Err(error)
+}
+
+/// The request to a target, which holds the media themselves where it must.
+async fn outbound(client: &Client, call: &mut Call, target: &Target) -> Result<Outbound, Error> {
+    if providers::wants_media(call, target) {
+        let mut asked = Arc::unwrap_or_clone(call.asked()?);
+        client.0.media.bring(&mut asked).await?;
+        call.asked = OnceLock::from(Ok(Arc::new(asked)));
+    }
+    providers::encode(call, target)
 }

@@ -12,7 +12,9 @@
 
 mod attempt;
 mod connect;
+mod media;
 mod pool;
+mod public;
 mod reach;
 mod running;
 mod verdict;
@@ -55,6 +57,7 @@ pub struct Client(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     pool: pool::Pool,
+    media: media::Media,
     options: Options,
 }
 
@@ -65,7 +68,8 @@ impl Client {
     /// What is wrong with the configuration.
     pub fn new(config: &UpstreamConfig, options: Options) -> Result<Self, Error> {
         let pool = pool::Pool::new(connect::Connector::new(config)?);
-        Ok(Self(Arc::new(Shared { pool, options })))
+        let media = media::Media::new(config)?;
+        Ok(Self(Arc::new(Shared { pool, media, options })))
     }
 
     fn counts<'a>(&self, endpoint: &'a Endpoint) -> &'a Provider {
