@@ -88,7 +88,7 @@ fn answers_are_shown() {
             sourced(&name, &case.source);
             let mut call = call(dialect, &case.path, case.r#in.to_string()).unwrap();
             call.id = CallId::new(1_700_000_000_123, &[7; 10]);
-            let tally = tally(&case.meters);
+            let tally = tally_of(&case.meters);
             let mut renderer = dialect.speech().renderer(&call, &target("openai", "target-model"));
             let mut out = Vec::new();
             for delta in case.deltas {
@@ -110,7 +110,7 @@ fn answers_are_shown() {
     }
 }
 
-fn tally(meters: &BTreeMap<String, i64>) -> Tally {
+pub(crate) fn tally_of(meters: &BTreeMap<String, i64>) -> Tally {
     let quantity = |(name, units): (&String, &i64)| {
         let meter = Meter::ALL.iter().copied().find(|meter| meter.as_str() == name);
         Quantity { meter: meter.unwrap_or_else(|| panic!("no meter {name}")), units: *units }

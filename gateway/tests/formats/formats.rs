@@ -178,7 +178,7 @@ fn read(wire: Wire, path: &Path, answer: &Answer, wanted: Wanted, parts: &[&[u8]
 }
 
 /// Deltas, those that say more of the same joined.
-fn joined(deltas: impl Iterator<Item = Delta>) -> Vec<Delta> {
+pub(crate) fn joined(deltas: impl Iterator<Item = Delta>) -> Vec<Delta> {
     let mut all: Vec<Delta> = Vec::new();
     for delta in deltas {
         match (all.last_mut(), &delta) {

@@ -16,4 +16,5 @@
 
 mod dialects;
 mod formats;
+mod matrix;
 mod rig;

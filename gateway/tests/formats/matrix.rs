@@ -1,0 +1,326 @@
+//! Every dialect against every provider format: what arrives at the provider means what its own
+//! client would have said, and what the client is shown means what the provider said.
+//!
+//! A case of `matrix/` is the same request in each dialect, and an answer. A request goes from its
+//! dialect to the provider's format and is read there again; an answer goes from the provider's
+//! format to the dialect and is decoded there again. A verbatim copy of the wrong dialect reads as
+//! nothing of the sort, so it fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use bytes::Bytes;
+use gateway::call::chat::{Chat, Content, Format as Shape, Message, Part, Source};
+use gateway::call::{Asked, Call};
+use gateway::dialects::{Dialect, Translated};
+use gateway::providers::{Wanted, Wire, encode};
+use gateway::reply::{Delta, Finish, Tally};
+use gateway::routing::Target;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::dialects::tally_of;
+use super::formats::joined;
+use super::rig::{call, folder, meters, sourced, target};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    feature: String,
+    source: String,
+    requests: BTreeMap<String, Request>,
+    /// What a dialect or a format can't say of it.
+    #[serde(default)]
+    says_less: BTreeMap<String, BTreeSet<String>>,
+    /// Formats that refuse it, and what the refusal names.
+    #[serde(default)]
+    refused_by: BTreeMap<String, String>,
+    deltas: Vec<Delta>,
+    meters: BTreeMap<String, i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    path: String,
+    body: Value,
+}
+
+/// Each provider format with a vendor that speaks it, a model, and the dialect of its own clients.
+const FORMATS: [(Wire, &str, &str, Option<Dialect>); 5] = [
+    (Wire::OpenAi, "openai", "gpt-4.1", Some(Dialect::OpenAiChat)),
+    (Wire::Anthropic, "anthropic", "claude-opus-4-6", Some(Dialect::Anthropic)),
+    (Wire::Gemini, "gemini", "gemini-3-pro", Some(Dialect::Gemini)),
+    (Wire::Bedrock, "bedrock", "anthropic.claude-opus-4-6-v1:0", Some(Dialect::Bedrock)),
+    (Wire::Ollama, "ollama", "qwen3", None),
+];
+
+fn cases() -> Vec<Case> {
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder("matrix")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// The request as its dialect has it, as a whole or as a stream.
+fn asked_in(case: &Case, dialect: Dialect, stream: bool) -> Option<Call> {
+    let Request { path, body } = case.requests.get(dialect.as_str())?;
+    let (mut path, mut body) = (path.clone(), body.clone());
+    match dialect {
+        _ if !stream => {}
+        Dialect::Gemini => {
+            path = path.replace(":generateContent", ":streamGenerateContent?alt=sse")
+        }
+        Dialect::Bedrock => path = path.replace("/converse", "/converse-stream"),
+        Dialect::Aigne => body["options"]["streaming"] = true.into(),
+        _ => body["stream"] = true.into(),
+    }
+    if stream && dialect == Dialect::OpenAiChat {
+        body["stream_options"] = serde_json::json!({"include_usage": true});
+    }
+    let name = format!("{} in {}", case.feature, dialect.as_str());
+    let call = call(dialect, &path, body.to_string());
+    Some(call.unwrap_or_else(|error| panic!("{name}: {error}")))
+}
+
+fn chat_of(call: &Call) -> Chat {
+    match &*call.asked().unwrap_or_else(|error| panic!("{}: {error}", call.dialect.as_str())) {
+        Asked::Chat(chat) => chat.clone(),
+        other => panic!("{other:?} is no chat"),
+    }
+}
+
+/// The chat without what can be said in several ways, and without `less`.
+fn meaning(mut chat: Chat, less: &BTreeSet<String>) -> Chat {
+    let names: BTreeMap<String, String> = chat
+        .messages
+        .iter()
+        .flat_map(|message| &message.parts)
+        .filter_map(|part| match &part.content {
+            Content::ToolCall { id, name, .. } => Some((id.clone(), name.clone())),
+            _ => None,
+        })
+        .collect();
+    let mut messages: Vec<Message> = Vec::new();
+    for mut message in chat.messages {
+        message.parts.iter_mut().for_each(|part| plain(part, &names, less));
+        match messages.last_mut() {
+            Some(last) if last.role == message.role => last.parts.append(&mut message.parts),
+            _ => messages.push(message),
+        }
+    }
+    chat.messages = messages;
+    for tool in &mut chat.tools {
+        tool.strict = None;
+    }
+    if let Shape::Schema { name, strict, .. } = &mut chat.format {
+        *strict = None;
+        if less.contains("schema_name") {
+            name.clear();
+        }
+    }
+    if less.contains("stop") {
+        chat.stop.clear();
+    }
+    if less.contains("max_output") {
+        chat.max_output = None;
+    }
+    if less.contains("reasoning") {
+        chat.reasoning = None;
+    }
+    if less.contains("tool_choice") {
+        chat.tool_choice = None;
+    }
+    // that nothing is stored is how the hub works anyway
+    chat.own.retain(|own| !own.may_drop);
+    chat
+}
+
+fn plain(part: &mut Part, names: &BTreeMap<String, String>, less: &BTreeSet<String>) {
+    match &mut part.content {
+        Content::ToolCall { id, arguments, .. } => {
+            let value: Value = serde_json::from_str(arguments).unwrap();
+            *arguments = value.to_string();
+            if less.contains("call_ids") {
+                id.clear();
+            }
+        }
+        Content::ToolResult { id, name, parts, .. } => {
+            *name = names.get(id).cloned();
+            parts.iter_mut().for_each(|part| plain(part, names, less));
+            if less.contains("call_ids") {
+                id.clear();
+            }
+        }
+        Content::Image { source: Source::Data { .. }, detail } => *detail = None,
+        _ => {}
+    }
+}
+
+/// The deltas without names that are each format's own.
+fn said(deltas: Vec<Delta>) -> Vec<Delta> {
+    let kept = deltas.into_iter().filter_map(|delta| match delta {
+        Delta::Start { .. } => None,
+        Delta::Finish { choice, reason: Finish::StopSequence(None) } => {
+            Some(Delta::Finish { choice, reason: Finish::Stop })
+        }
+        Delta::Arguments { choice, index, json } => {
+            let value: Value = serde_json::from_str(&json).unwrap_or_else(|_| json.into());
+            Some(Delta::Arguments { choice, index, json: value.to_string() })
+        }
+        delta => Some(delta),
+    });
+    joined(kept)
+}
+
+/// An answer's bytes, decoded by a provider of the format.
+fn decoded(
+    wire: Wire,
+    call: &Call,
+    target: &Target,
+    bytes: &[u8],
+) -> Result<(Vec<Delta>, Tally), String> {
+    let mut decoder = wire.format().decoder(call, target, Wanted::Deltas);
+    let mut pieces = Vec::new();
+    let read = decoder.push(Bytes::copy_from_slice(bytes), &mut pieces);
+    let read = read.and_then(|()| decoder.end(&mut pieces));
+    read.map_err(|failure| {
+        format!("{}: {}", failure.error.as_str(), String::from_utf8_lossy(bytes))
+    })?;
+    let deltas =
+        said(joined(pieces.into_iter().flat_map(|piece| piece.deltas)).into_iter().collect());
+    Ok((deltas, decoder.tally().clone()))
+}
+
+/// What a client of the dialect is shown of an answer.
+fn shown(
+    dialect: Dialect,
+    call: &Call,
+    target: &Target,
+    deltas: &[Delta],
+    tally: &Tally,
+) -> Vec<u8> {
+    let mut renderer = dialect.speech().renderer(call, target);
+    let mut out = Vec::new();
+    deltas.iter().for_each(|delta| renderer.show(delta.clone(), &mut out));
+    renderer.end(tally, &mut out);
+    out
+}
+
+/// What is wrong with a request on its way; `None` when it means the same.
+fn request_fault(case: &Case, dialect: Dialect, format: usize, stream: bool) -> Option<String> {
+    let (wire, vendor, model, own) = FORMATS[format];
+    let call = asked_in(case, dialect, stream)?;
+    let target = target(vendor, model);
+    let sent = match (encode(&call, &target), case.refused_by.get(wire.as_str())) {
+        (Err(error), Some(named)) if error.message.contains(named.as_str()) => return None,
+        (Err(error), _) => return Some(error.to_string()),
+        (Ok(_), Some(named)) => return Some(format!("{named} was to be refused")),
+        (Ok(sent), None) => sent,
+    };
+    let own = own?;
+    let reference = asked_in(case, Dialect::OpenAiChat, stream)?;
+    let path = sent.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let there = match call_at(own, &path, &sent.body) {
+        Ok(there) => there,
+        Err(error) => return Some(format!("{error} in {}", String::from_utf8_lossy(&sent.body))),
+    };
+    if there.stream != stream {
+        return Some("a stream is no stream there".to_owned());
+    }
+    let mut less = BTreeSet::new();
+    for by in [dialect.as_str(), own.as_str(), wire.as_str()] {
+        less.extend(case.says_less.get(by).into_iter().flatten().cloned());
+    }
+    let (got, wanted) = (meaning(chat_of(&there), &less), meaning(chat_of(&reference), &less));
+    (got != wanted).then(|| format!("{got:#?}\n  is not\n{wanted:#?}"))
+}
+
+fn call_at(dialect: Dialect, path: &str, body: &Bytes) -> Result<Call, gateway::error::Error> {
+    call(dialect, path, body.clone())
+}
+
+/// What is wrong with an answer on its way; `None` when it means the same.
+fn answer_fault(case: &Case, dialect: Dialect, format: usize, stream: bool) -> Option<String> {
+    let (wire, vendor, model, own) = FORMATS[format];
+    if case.refused_by.contains_key(wire.as_str()) {
+        return None;
+    }
+    let call = asked_in(case, dialect, stream)?;
+    let there = target(vendor, model);
+    // the provider's answer, as its own dialect shows it
+    let own = own?;
+    let own_call = asked_in(case, own, stream)?;
+    let answer = shown(own, &own_call, &there, &case.deltas, &tally_of(&case.meters));
+    let wanted = said(case.deltas.clone());
+    let first = decoded(wire, &own_call, &there, &answer);
+    match first {
+        Ok((got, tally)) if got == wanted && meters(&tally) == case.meters => {}
+        other => return Some(format!("{} does not read itself: {other:#?}", wire.as_str())),
+    }
+    let Some(client) = dialect.speech().wire() else {
+        return None; // no provider speaks it: its own table says what is shown
+    };
+    let decoder = wire.format().decoder(&call, &there, Wanted::Deltas);
+    let mut translated = Translated::new(decoder, &call, &there);
+    let mut pieces = Vec::new();
+    use gateway::providers::Decoder as _;
+    let read = translated.push(Bytes::from(answer), &mut pieces);
+    if let Err(failure) = read.and_then(|()| translated.end(&mut pieces)) {
+        return Some(failure.error.as_str().to_owned());
+    }
+    let out: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect();
+    let (vendor, model) = FORMATS
+        .iter()
+        .find(|(wire, ..)| *wire == client)
+        .map_or(("openai", "gpt-4.1"), |(_, vendor, model, _)| (*vendor, *model));
+    match decoded(client, &call, &target(vendor, model), &out) {
+        Ok((got, tally)) if got == wanted && meters(&tally) == case.meters => None,
+        Ok((got, tally)) => Some(format!(
+            "{got:#?} {:?}\n  is not\n{wanted:#?} {:?}\n  shown:\n{}",
+            meters(&tally),
+            case.meters,
+            String::from_utf8_lossy(&out)
+        )),
+        Err(why) => Some(why),
+    }
+}
+
+#[test]
+fn every_dialect_reaches_every_format() {
+    let mut faults = String::new();
+    let mut pairs = 0;
+    for case in cases() {
+        sourced(&case.feature, &case.source);
+        for dialect in case.requests.keys().map(|name| Dialect::named(name).unwrap()) {
+            for (format, (wire, ..)) in FORMATS.iter().enumerate() {
+                for stream in [false, true] {
+                    pairs += 1;
+                    for (way, fault) in [
+                        ("request", request_fault(&case, dialect, format, stream)),
+                        ("answer", answer_fault(&case, dialect, format, stream)),
+                    ] {
+                        if let Some(fault) = fault {
+                            let how = if stream { "stream" } else { "whole" };
+                            let name = dialect.as_str();
+                            writeln!(
+                                faults,
+                                "{}: {name} at {}, {how}, {way}: {fault}",
+                                case.feature,
+                                wire.as_str()
+                            )
+                            .unwrap();
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(pairs > 100, "cases are missing");
+    assert!(faults.is_empty(), "{faults}");
+}
