@@ -131,6 +131,12 @@ pub trait Speech: Sync {
         HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" })
     }
 
+    /// What a client of a stream is sent while the provider is silent; `None` where the dialect has
+    /// nothing for it.
+    fn heartbeat(&self) -> Option<&'static str> {
+        Some(": keep-alive\n\n")
+    }
+
     /// The body of an answer that says what is wrong.
     fn error(&self, error: &Error) -> Value;
 

@@ -32,6 +32,10 @@ const REQUEST: HeaderName = HeaderName::from_static("x-hub-upstream-request-id")
 /// connection can serve again.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// How long a client of a stream hears nothing before it is told that the stream lives: proxies on the way
+/// close connections that are quiet for a minute, or for half of one.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
 /// The answer to the client. The call is settled before the last byte goes out, when the provider
 /// fails, or when the body is dropped because the client left.
 pub fn relay(exchange: Exchange) -> Response<Body> {
@@ -128,6 +132,16 @@ struct Relay {
     alarm: Pin<Box<Sleep>>,
     /// Since when the provider is waited for.
     silent: Option<Instant>,
+    /// When the client heard something last.
+    heard: Instant,
+}
+
+/// What silence calls for.
+enum Silence {
+    /// The client is told that the stream lives.
+    Heartbeat(&'static str),
+    /// The provider is given up.
+    Late(AttemptError),
 }
 
 enum Phase {
@@ -145,7 +159,15 @@ enum Phase {
 impl Relay {
     fn new(running: Running, flow: Flow, status: u16) -> Self {
         let alarm = Box::pin(tokio::time::sleep_until(flow.deadline));
-        Self { running, flow, status, phase: Phase::Flowing, alarm, silent: None }
+        Self {
+            running,
+            flow,
+            status,
+            phase: Phase::Flowing,
+            alarm,
+            silent: None,
+            heard: Instant::now(),
+        }
     }
 
     /// What goes out now, or `None` when there is a new phase.
@@ -159,6 +181,7 @@ impl Relay {
                 return Poll::Ready(None);
             }
             if let Some(bytes) = self.flow.outgoing.free() {
+                self.heard = Instant::now();
                 self.running.delivered(self.flow.decoder.tally());
                 return Poll::Ready(Some(bytes));
             }
@@ -169,10 +192,13 @@ impl Relay {
             }
             let mut pieces = Vec::new();
             let read = match Pin::new(&mut self.flow.body).poll_frame(cx) {
-                Poll::Pending => {
-                    let late = ready!(self.poll_silence(cx));
-                    Err(Failure::of(late))
-                }
+                Poll::Pending => match ready!(self.poll_silence(cx)) {
+                    Silence::Late(late) => Err(Failure::of(late)),
+                    Silence::Heartbeat(beat) => {
+                        self.heard = Instant::now();
+                        return Poll::Ready(Some(Bytes::from_static(beat.as_bytes())));
+                    }
+                },
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) => self.flow.decoder.push(bytes, &mut pieces),
                     Err(_) => Ok(()),
@@ -186,12 +212,19 @@ impl Relay {
         }
     }
 
-    /// Ready when the provider has been silent for too long, or the call's time is over. The
-    /// alarm is set once per silence that lasts, not once per read.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<AttemptError> {
+    /// Ready when the client has heard nothing for long, the provider has been silent for too long, or the
+    /// call's time is over. The alarm is set once per silence that lasts, not once per read.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Silence> {
         let since = *self.silent.get_or_insert_with(Instant::now);
         let idle = since + self.flow.idle;
-        let at = idle.min(self.flow.deadline);
+        let beat = self
+            .flow
+            .dialect
+            .speech()
+            .heartbeat()
+            .map(|beat| (self.heard.max(since) + HEARTBEAT, beat));
+        let over = idle.min(self.flow.deadline);
+        let at = beat.map_or(over, |(at, _)| at.min(over));
         if self.alarm.deadline() > at {
             self.alarm.as_mut().reset(at);
         }
@@ -202,9 +235,10 @@ impl Relay {
             }
             self.alarm.as_mut().reset(at);
         }
-        Poll::Ready(match idle <= self.flow.deadline {
-            true => AttemptError::IdleTimeout,
-            false => AttemptError::TotalTimeout,
+        Poll::Ready(match beat {
+            Some((at, beat)) if at < over => Silence::Heartbeat(beat),
+            _ if idle <= self.flow.deadline => Silence::Late(AttemptError::IdleTimeout),
+            _ => Silence::Late(AttemptError::TotalTimeout),
         })
     }
 

@@ -98,6 +98,9 @@ async fn a_slow_client_is_not_the_providers_silence() {
         tokio::time::sleep(seconds(60)).await;
     }
     let start = Instant::now();
+    // a client that waits is told that the stream lives
+    assert_eq!(next(&mut body).await.unwrap(), ": keep-alive\n\n");
+    assert_eq!(start.elapsed().as_secs(), 15);
     assert!(next(&mut body).await.unwrap().contains("fell silent"));
     assert_eq!(start.elapsed().as_secs(), 20);
 }
