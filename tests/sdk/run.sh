@@ -102,6 +102,7 @@ id = "sdk"
 secret = "file:$work/key"
 TOML
     HUB_LISTEN=127.0.0.1:$port HUB_ADMIN_LISTEN=127.0.0.1:$admin HUB_DATA=$work/data \
+      HUB_DISCOVERY_ENABLED=false \
       "$1" ${HUB_ROLE:-gateway} --config "$work/hub.toml" >"$work/hub.log" 2>&1 &
     started+=($!)
     ready=

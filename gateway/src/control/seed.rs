@@ -8,7 +8,8 @@ use runtime::secret::SecretRef;
 use schemas::ids::{CredentialId, ModelId, ProviderId, credential_subject, target_subject};
 use schemas::price::PriceBook;
 
-use super::{AccountTerms, Key, Route, RouteTarget, Snapshot};
+use super::snapshot::offered_as;
+use super::{AccountTerms, Key, Origin, Route, RouteTarget, Snapshot};
 use crate::auth;
 use crate::config::{KeySeed, ProviderSeed, Seed, TargetSeed};
 use crate::providers::compat::{Vendor, Vendors};
@@ -161,7 +162,8 @@ pub fn snapshot(
         if targets.is_empty() {
             return Err(Error::Empty(model.name.clone()));
         }
-        routes.insert(model.name.as_str().into(), Route { targets });
+        let route = Route { targets, origin: Origin::Configured, listed: None };
+        routes.insert(model.name.as_str().into(), route);
     }
     let mut accounts = HashMap::new();
     for account in &seed.accounts {
@@ -314,11 +316,12 @@ fn offer(
     let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
     let models: std::collections::BTreeSet<ModelId> = listed.chain(named).collect();
     for model in models.into_iter().filter(|model| model.as_str() != "*") {
-        let name = match model.as_str().contains('/') {
-            true => ModelId::from(format!("{}/{model}", provider.id)),
-            false => model.clone(),
-        };
-        let route = routes.entry(name).or_insert_with(|| Route { targets: Vec::new() });
+        let name = offered_as(&provider.id.as_str().into(), &model);
+        let route = routes.entry(name).or_insert_with(|| Route {
+            targets: Vec::new(),
+            origin: Origin::Known,
+            listed: None,
+        });
         route.targets.extend(targets.iter().map(|target| target.with_model(&model)));
     }
 }

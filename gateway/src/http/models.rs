@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::error::openai_response;
 use crate::Gateway;
 use crate::auth::authenticate;
+use crate::control::{Route, Snapshot};
 use crate::error::{Error, Kind};
 
 pub(super) async fn list(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
@@ -18,7 +19,7 @@ pub(super) async fn list(State(gateway): State<Arc<Gateway>>, request: Request) 
         Ok(key) => {
             let served = snapshot.routes.iter().filter(|(name, _)| key.allows(name));
             let data: Vec<Value> =
-                served.map(|(name, route)| entry(name.as_str(), route)).collect();
+                served.map(|(name, route)| entry(name.as_str(), route, &snapshot)).collect();
             answer(&json!({"object": "list", "data": data}))
         }
         Err(error) => openai_response(&error, None),
@@ -39,7 +40,7 @@ pub(super) async fn one(
             model.chars().take(100).collect::<String>()
         );
         route
-            .map(|route| entry(&model, route))
+            .map(|route| entry(&model, route, &snapshot))
             .ok_or_else(|| Error::new(Kind::UnknownModel, message).at("model"))
     });
     match found {
@@ -48,9 +49,18 @@ pub(super) async fn one(
     }
 }
 
-fn entry(name: &str, route: &crate::control::Route) -> Value {
+/// `priced` and `listed` are the hub's own: whether all that serves it has a price, and whether a
+/// provider lists it (`null` where none was asked).
+fn entry(name: &str, route: &Route, snapshot: &Snapshot) -> Value {
     let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
-    json!({"id": name, "object": "model", "created": 0, "owned_by": owner})
+    json!({
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": owner,
+        "priced": snapshot.is_priced(route),
+        "listed": route.listed,
+    })
 }
 
 fn answer(value: &Value) -> Response<Body> {

@@ -38,6 +38,9 @@ pub struct Vendor {
     /// Path of responses; empty when there are none.
     #[serde(default)]
     pub responses_path: String,
+    /// Path of its list of models; empty when it has none.
+    #[serde(default = "models_path")]
+    pub models_path: String,
     /// Fields that it knows under another name.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
@@ -102,6 +105,10 @@ fn chat_path() -> String {
 
 fn embeddings_path() -> String {
     "/embeddings".into()
+}
+
+fn models_path() -> String {
+    "/models".into()
 }
 
 fn max_output_field() -> String {

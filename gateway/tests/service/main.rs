@@ -4,9 +4,11 @@
 
 mod accounting;
 mod deadlines;
+mod discovery;
 mod failover;
 mod flow;
 mod log;
+mod media;
 mod rig;
 mod scripted;
 mod wire;

@@ -146,8 +146,8 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String
         }
     };
     let text = String::from_utf8(buffer.drain(..head).collect()).unwrap();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-    let length: usize = length.parse().unwrap();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.map_or(0, |length| length.parse().unwrap());
     while buffer.len() < length {
         if stream.read_buf(buffer).await.ok()? == 0 {
             return None;

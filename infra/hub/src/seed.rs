@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed};
+use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed, UpstreamConfig};
 use gateway::control::{Snapshot, seed};
 use gateway::providers::compat::{self, Vendors};
 use gateway::upstream;
@@ -125,17 +125,23 @@ fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
 /// # Errors
 /// A proxy or certificate file is not good.
 pub(crate) fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
-    let mut config = shared.config.upstream.clone();
-    let variable =
-        |names: [&str; 2]| names.iter().find_map(|name| shared.environment.get(*name).cloned());
-    config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
-    config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
+    let config = upstream_config(shared);
     let options = upstream::Options {
         answer: shared.config.limits.answer.as_usize(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
     };
     Ok(upstream::Client::new(&config, options)?)
+}
+
+/// How providers are reached: as the settings say, else as the usual variables do.
+pub(crate) fn upstream_config(shared: &Shared) -> UpstreamConfig {
+    let mut config = shared.config.upstream.clone();
+    let variable =
+        |names: [&str; 2]| names.iter().find_map(|name| shared.environment.get(*name).cloned());
+    config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
+    config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
+    config
 }
 
 /// Tells the log of the price book, if it does not know this version, and of first grants.
