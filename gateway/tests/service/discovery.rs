@@ -14,11 +14,12 @@ use runtime::task::Tasks;
 
 use crate::scripted::{Provider, Seen, whole};
 
-fn snapshot(address: &str) -> Snapshot {
+/// A snapshot of one provider at the address.
+pub(crate) fn snapshot(vendor: &str, base_url: &str) -> Snapshot {
     let provider = ProviderSeed {
-        id: "anthropic".into(),
+        id: vendor.into(),
         vendor: None,
-        base_url: Some(format!("http://{address}/v1")),
+        base_url: Some(base_url.to_owned()),
         credentials: vec![CredentialSeed {
             id: "main".into(),
             secret: SecretRef::Variable("KEY".into()),
@@ -51,7 +52,10 @@ async fn new_models_appear_and_gone_ones_are_marked() {
         vec![whole("500 Internal Server Error", "", "{}")],
     ])
     .await;
-    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&provider.address.to_string())));
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(
+        "anthropic",
+        &format!("http://{}/v1", provider.address),
+    )));
     let known = snapshot.load_full();
     let listed = |name: &str| snapshot.load().routes.get(&name.into()).map(|route| route.listed);
     let priced = |name: &str| {

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod accounting;
+mod check;
 mod deadlines;
 mod discovery;
 mod failover;

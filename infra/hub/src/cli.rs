@@ -49,6 +49,9 @@ pub enum Command {
     Probe,
     /// Prints the settings in force, and checks them.
     Config,
+    /// Providers and their credentials.
+    #[command(subcommand)]
+    Providers(Providers),
     /// Moves money of an account.
     #[command(subcommand)]
     Credits(Credits),
@@ -69,6 +72,19 @@ pub enum Command {
     /// The outbox of a gateway that will not start again.
     #[command(subcommand)]
     Outbox(OutboxCommand),
+}
+
+/// Providers and their credentials.
+#[derive(Debug, Subcommand)]
+pub enum Providers {
+    /// Tests each credential with the cheapest real request and says what is wrong with it.
+    Check {
+        /// The provider; all when not given.
+        provider: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Moves money of an account.

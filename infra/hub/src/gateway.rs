@@ -55,7 +55,7 @@ impl GatewayRole {
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
 
         if config.discovery.enabled {
-            let upstream = seed::upstream_config(shared);
+            let upstream = seed::upstream_config(config, &shared.environment);
             Discovery::new(Arc::clone(&snapshot), &upstream, &config.discovery)?.start(tasks);
         }
 

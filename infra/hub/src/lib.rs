@@ -67,6 +67,7 @@ async fn dispatch(
             let text = toml::to_string(&config).context("the settings can't be printed")?;
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
+        Command::Providers(command) => commands::providers(&config, &environment, command).await,
         Command::Credits(command) => commands::credits(config, environment, command).await,
         Command::Replay { processor, json } => {
             commands::replay(config, environment, processor, json).await
