@@ -235,6 +235,10 @@ pub struct KeySeed {
     /// Models that the key may use; all when empty. A trailing `*` stands for any ending.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Origins of pages whose scripts may call with this key, such as `https://app.example.com`, or `*`.
+    /// None when empty: a key in a page is known to all who see the page.
+    #[serde(default)]
+    pub origins: Vec<String>,
 }
 
 /// An account.

@@ -360,6 +360,7 @@ fn keys(seeds: &[KeySeed], lookup: Lookup<'_>) -> Result<HashMap<[u8; 32], Arc<K
             account: seed.account.as_str().into(),
             project: seed.project.as_str().into(),
             models: seed.models.clone(),
+            origins: seed.origins.clone(),
         };
         if !ids.insert(&seed.id) {
             return Err(Error::Id { field: "keys", id: seed.id.clone() });

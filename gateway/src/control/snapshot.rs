@@ -40,9 +40,16 @@ pub struct Key {
     pub project: ProjectId,
     /// Models that it may use, all when empty; a trailing `*` stands for any ending.
     pub models: Vec<String>,
+    /// Origins of pages whose scripts may call with it; `*` for any.
+    pub origins: Vec<String>,
 }
 
 impl Key {
+    /// Whether scripts of pages from this origin may call with the key.
+    pub fn allows_origin(&self, origin: &[u8]) -> bool {
+        self.origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes() == origin)
+    }
+
     /// Whether the key may use the model.
     pub fn allows(&self, model: &ModelId) -> bool {
         self.models.is_empty()

@@ -1,6 +1,7 @@
 //! The only axum in the gateway: routes, bounds and the shape of answers.
 
 mod body;
+mod cors;
 pub mod error;
 mod models;
 mod operator;
@@ -25,7 +26,8 @@ use crate::serve::serve;
 /// What callers see.
 #[rustfmt::skip]
 pub fn routes(gateway: Arc<Gateway>) -> Router {
-    Router::new()
+    let scripts = gateway.snapshot.load().keys.values().any(|key| !key.origins.is_empty());
+    let routes = Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/embeddings",       post(embeddings))
         .route("/v1/responses",        post(responses))
@@ -39,7 +41,9 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/readyz",              get(operator::readyz))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
-        .with_state(gateway)
+        .with_state(Arc::clone(&gateway));
+    // where no page may call, nothing is looked at
+    if scripts { routes.layer(cors::layer(gateway)) } else { routes }
 }
 
 async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {

@@ -44,6 +44,7 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
         account: "default".into(),
         project: "default".into(),
         models: Vec::new(),
+        origins: Vec::new(),
     });
     made_of(config, environment, vec![demo], keys)
 }
