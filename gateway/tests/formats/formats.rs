@@ -134,11 +134,11 @@ fn requests_in_the_same_format_pass() {
 
 #[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+pub(crate) struct Answer {
     source: String,
     #[serde(default)]
     model: Option<String>,
-    stream: bool,
+    pub(crate) stream: bool,
     ends: String,
     content_bytes: u64,
     meters: BTreeMap<String, i64>,
@@ -197,7 +197,7 @@ pub(crate) fn joined(deltas: impl Iterator<Item = Delta>) -> Vec<Delta> {
     all
 }
 
-fn answers() -> Vec<(Wire, PathBuf, Vec<u8>, Answer)> {
+pub(crate) fn answers() -> Vec<(Wire, PathBuf, Vec<u8>, Answer)> {
     let mut found = Vec::new();
     for (wire, folder) in subfolders("formats") {
         let wire = Wire::named(&wire).unwrap();
