@@ -41,21 +41,7 @@ fn damaged(bytes: &[u8], harms: &[Harm]) -> Vec<u8> {
 /// A value of the body replaced by one of another type.
 fn misshapen(value: &mut Value, harms: &[Harm]) {
     for (place, kind, length, with) in harms {
-        let mut at = &mut *value;
-        for depth in 0..*length % 8 {
-            let next = place.index(997 + usize::from(depth));
-            at = match at {
-                Value::Array(items) if !items.is_empty() => {
-                    let next = next % items.len();
-                    &mut items[next]
-                }
-                Value::Object(fields) if !fields.is_empty() => {
-                    let next = next % fields.len();
-                    fields.values_mut().nth(next).unwrap()
-                }
-                other => other,
-            };
-        }
+        let at = inside(value, *place, *length % 8);
         *at = match kind % 8 {
             0 => Value::Null,
             1 => Value::from(*with),
@@ -67,6 +53,22 @@ fn misshapen(value: &mut Value, harms: &[Harm]) {
             _ => serde_json::json!([{"type": "text"}]),
         };
     }
+}
+
+/// Some value inside, at most so deep.
+fn inside(value: &mut Value, place: Index, depth: u8) -> &mut Value {
+    let next = |count: usize| place.index(997 + usize::from(depth)) % count;
+    if depth > 0 && value.as_array().is_some_and(|items| !items.is_empty()) {
+        let items = value.as_array_mut().unwrap();
+        let next = next(items.len());
+        return inside(&mut items[next], place, depth - 1);
+    }
+    if depth > 0 && value.as_object().is_some_and(|fields| !fields.is_empty()) {
+        let fields = value.as_object_mut().unwrap();
+        let next = next(fields.len());
+        return inside(fields.values_mut().nth(next).unwrap(), place, depth - 1);
+    }
+    value
 }
 
 /// The call goes to each format; a refusal is well.
