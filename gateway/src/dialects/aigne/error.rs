@@ -23,3 +23,19 @@ pub(super) fn broken(error: &Error) -> Bytes {
     let said = json!({"message": error.told(), "type": kind(error)});
     format!("event: error\ndata: {said}\n\n").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_knows_what_it_can_buy() {
+        for (kind, type_) in [(Kind::NoCredit, "NOT_ENOUGH"), (Kind::InvalidKey, "invalid_api_key")]
+        {
+            let said = body(&Error::new(kind, "no"));
+            assert_eq!(said, json!({"error": {"message": "no", "type": type_}}));
+        }
+        let frame = broken(&Error::new(Kind::Truncated, "cut"));
+        assert_eq!(frame, "event: error\ndata: {\"message\":\"cut\",\"type\":\"truncated\"}\n\n");
+    }
+}

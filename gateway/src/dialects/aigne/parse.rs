@@ -124,3 +124,27 @@ fn client(headers: &HeaderMap) -> Option<std::sync::Arc<str>> {
     let (_, said) = url::form_urlencoded::parse(said.as_bytes()).next()?;
     (!said.is_empty()).then(|| cut(&said).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_application_is_named_by_its_own_header() {
+        for (said, wanted) in [
+            (Some("@aigne/aigne-hub:host"), "@aigne/aigne-hub:host"),
+            (Some("zNK%3Aa%2Fb"), "zNK:a/b"),
+            (Some(""), "node"),
+            (None, "node"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(http::header::USER_AGENT, "node".parse().unwrap());
+            if let Some(said) = said {
+                headers.insert(CLIENT, said.parse().unwrap());
+            }
+            let body = r#"{"input":{"modelOptions":{"model":"m"}}}"#;
+            let call = parse(Dialect::Aigne, Operation::Chat, &headers, body.into()).ok().unwrap();
+            assert_eq!(call.client.as_deref(), Some(wanted), "{said:?}");
+        }
+    }
+}
