@@ -264,7 +264,7 @@ fn endpoint(
     vendor: &Vendor,
     call_time: Duration,
 ) -> Result<Endpoint, Error> {
-    let text = provider.base_url.as_deref().unwrap_or(&vendor.base_url).trim_end_matches('/');
+    let text = vendor.base(provider.base_url.as_deref().unwrap_or(&vendor.base_url));
     let refuse = |why: &str| Error::Address {
         provider: provider.id.clone(),
         value: without_secrets(text),

@@ -4,7 +4,7 @@
 //! answer's deltas, whole or as a stream. A provider of the same format gets the client's bytes
 //! and answers with its own; deltas are for all others.
 
-mod aigne;
+pub mod aigne;
 mod anthropic;
 mod bedrock;
 mod fields;
