@@ -126,7 +126,7 @@ fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Va
     }
 }
 
-fn answer(value: &Value) -> Response<Body> {
+pub(super) fn answer(value: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(value.to_string()));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
