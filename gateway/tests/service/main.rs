@@ -9,6 +9,7 @@ mod discovery;
 mod failover;
 mod flow;
 mod log;
+mod matrix;
 mod media;
 mod rig;
 mod scripted;
