@@ -149,10 +149,8 @@ impl<'a> Blocks<'a> {
     }
 
     fn text(&mut self, mut fields: Fields<'_>) -> Result<Part, Error> {
-        let part = Part {
-            content: Content::Text(fields.need_text("text")?),
-            cache: cache(&mut fields)?,
-        };
+        let part =
+            Part { content: Content::Text(fields.need_text("text")?), cache: cache(&mut fields)? };
         // where an earlier answer's text was from
         fields.own(&[("citations", true)], self.own);
         fields.rest(self.own);

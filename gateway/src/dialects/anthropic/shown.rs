@@ -190,10 +190,8 @@ impl From<&Tally> for Usage {
         let cached = tally.units(Meter::InputCached);
         let written = short.saturating_add(long);
         let there = |units: i64| (units > 0).then_some(units);
-        let creation = CacheCreation {
-            ephemeral_5m_input_tokens: short,
-            ephemeral_1h_input_tokens: long,
-        };
+        let creation =
+            CacheCreation { ephemeral_5m_input_tokens: short, ephemeral_1h_input_tokens: long };
         Self {
             // the two others are not part of it
             input_tokens: tally.input().saturating_sub(cached.saturating_add(written)),
@@ -212,7 +210,9 @@ impl From<&Tally> for Usage {
 /// An image that was made: the format has no block for it, so it is told as text.
 pub(super) fn image(source: &Source) -> String {
     match source {
-        Source::Data { media_type, base64 } => format!("![image](data:{media_type};base64,{base64})"),
+        Source::Data { media_type, base64 } => {
+            format!("![image](data:{media_type};base64,{base64})")
+        }
         Source::Url { url, .. } => format!("![image]({url})"),
         Source::Id(id) => format!("![image]({id})"),
     }

@@ -30,10 +30,8 @@ use crate::error::{Error, Kind};
 use crate::routing::Target;
 
 /// The version of the API that requests are in, unless the client names another.
-const VERSION: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("anthropic-version"),
-    HeaderValue::from_static("2023-06-01"),
-);
+const VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 
 /// Anthropic's messages.
 #[derive(Clone, Copy, Debug)]

@@ -46,8 +46,7 @@ pub(super) struct Traits {
 
 const LOW: &[Effort] = &[Effort::Low, Effort::Medium, Effort::High];
 const MAX: &[Effort] = &[Effort::Low, Effort::Medium, Effort::High, Effort::Max];
-const ALL: &[Effort] =
-    &[Effort::Low, Effort::Medium, Effort::High, Effort::ExtraHigh, Effort::Max];
+const ALL: &[Effort] = &[Effort::Low, Effort::Medium, Effort::High, Effort::ExtraHigh, Effort::Max];
 
 /// The current generation; also what a model is taken for that came after this was written.
 const NEWEST: Traits = Traits {
@@ -63,8 +62,7 @@ const ALWAYS: Traits = Traits { thinks: Thinks::Always, ..NEWEST };
 const UNFORCED: Traits = Traits { forced_tools: false, ..ALWAYS };
 const V4_7: Traits = Traits { thinks: Thinks::Asked, system_inside: false, ..NEWEST };
 const V4_6: Traits = Traits { thinks: Thinks::Either, efforts: MAX, sampling: true, ..V4_7 };
-const V4_5: Traits =
-    Traits { max_output: 64_000, thinks: Thinks::Budget, efforts: &[], ..V4_6 };
+const V4_5: Traits = Traits { max_output: 64_000, thinks: Thinks::Budget, efforts: &[], ..V4_6 };
 const V4: Traits = Traits { schema: false, ..V4_5 };
 const V3_5: Traits = Traits { max_output: 8_192, thinks: Thinks::Never, ..V4 };
 
@@ -101,8 +99,7 @@ const MODELS: [(&str, Traits); 28] = [
 ];
 
 /// A model of another maker who speaks this format: nothing is known, so it is told everything.
-const OTHER: Traits =
-    Traits { max_output: 8_192, thinks: Thinks::Either, efforts: &[], ..V4_6 };
+const OTHER: Traits = Traits { max_output: 8_192, thinks: Thinks::Either, efforts: &[], ..V4_6 };
 
 impl Traits {
     /// Those of a model by its name.
@@ -115,11 +112,6 @@ impl Traits {
     pub(super) fn effort(&self, wanted: Effort) -> Option<Effort> {
         let (first, fits) = (self.efforts.first(), self.efforts.iter().rev());
         fits.copied().find(|effort| *effort <= wanted).or_else(|| first.copied())
-    }
-
-    /// Whether it thinks as it sees fit.
-    pub(super) const fn adapts(&self) -> bool {
-        !matches!(self.thinks, Thinks::Never | Thinks::Budget)
     }
 }
 

@@ -54,8 +54,7 @@ pub(super) fn told(chat: &Chat, traits: &Traits, max_tokens: i64, lacks: &mut La
         }
         _ => {
             let wanted = asked.effort.or_else(|| asked.budget.map(Effort::of_budget));
-            let display =
-                asked.shown.map(|shown| if shown { "summarized" } else { "omitted" });
+            let display = asked.shown.map(|shown| if shown { "summarized" } else { "omitted" });
             Told {
                 thinking: Some(Thinking::Adaptive { display }),
                 effort: effort(wanted, traits, Effort::Max),
@@ -104,7 +103,10 @@ fn within(
         return Told { thinking: None, effort };
     }
     let most = (max_tokens - max_tokens / 4).max(LEAST).min(max_tokens - 1);
-    Told { thinking: Some(Thinking::Enabled { budget_tokens: budget.max(LEAST).min(most) }), effort }
+    Told {
+        thinking: Some(Thinking::Enabled { budget_tokens: budget.max(LEAST).min(most) }),
+        effort,
+    }
 }
 
 fn effort(wanted: Option<Effort>, traits: &Traits, most: Effort) -> Option<&'static str> {
@@ -151,8 +153,7 @@ mod tests {
             let reasoning = Reasoning { budget: Some(budget), ..Reasoning::default() };
             let chat = Chat { reasoning: Some(reasoning), ..Chat::default() };
             let mut lacks = Lacks::of("x");
-            let got =
-                super::told(&chat, &Traits::of("claude-haiku-4-5"), max_tokens, &mut lacks);
+            let got = super::told(&chat, &Traits::of("claude-haiku-4-5"), max_tokens, &mut lacks);
             let wanted = told.map(|budget_tokens| Thinking::Enabled { budget_tokens });
             assert_eq!(got.thinking, wanted, "{budget} of {max_tokens}");
             assert_eq!(lacks.dropped().len(), usize::from(wanted.is_none()));

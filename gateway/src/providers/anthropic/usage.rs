@@ -116,7 +116,11 @@ mod tests {
                 5,
                 4,
             ),
-            (r#"{"cache_creation":{"ephemeral_1h_input_tokens":4,"ephemeral_5m_input_tokens":5}}"#, 5, 4),
+            (
+                r#"{"cache_creation":{"ephemeral_1h_input_tokens":4,"ephemeral_5m_input_tokens":5}}"#,
+                5,
+                4,
+            ),
             (
                 r#"{"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":4}}"#,
                 0,
@@ -126,7 +130,11 @@ mod tests {
         ] {
             let (mut count, mut tally) = (Count::default(), Tally::default());
             count.take(usage(said), true, &mut tally);
-            assert_eq!((tally.units(CacheWrite), tally.units(CacheWriteLong)), (short, long), "{said}");
+            assert_eq!(
+                (tally.units(CacheWrite), tally.units(CacheWriteLong)),
+                (short, long),
+                "{said}"
+            );
         }
     }
 }

@@ -92,12 +92,7 @@ fn refuse(chat: &Chat, traits: &Traits, lacks: &mut Lacks) -> Result<(), Error> 
 type Drawn = (Option<f64>, Option<f64>, Option<i64>);
 
 /// Temperature, `top_p` and `top_k`, as far as the model takes them; defaults are left out.
-fn sampling(
-    chat: &Chat,
-    traits: &Traits,
-    thinks: bool,
-    lacks: &mut Lacks,
-) -> Result<Drawn, Error> {
+fn sampling(chat: &Chat, traits: &Traits, thinks: bool, lacks: &mut Lacks) -> Result<Drawn, Error> {
     let asked = &chat.sampling;
     let fixed = thinks || !traits.sampling;
     lacks.refuse("top_k", asked.top_k.is_some() && fixed)?;
