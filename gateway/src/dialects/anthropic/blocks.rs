@@ -110,7 +110,11 @@ impl<'a> Blocks<'a> {
                     return Ok(Read::Nothing);
                 };
                 // both change what the model reads or writes
-                fields.own(&[("citations", false), ("context", false)], self.own);
+                let cites = |value: &Value| value.get("enabled") != Some(&Value::Bool(false));
+                if let Some(value) = fields.take("citations").filter(cites) {
+                    self.own.push(elsewhere(place, "citations", value));
+                }
+                fields.own(&[("context", false)], self.own);
                 Content::File { source, name: fields.text("title")? }
             }
             ("thinking", Some(Role::Assistant)) => {

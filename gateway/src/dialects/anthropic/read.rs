@@ -12,10 +12,11 @@ use crate::error::{Error, Kind};
 /// Fields of the request that no other format has, and whether the answer means the same without.
 const OWN: [(&str, bool); 7] = [
     ("container", false),
-    ("context_management", false),
     ("mcp_servers", false),
     // where it is computed is a promise
     ("inference_geo", false),
+    // what it takes out of a long conversation saves tokens
+    ("context_management", true),
     // how fast it is is a wish
     ("speed", true),
     ("diagnostics", true),
@@ -40,7 +41,11 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, Error> {
             top_k: fields.whole("top_k")?,
             ..Sampling::default()
         },
-        service_tier: fields.text("service_tier")?,
+        // the word that others have for it
+        service_tier: fields.text("service_tier")?.map(|tier| match tier.as_str() {
+            "standard_only" => "default".to_owned(),
+            _ => tier,
+        }),
         stop: texts(&fields.at("stop_sequences"), fields.list("stop_sequences")?)?,
         ..Chat::default()
     };

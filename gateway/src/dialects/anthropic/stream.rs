@@ -56,13 +56,18 @@ enum Event<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Step<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: &'a str },
-    InputJsonDelta { partial_json: &'a str },
-    CitationsDelta { citation: Citation },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: &'a str },
+    #[serde(rename = "citations_delta")]
+    Citations { citation: Citation },
 }
 
 impl Event<'_> {
@@ -128,7 +133,7 @@ impl Stream {
         match std::mem::replace(&mut self.open, Open::None) {
             Open::None => return,
             Open::Thinking => {
-                self.step(Step::SignatureDelta { signature: &self.head.unsigned() }, out);
+                self.step(Step::Signature { signature: &self.head.unsigned() }, out);
             }
             Open::Text | Open::Tool { .. } => {}
         }
@@ -149,7 +154,7 @@ impl Stream {
             self.begin(Block::Text { text: "", citations: &[] }, out);
             self.open = Open::Text;
         }
-        self.step(Step::TextDelta { text }, out);
+        self.step(Step::Text { text }, out);
     }
 
     fn think(&mut self, out: &mut Vec<u8>) {
@@ -175,7 +180,7 @@ impl Stream {
         }
         self.begin(Block::ToolUse { id: &call.id, name: &call.name, input: input("{}") }, out);
         if !call.arguments.is_empty() {
-            self.step(Step::InputJsonDelta { partial_json: &call.arguments }, out);
+            self.step(Step::Input { partial_json: &call.arguments }, out);
         }
         self.open = Open::Tool { index: call.index, arguments: call.arguments };
     }
@@ -199,7 +204,7 @@ impl Stream {
             _ => false,
         };
         if is_open {
-            self.step(Step::InputJsonDelta { partial_json: json }, out);
+            self.step(Step::Input { partial_json: json }, out);
         } else if let Some(call) = self.held.iter_mut().find(|call| call.index == of) {
             call.arguments.push_str(json);
         }
@@ -227,17 +232,17 @@ impl Renderer for Stream {
             Delta::Citation { choice: 0, url, title } => {
                 if let Open::Text = self.open {
                     let citation = Citation::new(url, title);
-                    self.step(Step::CitationsDelta { citation }, out);
+                    self.step(Step::Citations { citation }, out);
                 }
             }
             Delta::Reasoning { choice: 0, text } => {
                 self.think(out);
-                self.step(Step::ThinkingDelta { thinking: &text }, out);
+                self.step(Step::Thinking { thinking: &text }, out);
             }
             Delta::Signature { choice: 0, signature } => {
                 self.think(out);
                 let signature = signature.told(Wire::Anthropic);
-                self.step(Step::SignatureDelta { signature: &signature }, out);
+                self.step(Step::Signature { signature: &signature }, out);
                 self.open = Open::None;
                 self.stop(out);
             }

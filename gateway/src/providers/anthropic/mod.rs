@@ -62,9 +62,10 @@ impl Format for Anthropic {
         changes.extend(own.map(|messages| ("messages", Change::Set(messages))));
         let body = edit(&call.body, &call.fields, &changes);
         let mut outbound = Outbound::new(uri(call.operation, target)?, body);
-        outbound.headers.push(VERSION);
-        // a later one replaces an earlier one
         outbound.headers.extend(call.passed_headers.iter().cloned());
+        if !outbound.headers.iter().any(|(name, _)| *name == VERSION.0) {
+            outbound.headers.push(VERSION);
+        }
         Ok(outbound)
     }
 
@@ -93,7 +94,7 @@ impl Format for Anthropic {
 
     fn instead_of_stream(&self, vendor: &Vendor, body: &[u8]) -> Failure {
         match serde_json::from_slice::<wire::Kind<'_>>(body) {
-            Ok(said) if said.kind == "error" => failure_inside(vendor, body),
+            Ok(said) if said.is_error() => failure_inside(vendor, body),
             _ => Failure::of(AttemptError::Malformed),
         }
     }

@@ -7,7 +7,7 @@ use schemas::event::AttemptError;
 
 use super::failure_inside;
 use super::said::Said;
-use super::wire::Event;
+use super::wire::{Event, is_error};
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 use crate::streaming::sse::{self, Splitter};
@@ -34,7 +34,7 @@ impl Stream {
         }
         let event: Event<'_> =
             serde_json::from_slice(&data).map_err(|_| Failure::of(AttemptError::Malformed))?;
-        if event.kind == "error" {
+        if is_error(&event.kind, event.error) {
             pieces.push(Piece::new(bytes, PieceKind::Failed));
             return Err(failure_inside(&self.endpoint.vendor, &data));
         }

@@ -127,14 +127,18 @@ fn block<'a>(part: &'a Part, lacks: &mut Lacks) -> Result<Option<Block<'a>>, Err
 }
 
 fn refused<T>(what: &str, lacks: &Lacks) -> Result<Option<T>, Error> {
-    lacks.refuse(what, true).map(|()| None)
+    refuse(what, true, lacks).map(|()| None)
+}
+
+fn refuse(what: &str, there: bool, lacks: &Lacks) -> Result<(), Error> {
+    lacks.refuse(what, there).map_err(|error| error.at("messages"))
 }
 
 fn image<'a>(source: &'a chat::Source, lacks: &Lacks) -> Result<Source<'a>, Error> {
     match source {
         chat::Source::Data { media_type, base64 } => {
             let known = IMAGES.contains(&media_type.as_str());
-            lacks.refuse("an image that is neither JPEG, PNG, GIF nor WebP", !known)?;
+            refuse("an image that is neither JPEG, PNG, GIF nor WebP", !known, lacks)?;
             Ok(Source::Base64 { media_type, data: base64 })
         }
         chat::Source::Url { url, .. } => Ok(Source::Url { url }),
@@ -151,7 +155,7 @@ fn document<'a>(source: &'a chat::Source, lacks: &Lacks) -> Result<Source<'a>, E
             let kind = media_type.split(';').next().unwrap_or_default().trim();
             let is_text = kind.starts_with("text/")
                 || matches!(kind, "application/json" | "application/xml" | "application/csv");
-            lacks.refuse("a file that is neither PDF nor text", !is_text)?;
+            refuse("a file that is neither PDF nor text", !is_text, lacks)?;
             let bytes = STANDARD.decode(base64).ok();
             let data = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
                 let message = "a file of text must be UTF-8 in standard base64";
@@ -166,7 +170,7 @@ fn document<'a>(source: &'a chat::Source, lacks: &Lacks) -> Result<Source<'a>, E
 
 fn of_elsewhere(lacks: &Lacks) -> Error {
     let name = "the id of a file";
-    lacks.refuse(name, true).err().unwrap_or_else(|| Error::new(Kind::UnsupportedField, name))
+    refuse(name, true, lacks).err().unwrap_or_else(|| Error::new(Kind::UnsupportedField, name))
 }
 
 /// The vendor takes letters, digits, `_` and `-` in the ids of calls; others take more.

@@ -7,7 +7,7 @@ use schemas::event::AttemptError;
 
 use super::failure_inside;
 use super::said::Said;
-use super::wire::Message;
+use super::wire::{Message, is_error};
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 
@@ -35,7 +35,7 @@ impl Decoder for Whole {
         let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
         let message: Message<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
-        if message.kind == "error" {
+        if is_error(&message.kind, message.error) {
             return Err(failure_inside(&self.endpoint.vendor, &bytes));
         }
         let Some(content) = message.content else {

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -16,6 +17,20 @@ use crate::providers::ErrorBody;
 pub(super) struct Kind<'a> {
     #[serde(rename = "type", borrow, default)]
     pub(super) kind: Cow<'a, str>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
+impl Kind<'_> {
+    /// Whether it says what went wrong; proxies leave the kind out.
+    pub(super) fn is_error(&self) -> bool {
+        is_error(&self.kind, self.error)
+    }
+}
+
+/// Whether a document of this kind says what went wrong.
+pub(super) fn is_error(kind: &str, error: Option<IgnoredAny>) -> bool {
+    kind == "error" || kind.is_empty() && error.is_some()
 }
 
 /// An event of a stream.
@@ -34,6 +49,8 @@ pub(super) struct Event<'a> {
     pub(super) delta: Option<Step<'a>>,
     #[serde(default)]
     pub(super) usage: Option<Usage>,
+    #[serde(default)]
+    pub(super) error: Option<IgnoredAny>,
 }
 
 /// A message: a whole answer, or the start of a stream.
@@ -55,6 +72,8 @@ pub(super) struct Message<'a> {
     pub(super) stop_details: Option<StopDetails>,
     #[serde(default)]
     pub(super) usage: Option<Usage>,
+    #[serde(default)]
+    pub(super) error: Option<IgnoredAny>,
 }
 
 /// More of why an answer ends.

@@ -67,7 +67,10 @@ pub(super) fn write(
 fn refuse(chat: &Chat, traits: &Traits, lacks: &mut Lacks) -> Result<(), Error> {
     let sampling = &chat.sampling;
     lacks.own(chat)?;
-    lacks.refuse("hosted tools", !chat.hosted_tools.is_empty())?;
+    let refuse = |field: &'static str, what: &str, there: bool| {
+        lacks.refuse(what, there).map_err(|error| error.at(field))
+    };
+    refuse("tools", "tools of another vendor", !chat.hosted_tools.is_empty())?;
     lacks.refuse("n", chat.choices.is_some_and(|choices| choices > 1))?;
     let penal = |penalty: Option<f64>| penalty.is_some_and(|penalty| penalty != 0.0);
     lacks.refuse("frequency_penalty", penal(sampling.frequency_penalty))?;
@@ -77,12 +80,12 @@ fn refuse(chat: &Chat, traits: &Traits, lacks: &mut Lacks) -> Result<(), Error> 
     lacks.refuse("modalities", chat.modalities.iter().any(others))?;
     // the API refuses them
     let blank = |text: &String| text.trim().is_empty();
-    lacks.refuse("a stop sequence of white space", chat.stop.iter().any(blank))?;
-    lacks.refuse("response_format json_object", chat.format == Format::Json)?;
+    refuse("stop", "a stop sequence of white space", chat.stop.iter().any(blank))?;
+    refuse("response_format", "response_format json_object", chat.format == Format::Json)?;
     let schema = matches!(chat.format, Format::Schema { .. });
-    lacks.refuse("response_format json_schema", schema && !traits.schema)?;
+    refuse("response_format", "response_format json_schema", schema && !traits.schema)?;
     let forced = matches!(chat.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_)));
-    lacks.refuse("a tool_choice that forces a tool", forced && !traits.forced_tools)?;
+    refuse("tool_choice", "a tool_choice that forces a tool", forced && !traits.forced_tools)?;
     lacks.drop("seed", sampling.seed.is_some());
     lacks.drop("metadata", !chat.metadata.is_empty());
     lacks.drop("verbosity", chat.verbosity.is_some());
