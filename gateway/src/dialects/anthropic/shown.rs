@@ -182,6 +182,8 @@ struct OutputDetails {
 #[derive(Serialize)]
 struct ServerToolUse {
     web_search_requests: i64,
+    /// They are not counted, as they cost nothing.
+    web_fetch_requests: i64,
 }
 
 impl From<&Tally> for Usage {
@@ -201,8 +203,9 @@ impl From<&Tally> for Usage {
             output_tokens: tally.output(),
             output_tokens_details: there(tally.units(Meter::OutputReasoning))
                 .map(|thinking_tokens| OutputDetails { thinking_tokens }),
-            server_tool_use: there(tally.units(Meter::Search))
-                .map(|web_search_requests| ServerToolUse { web_search_requests }),
+            server_tool_use: there(tally.units(Meter::Search)).map(|web_search_requests| {
+                ServerToolUse { web_search_requests, web_fetch_requests: 0 }
+            }),
         }
     }
 }
