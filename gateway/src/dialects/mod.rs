@@ -5,7 +5,7 @@
 //! and answers with its own; deltas are for all others.
 
 pub mod aigne;
-mod anthropic;
+pub mod anthropic;
 mod bedrock;
 mod fields;
 mod gemini;
