@@ -7,7 +7,8 @@ use super::parts::parts;
 use super::proof::{Of, heard};
 use crate::call::Own;
 use crate::call::chat::{Content, Message, Part, Role};
-use crate::error::Error;
+use crate::error::{Error, Kind};
+use crate::providers::Wire;
 use crate::reply::Signature;
 
 /// A conversation, as its items are read.
@@ -43,12 +44,7 @@ impl Conversation {
             "reasoning" => self.reasoning(item),
             "function_call" => self.call(item),
             "function_call_output" => self.result(item),
-            "item_reference" => {
-                // thoughts are only a proof; without another item the conversation would be another
-                let proof = item.need_text("id")?.starts_with("rs_");
-                self.own(item, proof);
-                Ok(())
-            }
+            "item_reference" => self.reference(item),
             // a note of what the vendor did; it holds nothing of what it found
             "web_search_call" => {
                 self.own(item, true);
@@ -109,9 +105,7 @@ impl Conversation {
             }
             (Some((signature, Of::Sealed)), _) => Content::Redacted(signature),
             // this format's own thoughts without words are sealed ones
-            (Some((signature, Of::Thoughts)), true)
-                if signature.by == crate::providers::Wire::Responses =>
-            {
+            (Some((signature, Of::Thoughts)), true) if signature.by == Wire::Responses => {
                 Content::Redacted(signature)
             }
             (Some((signature, Of::Thoughts)), _) => {
@@ -122,6 +116,21 @@ impl Conversation {
         };
         self.answer(vec![content.into()]);
         Ok(())
+    }
+
+    /// An item that the client was given, by its id. Thoughts are only a proof, and can go; without
+    /// another item the conversation would be another.
+    fn reference(&mut self, item: &Node<'_>) -> Result<(), Error> {
+        if item.need_text("id")?.starts_with("rs_") {
+            self.own(item, true);
+            return Ok(());
+        }
+        let at = item.at.as_str();
+        let message = format!(
+            "{at}: the hub keeps no items that could be referred to; send the item itself \
+             (Vercel's SDK does so with store: false)"
+        );
+        Err(Error::new(Kind::UnsupportedField, message).at(at))
     }
 
     fn call(&mut self, item: &Node<'_>) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! The `response` object.
 
+use schemas::event::Meter;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -8,7 +9,6 @@ use serde_json::{Value, json};
 use super::items::Item;
 use crate::call::Call;
 use crate::reply::{Finish, Tally};
-use schemas::event::Meter;
 
 /// What the object repeats of the request, and what it says where the request says nothing.
 const REPEATED: [(&str, &str); 15] = [
@@ -93,7 +93,7 @@ impl Ended {
 
 fn usage(tally: &Tally) -> Value {
     let (input, output) = (tally.input(), tally.output());
-    let written = tally.units(Meter::CacheWrite) + tally.units(Meter::CacheWriteLong);
+    let written = tally.units(Meter::CacheWrite).saturating_add(tally.units(Meter::CacheWriteLong));
     json!({
         "input_tokens": input,
         "input_tokens_details": {
@@ -102,7 +102,7 @@ fn usage(tally: &Tally) -> Value {
         },
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": tally.units(Meter::OutputReasoning)},
-        "total_tokens": input + output,
+        "total_tokens": input.saturating_add(output),
     })
 }
 

@@ -79,9 +79,7 @@ impl Stream {
             "response.output_item.added" => {
                 let item =
                     said.item.and_then(|raw| serde_json::from_str::<Item<'_>>(raw.get()).ok());
-                let call =
-                    item.filter(|item| matches!(&*item.kind, "function_call" | "custom_tool_call"));
-                call.inspect(|item| reader.call(at, item)).is_some()
+                item.is_some_and(|item| begins(reader, at, &item))
             }
             "response.output_item.done" => said.item.is_some_and(|item| reader.item(at, item)),
             "response.output_text.annotation.added" => {
@@ -111,6 +109,17 @@ impl Stream {
         };
         Ok(if content { PieceKind::Content } else { PieceKind::Preamble })
     }
+}
+
+/// An item begins; tells whether it is content. What the vendor's own tools do is: it costs, and
+/// takes long, so that there is no other attempt after it.
+fn begins(reader: &mut Reader, at: u32, item: &Item<'_>) -> bool {
+    match &*item.kind {
+        "function_call" | "custom_tool_call" => reader.call(at, item),
+        "message" | "reasoning" | "" => return false,
+        _ => {}
+    }
+    true
 }
 
 fn response<'a>(said: &Event<'a>) -> Result<Response<'a>, Failure> {
