@@ -61,3 +61,39 @@ fn status(said: &ErrorBody) -> Option<u16> {
         _ => Some(500),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::compat::shipped;
+
+    #[test]
+    fn documents_instead_of_streams() {
+        let vendors = shipped().unwrap();
+        for (vendor, body, error) in [
+            ("openai", r#"{"error":{"code":"rate_limit_exceeded"}}"#, AttemptError::RateLimit),
+            ("openai", r#"{"error":{"code":"insufficient_quota"}}"#, AttemptError::Credit),
+            ("openai", r#"{"error":{"code":"invalid_prompt"}}"#, AttemptError::ContentPolicy),
+            ("openai", r#"{"error":{"code":"server_is_overloaded"}}"#, AttemptError::Overload),
+            ("openai", r#"{"error":{"code":"image_too_large"}}"#, AttemptError::Caller),
+            ("openai", r#"{"status":"failed","error":null}"#, AttemptError::Server),
+            (
+                "xai",
+                r#"{"code":"The service is unavailable","error":"busy"}"#,
+                AttemptError::Server,
+            ),
+            (
+                "xai",
+                r#"{"code":"invalid-argument","error":"Incorrect API key"}"#,
+                AttemptError::Auth,
+            ),
+            ("openai", r#"{"id":"resp_1","status":"completed"}"#, AttemptError::Malformed),
+            ("openai", "<html>", AttemptError::Malformed),
+        ] {
+            let failure = of_document(&vendors[vendor], body.as_bytes());
+            assert_eq!(failure.error, error, "{body}");
+            // something was answered already
+            assert_ne!(failure.next, Next::Same, "{body}");
+        }
+    }
+}
