@@ -10,7 +10,7 @@ mod bedrock;
 mod fields;
 mod gemini;
 pub mod openai;
-mod responses;
+pub(crate) mod responses;
 mod start;
 mod translated;
 
