@@ -15,6 +15,7 @@ mod gemini;
 mod ollama;
 mod openai;
 mod responses;
+mod sigv4;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use http::{HeaderName, HeaderValue};
 use runtime::telemetry::metrics;
 use schemas::ids::ProviderId;
 
-pub use auth::{Auth, AuthKind};
+pub use auth::{Auth, AuthKind, Unfit};
 pub use failure::{ErrorBody, Failure, Next, retry_after};
 pub use format::{Format, Wire, classify, decoder, encode, instead_of_stream, passes};
 
