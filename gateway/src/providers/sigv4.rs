@@ -68,7 +68,7 @@ impl Aws {
         let (made, _) = made.into_parts();
         for made in made {
             let mut value = HeaderValue::from_str(made.value()).ok()?;
-            value.set_sensitive(made.sensitive());
+            value.set_sensitive(made.name() != "x-amz-date");
             request.headers_mut().insert(HeaderName::from_static(made.name()), value);
         }
         Some(())
