@@ -62,8 +62,12 @@ impl Aws {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|value| value.to_str().ok());
         let headers = kind.map(|value| (header::CONTENT_TYPE.as_str(), value)).into_iter();
-        let signable =
-            SignableRequest::new(request.method().as_str(), uri, headers, SignableBody::Bytes(body));
+        let signable = SignableRequest::new(
+            request.method().as_str(),
+            uri,
+            headers,
+            SignableBody::Bytes(body),
+        );
         let (made, _) = sign(signable.ok()?, &params).ok()?.into_parts();
         let (made, _) = made.into_parts();
         for made in made {

@@ -70,9 +70,9 @@ fn frames_are_read_as_botocore_reads_them() {
             pairs.map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect();
         // byte by byte: any split is the same
         let (mut splitter, mut seen) = (Frames::default(), Vec::new());
-        let read = raw
-            .chunks(1)
-            .try_for_each(|byte| splitter.push(Bytes::copy_from_slice(byte), |frame| seen.push(frame)));
+        let read = raw.chunks(1).try_for_each(|byte| {
+            splitter.push(Bytes::copy_from_slice(byte), |frame| seen.push(frame))
+        });
         assert_eq!(read.is_err(), row.damaged.is_some(), "{}", row.hex);
         if row.damaged.is_some() || row.cut {
             assert!(seen.is_empty());
@@ -94,7 +94,9 @@ fn frames_are_read_as_botocore_reads_them() {
         let mut written = Vec::new();
         let payload = row.payload.into_bytes();
         match kind {
-            FrameKind::Event(name) if row.headers.len() == 3 && row.headers.contains_key(":content-type") => {
+            FrameKind::Event(name)
+                if row.headers.len() == 3 && row.headers.contains_key(":content-type") =>
+            {
                 frames::event(name.to_owned().leak(), payload, &mut written);
             }
             FrameKind::Exception(name) => {

@@ -1,6 +1,5 @@
 //! Messages and their content.
 
-
 use super::more::json;
 use super::node::Node;
 use crate::call::chat::{CacheMark, Chat, Content, Message, Part, Role, Source};
@@ -95,9 +94,9 @@ fn block(name: &str, node: Node<'_>, chat: &Chat) -> Result<Content, Error> {
             "redactedContent" => Ok(Content::Redacted(unsealed(bytes(node)?))),
             _ => Err(node.unsaid()),
         }),
-        "audio" => {
-            Ok(Content::Audio(media(node, "audio", |format| Some(format!("audio/{}", sound(format))))?))
-        }
+        "audio" => Ok(Content::Audio(media(node, "audio", |format| {
+            Some(format!("audio/{}", sound(format)))
+        })?)),
         // what was cited is said; from where is not asked again
         "citationsContent" => {
             let mut text = String::new();
@@ -123,7 +122,10 @@ fn given(name: &str, node: Node<'_>) -> Result<Content, Error> {
                 let known = ["png", "jpeg", "gif", "webp"].contains(&format);
                 known.then(|| format!("image/{format}"))
             };
-            Ok(Content::Image { source: media(node, "png, jpeg, gif or webp", known)?, detail: None })
+            Ok(Content::Image {
+                source: media(node, "png, jpeg, gif or webp", known)?,
+                detail: None,
+            })
         }
         "video" => Ok(Content::Video(media(node, "a video format", film)?)),
         "document" => {
@@ -132,7 +134,8 @@ fn given(name: &str, node: Node<'_>) -> Result<Content, Error> {
                 node.may(own, |node| Err::<(), _>(node.unsaid()))?;
             }
             let name = node.need("name", |node| Ok(node.text()?.to_owned()))?;
-            let written = node.need("source", |node| node.may("text", |node| Ok(node.text()?.to_owned())))?;
+            let written =
+                node.need("source", |node| node.may("text", |node| Ok(node.text()?.to_owned())))?;
             let source = match written {
                 Some(text) => plain(&text),
                 None => media(node, "a document format", paper)?,

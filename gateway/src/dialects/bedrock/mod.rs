@@ -147,7 +147,6 @@ fn tag(call: &mut Call) -> Result<(), Error> {
             Error::new(Kind::InvalidField, message).at("requestMetadata")
         })?;
     let tags = tags.into_iter().take(MAX_TAGS);
-    call.tags =
-        tags.map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned())).collect();
+    call.tags = tags.map(|(name, value)| (cut(&name).to_owned(), cut(&value).to_owned())).collect();
     Ok(())
 }

@@ -20,9 +20,8 @@ const OWN: [(&str, bool); 5] = [
 
 /// The chat.
 pub(super) fn chat(call: &Call) -> Result<Chat, Error> {
-    let body: Map<String, Value> = serde_json::from_slice(&call.body).map_err(|_| {
-        Error::new(Kind::MalformedBody, "the request body must be a JSON object")
-    })?;
+    let body: Map<String, Value> = serde_json::from_slice(&call.body)
+        .map_err(|_| Error::new(Kind::MalformedBody, "the request body must be a JSON object"))?;
     if body.get("messages").is_none_or(Value::is_null) {
         let message = "messages is missing: an array of messages";
         return Err(Error::new(Kind::MissingField, message).at("messages"));

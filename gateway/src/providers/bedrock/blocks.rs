@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::family::Family;
 use super::media::{self, Names};
-use crate::call::chat::{CacheMark, Chat, Content, Message, Part, Role};
 use crate::call::Lacks;
+use crate::call::chat::{CacheMark, Chat, Content, Message, Part, Role};
 use crate::error::{Error, Kind};
 use crate::providers::Wire;
 
@@ -68,7 +68,8 @@ impl<'a> Blocks<'a> {
         for part in &message.parts {
             match &part.content {
                 Content::ToolCall { id, name, arguments, .. } => {
-                    let call = json!({"toolUseId": fit(id), "name": name, "input": input(arguments)?});
+                    let call =
+                        json!({"toolUseId": fit(id), "name": name, "input": input(arguments)?});
                     blocks.push(json!({"toolUse": call}));
                 }
                 Content::ToolResult { id, parts, is_error, .. } => {
@@ -91,9 +92,11 @@ impl<'a> Blocks<'a> {
                     }));
                 }
                 Content::Redacted(proof) => {
-                    blocks.extend(proof.for_target(Wire::Bedrock).map(
-                        |sealed| json!({"reasoningContent": {"redactedContent": sealed}}),
-                    ));
+                    blocks.extend(
+                        proof
+                            .for_target(Wire::Bedrock)
+                            .map(|sealed| json!({"reasoningContent": {"redactedContent": sealed}})),
+                    );
                 }
                 Content::Refusal(text) => blocks.extend(said(text)),
                 Content::Audio(source) => blocks.push(media::audio(source, self.lacks)?),

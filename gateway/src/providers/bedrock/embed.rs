@@ -32,7 +32,9 @@ pub(super) fn write(asked: &Embed, target: &Target) -> Result<Outbound, Error> {
         () if model.contains("amazon.titan-embed") => titan(asked, model, &mut lacks)?,
         () if model.contains("cohere.embed") => cohere(asked, model, &lacks)?,
         () => {
-            let message = format!("{model} makes no embeddings that are known here: amazon.titan-embed-* and cohere.embed-* do");
+            let message = format!(
+                "{model} makes no embeddings that are known here: amazon.titan-embed-* and cohere.embed-* do"
+            );
             return Err(Error::new(Kind::UnsupportedField, message).at("model"));
         }
     };
@@ -167,5 +169,45 @@ impl Decoder for Vectors {
 
     fn tally(&self) -> &Tally {
         &self.tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bodies as Amazon and Cohere document them.
+    #[test]
+    fn vectors_are_read() {
+        for (body, vectors, units) in [
+            (
+                r#"{"embedding":[0.5,-1],"embeddingsByType":{"float":[0.5,-1]},"inputTextTokenCount":3}"#,
+                Some(vec![vec![0.5, -1.0]]),
+                Some(3),
+            ),
+            (
+                r#"{"embeddings":[[1],[2]],"id":"i","response_type":"embeddings_floats","texts":["a","b"]}"#,
+                Some(vec![vec![1.0], vec![2.0]]),
+                None,
+            ),
+            (
+                r#"{"embeddings":{"float":[[1,2]]},"response_type":"embeddings_by_type"}"#,
+                Some(vec![vec![1.0, 2.0]]),
+                None,
+            ),
+            (r#"{"message":"no"}"#, None, None),
+        ] {
+            let (mut decoder, mut pieces) = (Vectors::new(Wanted::Deltas), Vec::new());
+            decoder.push(Bytes::from(body), &mut pieces).unwrap();
+            let read = decoder.end(&mut pieces);
+            assert_eq!(read.is_ok(), vectors.is_some(), "{body}");
+            let deltas = pieces.into_iter().flat_map(|piece| piece.deltas).skip(1);
+            let wanted = (0..).zip(vectors.into_iter().flatten());
+            let wanted = wanted.map(|(index, values)| Delta::Embedding { index, values });
+            assert_eq!(deltas.collect::<Vec<_>>(), wanted.collect::<Vec<_>>(), "{body}");
+            let said = units.is_some().then(|| decoder.tally().units(Meter::Input));
+            assert_eq!(said, units, "{body}");
+            assert_eq!(decoder.tally().reported, units.is_some(), "{body}");
+        }
     }
 }

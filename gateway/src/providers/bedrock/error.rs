@@ -21,8 +21,11 @@ const WRONG_KEY: [&str; 8] = [
 ];
 
 /// Words of a `ValidationException` that is about the model's name.
-const NO_MODEL: [&str; 3] =
-    ["model identifier is invalid", "on-demand throughput", "Could not resolve the foundation model"];
+const NO_MODEL: [&str; 3] = [
+    "model identifier is invalid",
+    "on-demand throughput",
+    "Could not resolve the foundation model",
+];
 
 /// What an error's answer says: its code is in a header.
 pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> ErrorBody {

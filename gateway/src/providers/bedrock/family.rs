@@ -28,8 +28,11 @@ impl Family {
             let generation = version(name).0;
             return Self::Nova(generation.max(1));
         }
-        let makers =
-            [("openai.gpt-oss", Self::GptOss), ("cohere.", Self::Cohere), ("mistral.", Self::Mistral)];
+        let makers = [
+            ("openai.gpt-oss", Self::GptOss),
+            ("cohere.", Self::Cohere),
+            ("mistral.", Self::Mistral),
+        ];
         let found = makers.into_iter().find(|(maker, _)| model.contains(maker));
         found.map_or(Self::Other, |(_, family)| family)
     }
@@ -74,10 +77,7 @@ mod tests {
             ("anthropic.claude-opus-4-20250514-v1:0", Family::Claude(4, 0)),
             ("global.anthropic.claude-sonnet-5", Family::Claude(5, 0)),
             ("anthropic.claude-v2:1", Family::Claude(1, 0)),
-            (
-                "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0",
-                Family::Nova(1),
-            ),
+            ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0", Family::Nova(1)),
             ("amazon.nova-2-lite-v1:0", Family::Nova(2)),
             ("openai.gpt-oss-120b-1:0", Family::GptOss),
             ("cohere.command-r-plus-v1:0", Family::Cohere),

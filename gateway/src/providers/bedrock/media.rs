@@ -8,8 +8,13 @@ use crate::call::Lacks;
 use crate::call::chat::Source;
 use crate::error::{Error, Kind};
 
-const IMAGES: &[(&str, &str)] =
-    &[("image/png", "png"), ("image/jpeg", "jpeg"), ("image/jpg", "jpeg"), ("image/gif", "gif"), ("image/webp", "webp")];
+const IMAGES: &[(&str, &str)] = &[
+    ("image/png", "png"),
+    ("image/jpeg", "jpeg"),
+    ("image/jpg", "jpeg"),
+    ("image/gif", "gif"),
+    ("image/webp", "webp"),
+];
 
 const SOUNDS: &[(&str, &str)] = &[
     ("audio/mpeg", "mp3"),

@@ -74,7 +74,9 @@ fn spec(tool: &Tool) -> Value {
     spec.extend(description.map(|text| ("description".into(), text.into())));
     spec.insert("inputSchema".into(), json!({"json": tool.parameters}));
     // what is not strict is the default, and not all models know the field
-    spec.extend(tool.strict.filter(|strict| *strict).map(|strict| ("strict".into(), strict.into())));
+    spec.extend(
+        tool.strict.filter(|strict| *strict).map(|strict| ("strict".into(), strict.into())),
+    );
     spec.into()
 }
 

@@ -137,7 +137,9 @@ fn shape(format: &Format) -> Option<Value> {
 /// The tags, where all fit.
 fn tags(metadata: &Map<String, Value>) -> Option<Map<String, Value>> {
     let plain = |text: &str| {
-        let sign = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":_@$#=/+,-.".contains(c);
+        let sign = |c: char| {
+            c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":_@$#=/+,-.".contains(c)
+        };
         text.len() <= 256 && text.chars().all(sign)
     };
     let fits = |(name, value): (&String, &Value)| {
