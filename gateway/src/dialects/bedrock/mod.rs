@@ -76,7 +76,7 @@ impl Speech for Converse {
 
     fn renderer(&self, call: &Call, _target: &Target) -> Box<dyn Renderer> {
         match call.stream {
-            true => Box::new(Shown::new(Stream::default())),
+            true => Box::new(Shown::new(Stream)),
             false => Box::new(Shown::new(Whole::default())),
         }
     }

@@ -108,10 +108,10 @@ impl<S: Sink> Renderer for Shown<S> {
     fn show(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),
-            Delta::Text { choice: 0, text } | Delta::Refusal { choice: 0, text } => {
-                if !text.is_empty() {
-                    self.text(More::Text(text), out);
-                }
+            Delta::Text { choice: 0, text } | Delta::Refusal { choice: 0, text }
+                if !text.is_empty() =>
+            {
+                self.text(More::Text(text), out);
             }
             Delta::Citation { choice: 0, url, title } => {
                 self.text(More::Citation { url, title }, out);

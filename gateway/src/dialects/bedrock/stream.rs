@@ -6,7 +6,6 @@ use super::render::{Block, More, Sink};
 use crate::streaming::frames::event;
 
 /// Writes frames.
-#[derive(Default)]
 pub(super) struct Stream;
 
 fn say(name: &'static str, payload: &Value, out: &mut Vec<u8>) {

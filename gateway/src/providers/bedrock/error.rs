@@ -63,10 +63,10 @@ pub(super) fn inside(vendor: &Vendor, name: &str, payload: &[u8]) -> Failure {
         "serviceUnavailableException" => 503,
         "modelTimeoutException" => 408,
         // what the model's own server said
-        "modelStreamErrorException" => match refusal.original_status_code {
-            Some(status @ (429 | 503)) => status,
-            _ => 500,
-        },
+        "modelStreamErrorException" => {
+            let told = refusal.original_status_code;
+            told.filter(|status| matches!(status, 429 | 503)).unwrap_or(500)
+        }
         _ => 500,
     };
     let mut code: String = name.chars().take(1).flat_map(char::to_uppercase).collect();
