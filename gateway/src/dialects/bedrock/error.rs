@@ -7,7 +7,7 @@ use crate::error::{Error, Fault, Kind};
 use crate::streaming::frames;
 
 /// What stands in `x-amzn-errortype`, which is what SDKs go by.
-pub(crate) const fn code(kind: Kind) -> &'static str {
+pub(super) const fn code(kind: Kind) -> &'static str {
     match kind {
         Kind::MissingKey | Kind::InvalidKey => "UnrecognizedClientException",
         Kind::Forbidden => "AccessDeniedException",

@@ -88,8 +88,16 @@ impl Speech for Converse {
         })
     }
 
+    fn heartbeat(&self) -> Option<&'static str> {
+        None // the event stream has no frame that says nothing
+    }
+
     fn error(&self, error: &Error) -> Value {
         error::body(error)
+    }
+
+    fn error_header(&self, kind: Kind) -> Option<(&'static str, &'static str)> {
+        Some(("x-amzn-errortype", error::code(kind)))
     }
 
     fn broken(&self, error: &Error) -> Bytes {
