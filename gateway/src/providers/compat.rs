@@ -47,7 +47,7 @@ pub struct Vendor {
     /// Fields that it would choke on and that can go.
     #[serde(default)]
     pub drop: Vec<String>,
-    /// Fields that it can't honour, and why.
+    /// Fields, and types of content parts, that it can't honour, and why.
     #[serde(default)]
     pub refuse: BTreeMap<String, String>,
     /// The field that caps output.
@@ -62,6 +62,21 @@ pub struct Vendor {
     /// `completion_tokens` leaves reasoning out.
     #[serde(default)]
     pub reasoning_outside_completion: bool,
+    /// How it is told how much to think.
+    #[serde(default)]
+    pub reasoning: ReasoningStyle,
+    /// What it knows beyond OpenAI's documents: fields, types of content parts.
+    #[serde(default)]
+    pub knows: Vec<String>,
+    /// Fields that it takes and does not heed.
+    #[serde(default)]
+    pub ignores: Vec<String>,
+    /// Whether an answer can be held to a JSON schema (`response_format`).
+    #[serde(default = "yes")]
+    pub json_schema: bool,
+    /// The most texts that can end an answer.
+    #[serde(default = "stop_limit")]
+    pub stop_limit: usize,
     /// Finish reasons that are failures.
     #[serde(default)]
     pub failed_finish: Vec<String>,
@@ -82,6 +97,19 @@ pub struct Vendor {
     pub models: Vec<Models>,
 }
 
+/// How a vendor that speaks OpenAI's format is told how much to think.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningStyle {
+    /// `reasoning_effort`, `none` included.
+    #[default]
+    Effort,
+    /// `thinking.type` turns it on and off, beside `reasoning_effort` (DeepSeek, Doubao).
+    Thinking,
+    /// An object `reasoning` (OpenRouter).
+    Object,
+}
+
 /// What is special about some models of a vendor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,6 +122,9 @@ pub struct Models {
     /// Fields that they would choke on and that can go.
     #[serde(default)]
     pub drop: Vec<String>,
+    /// By field: texts that they know under another name.
+    #[serde(default)]
+    pub values: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 fn chat_path() -> String {
@@ -106,6 +137,10 @@ fn embeddings_path() -> String {
 
 fn max_output_field() -> String {
     "max_completion_tokens".into()
+}
+
+const fn stop_limit() -> usize {
+    4
 }
 
 const fn yes() -> bool {
@@ -121,6 +156,11 @@ const fn idle() -> Time {
 }
 
 impl Vendor {
+    /// Whether it knows something that OpenAI's documents do not.
+    pub fn knows(&self, name: &str) -> bool {
+        self.knows.iter().any(|known| known == name)
+    }
+
     /// What is special about a model.
     pub fn model(&self, name: &str) -> Option<&Models> {
         let matches = |pattern: &String| match pattern.strip_suffix('*') {
@@ -202,7 +242,7 @@ mod tests {
             ]
         );
         assert!(vendors["openai"].model("gpt-5-mini").is_some());
-        assert!(vendors["openai"].model("gpt-4o-mini").is_none());
+        assert!(vendors["openai"].model("text-embedding-3-small").is_none());
     }
 
     #[test]
