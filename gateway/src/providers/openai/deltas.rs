@@ -121,8 +121,12 @@ impl State {
             self.call(choice, at, call, seed, out);
         }
         if let Some(function) = message.function_call {
-            let call =
-                ToolCall { index: Some(0), id: None, function: Some(function), extra_content: None };
+            let call = ToolCall {
+                index: Some(0),
+                id: None,
+                function: Some(function),
+                extra_content: None,
+            };
             self.call(choice, 0, call, seed, out);
         }
         for Image { image_url } in message.images.into_iter().flatten() {

@@ -111,7 +111,15 @@ impl Chunks {
         self.choices.entry(choice).or_default()
     }
 
-    fn call(&self, choice: u32, index: u32, begins: Option<(&str, &str)>, json: &str, proof: Option<Value>, out: &mut Vec<u8>) {
+    fn call(
+        &self,
+        choice: u32,
+        index: u32,
+        begins: Option<(&str, &str)>,
+        json: &str,
+        proof: Option<Value>,
+        out: &mut Vec<u8>,
+    ) {
         let name = begins.map(|(_, name)| name);
         let function = Function { name, arguments: json };
         let mut delta = Message::default();
@@ -122,7 +130,8 @@ impl Chunks {
             delta.function_call = Some(function);
         } else {
             let (id, r#type) = (begins.map(|(id, _)| id), begins.map(|_| "function"));
-            delta.tool_calls = Some([ToolCall { index, id, r#type, function, extra_content: proof }]);
+            delta.tool_calls =
+                Some([ToolCall { index, id, r#type, function, extra_content: proof }]);
         }
         self.say(choice, delta, out);
     }
@@ -157,7 +166,8 @@ impl Renderer for Chunks {
             }
             Delta::Signature { choice, signature } => {
                 let state = self.state(choice, out);
-                let detail = signed(&std::mem::take(&mut state.thoughts), &signature, state.details);
+                let detail =
+                    signed(&std::mem::take(&mut state.thoughts), &signature, state.details);
                 state.details += 1;
                 self.say(choice, Message { reasoning_details: Some([detail]), ..message }, out);
             }
@@ -205,7 +215,10 @@ impl Renderer for Chunks {
                 let refused = self.state(choice, out).refused;
                 let reason = Some(finish(&reason, refused, self.head.legacy));
                 let delta = message;
-                self.chunk(Choice { index: choice, delta, logprobs: None, finish_reason: reason }, out);
+                self.chunk(
+                    Choice { index: choice, delta, logprobs: None, finish_reason: reason },
+                    out,
+                );
             }
             Delta::Embedding { .. } => {}
         }

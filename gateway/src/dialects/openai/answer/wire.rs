@@ -118,6 +118,7 @@ pub(super) fn extra(signature: &Signature) -> Value {
 
 /// Log probabilities of OpenAI's own shape: other formats have others under the same name.
 pub(super) fn logprobs(name: &str, value: Value) -> Option<Value> {
-    let own = name == "logprobs" && (value.get("content").is_some() || value.get("refusal").is_some());
+    let own =
+        name == "logprobs" && (value.get("content").is_some() || value.get("refusal").is_some());
     own.then_some(value)
 }

@@ -7,7 +7,8 @@ use super::json::{At, Fields, wrong};
 use crate::call::{Asked, Call, Embed, Embeddable};
 use crate::error::Error;
 
-const INPUT: &str = "a string, an array of strings, an array of token numbers, or an array of those";
+const INPUT: &str =
+    "a string, an array of strings, an array of token numbers, or an array of those";
 
 /// Embeddings.
 pub(in super::super) fn embed(call: &Call) -> Result<Asked, Error> {

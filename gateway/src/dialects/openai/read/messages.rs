@@ -108,7 +108,8 @@ impl<'o> Messages<'o> {
         said.extend(fields.text("refusal")?.map(|text| Content::Refusal(text).into()));
         said.extend(parts::images(fields, self.own)?);
         let calls = At::Field(fields.at, "tool_calls");
-        for (index, call) in fields.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
+        for (index, call) in fields.list("tool_calls")?.unwrap_or_default().into_iter().enumerate()
+        {
             said.extend(self.call(call, &At::Item(&calls, index))?);
         }
         if let Some(call) = fields.take("function_call") {
@@ -167,12 +168,16 @@ fn thoughts(fields: &mut Fields<'_>) -> Result<Vec<Part>, Error> {
     let mut rest = whole.as_str();
     let mut said: Vec<Part> = Vec::new();
     let all = At::Field(fields.at, "reasoning_details");
-    for (index, value) in fields.list("reasoning_details")?.unwrap_or_default().into_iter().enumerate()
+    for (index, value) in
+        fields.list("reasoning_details")?.unwrap_or_default().into_iter().enumerate()
     {
         let at = At::Item(&all, index);
         let mut fields = Fields::of(value, &at)?;
         let proof = |text: String| Signature::heard(Wire::OpenAi, &text);
-        match fields.needed("type", "reasoning.text, reasoning.summary or reasoning.encrypted")?.as_str() {
+        match fields
+            .needed("type", "reasoning.text, reasoning.summary or reasoning.encrypted")?
+            .as_str()
+        {
             "reasoning.encrypted" => {
                 let sealed = fields.needed("data", "what is sealed")?;
                 said.push(Content::Redacted(proof(sealed)).into());

@@ -46,10 +46,10 @@ pub(super) fn chat(call: &Call) -> Result<Asked, Error> {
     }
     let mut own = Vec::new();
     for (name, may_drop) in OWN {
-        if !(name == "logit_bias" && fields.object(name)?.is_none_or(|biases| biases.is_empty())) {
-            fields.own(name, may_drop, &mut own);
-        }
+        fields.own(name, may_drop, &mut own);
     }
+    // a bias of no token is none
+    own.retain(|field| !(field.name == "logit_bias" && field.value == serde_json::json!({})));
     let mut messages = Messages::new(call, &mut own);
     messages.read(fields.list("messages")?.unwrap_or_default())?;
     let mut chat = Chat { system: messages.system, messages: messages.messages, ..Chat::default() };
@@ -78,7 +78,10 @@ fn sampling(fields: &mut Fields<'_>) -> Result<Sampling, Error> {
     let logprobs = fields.flag("logprobs")?.unwrap_or(false);
     let top = fields.whole("top_logprobs", 0..=20)?;
     if !logprobs && top.is_some_and(|top| top > 0) {
-        return Err(wrong(&At::Field(&At::Top, "logprobs"), "true where top_logprobs is asked for"));
+        return Err(wrong(
+            &At::Field(&At::Top, "logprobs"),
+            "true where top_logprobs is asked for",
+        ));
     }
     Ok(Sampling {
         temperature: fields.number("temperature", 0.0..=2.0)?,

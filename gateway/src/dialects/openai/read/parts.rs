@@ -126,7 +126,8 @@ fn file(fields: &mut Fields<'_>) -> Result<Content, Error> {
     let source = if data.contains(':') {
         source(data, &At::Field(fields.at, "file_data"))?
     } else {
-        let is_pdf = name.as_deref().is_some_and(|name| name.to_ascii_lowercase().ends_with(".pdf"));
+        let is_pdf =
+            name.as_deref().is_some_and(|name| name.to_ascii_lowercase().ends_with(".pdf"));
         let media_type = if is_pdf { "application/pdf" } else { "application/octet-stream" };
         Source::Data { media_type: media_type.into(), base64: data }
     };

@@ -122,7 +122,8 @@ fn allowed(value: Value, at: &At<'_>, chat: &mut Chat) -> Result<(), Error> {
     for (index, tool) in tools.into_iter().enumerate() {
         names.push(named(tool, &At::Item(&all, index))?);
     }
-    if let Some(index) = names.iter().position(|name| !chat.tools.iter().any(|tool| tool.name == *name))
+    if let Some(index) =
+        names.iter().position(|name| !chat.tools.iter().any(|tool| tool.name == *name))
     {
         return Err(wrong(&At::Item(&all, index), "one of tools"));
     }

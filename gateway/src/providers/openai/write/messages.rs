@@ -111,7 +111,8 @@ impl<'a, 'l> Writer<'a, 'l> {
     }
 
     fn assistant(&mut self, message: &'a chat::Message) -> Result<(), Error> {
-        let mut to = Message { role: "assistant", name: message.name.as_deref(), ..Message::default() };
+        let mut to =
+            Message { role: "assistant", name: message.name.as_deref(), ..Message::default() };
         let mut texts = Vec::new();
         for one in &message.parts {
             match &one.content {
@@ -167,7 +168,12 @@ impl<'a, 'l> Writer<'a, 'l> {
             return; // signed by another vendor
         }
         if self.vendor.knows("reasoning_details") {
-            to.reasoning_details.push(detail("reasoning.text", Some(text), "signature", proof.flatten()));
+            to.reasoning_details.push(detail(
+                "reasoning.text",
+                Some(text),
+                "signature",
+                proof.flatten(),
+            ));
         } else if self.vendor.knows("reasoning_content") {
             to.reasoning_content.get_or_insert_default().push_str(text);
         }

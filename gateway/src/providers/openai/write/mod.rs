@@ -116,12 +116,18 @@ fn refuse(chat: &Chat, vendor: &Vendor, lacks: &Lacks) -> Result<(), Error> {
         ("audio output", chat.modalities.contains(&Modality::Audio)),
         ("image output", draws && !vendor.knows("images")),
         ("more stop texts", chat.stop.len() > vendor.stop_limit),
-        ("response_format", (schema && !vendor.json_schema) || (formatted && ignored("response_format"))),
+        (
+            "response_format",
+            (schema && !vendor.json_schema) || (formatted && ignored("response_format")),
+        ),
         ("frequency_penalty", sampling.frequency_penalty.is_some() && ignored("frequency_penalty")),
         ("presence_penalty", sampling.presence_penalty.is_some() && ignored("presence_penalty")),
         ("logprobs", sampling.logprobs.is_some() && ignored("logprobs")),
         ("n", chat.choices.is_some_and(|choices| choices > 1) && ignored("n")),
-        ("parallel_tool_calls", chat.parallel_tools == Some(false) && ignored("parallel_tool_calls")),
+        (
+            "parallel_tool_calls",
+            chat.parallel_tools == Some(false) && ignored("parallel_tool_calls"),
+        ),
     ] {
         lacks.refuse(name, there)?;
     }
@@ -156,7 +162,9 @@ fn response_format(format: &Format) -> Option<Value> {
             let name = if name.is_empty() { "answer" } else { name };
             let mut inner = Map::new();
             inner.insert("name".into(), name.into());
-            inner.extend(description.as_ref().map(|text| ("description".into(), text.as_str().into())));
+            inner.extend(
+                description.as_ref().map(|text| ("description".into(), text.as_str().into())),
+            );
             inner.insert("schema".into(), schema.clone());
             inner.extend(strict.map(|strict| ("strict".into(), strict.into())));
             Some(json!({"type": "json_schema", "json_schema": inner}))

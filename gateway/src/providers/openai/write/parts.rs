@@ -106,9 +106,8 @@ pub(super) fn words<'a>(mut parts: Vec<Part<'a>>, between: &str) -> Option<Words
     if parts.is_empty() {
         return None;
     }
-    let plain = |part: &Part<'_>| {
-        part.cache_control.is_none() && matches!(part.what, What::Text { .. })
-    };
+    let plain =
+        |part: &Part<'_>| part.cache_control.is_none() && matches!(part.what, What::Text { .. });
     if !parts.iter().all(plain) {
         return Some(Words::Parts(parts));
     }

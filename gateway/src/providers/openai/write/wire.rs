@@ -135,21 +135,11 @@ pub(super) struct Part<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum What<'a> {
-    Text {
-        text: Cow<'a, str>,
-    },
-    ImageUrl {
-        image_url: ImageUrl<'a>,
-    },
-    InputAudio {
-        input_audio: InputAudio<'a>,
-    },
-    File {
-        file: File<'a>,
-    },
-    VideoUrl {
-        video_url: ImageUrl<'a>,
-    },
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: ImageUrl<'a> },
+    InputAudio { input_audio: InputAudio<'a> },
+    File { file: File<'a> },
+    VideoUrl { video_url: ImageUrl<'a> },
 }
 
 #[derive(Serialize)]
