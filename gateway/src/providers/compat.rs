@@ -38,6 +38,9 @@ pub struct Vendor {
     /// Path of responses; empty when there are none.
     #[serde(default)]
     pub responses_path: String,
+    /// How it makes images; `None` when it does not.
+    #[serde(default)]
+    pub images: Option<Images>,
     /// Fields that it knows under another name.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
@@ -95,6 +98,17 @@ pub struct Vendor {
     /// More that holds for some models; the first row that names the model.
     #[serde(default)]
     pub models: Vec<Models>,
+}
+
+/// How a vendor makes images.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Images {
+    /// Where.
+    pub path: String,
+    /// The fields that it takes beside model and prompt.
+    #[serde(default)]
+    pub takes: Vec<String>,
 }
 
 /// How a vendor that speaks OpenAI's format is told how much to think.

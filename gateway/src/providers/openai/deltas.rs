@@ -66,6 +66,20 @@ impl Reading {
         vectors::read(data, out)
     }
 
+    /// Images.
+    pub(super) fn images(
+        &mut self,
+        answer: &[u8],
+        images: Vec<super::images::Image>,
+        out: &mut Vec<Delta>,
+    ) -> Result<(), Failure> {
+        let told: Told<'_> = told(answer)?;
+        self.start(told.id, told.model, out);
+        out.extend(images.into_iter().map(super::images::Image::delta));
+        self.choices.entry(0).or_default();
+        Ok(())
+    }
+
     /// The answer ended: so did the choices that said nothing of it.
     pub(super) fn close(&mut self, out: &mut Vec<Delta>) {
         for (choice, state) in &mut self.choices {
@@ -248,7 +262,8 @@ fn thought_signature(extra: &Value) -> Option<Signature> {
     Some(Signature::new(Wire::OpenAi, text))
 }
 
-fn source(url: String) -> Source {
+/// An address, or data in one.
+pub(super) fn source(url: String) -> Source {
     let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match data {
         Some((media_type, base64)) => {

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions and embeddings, to OpenAI and to vendors that speak the same format.
+//! OpenAI's chat completions, embeddings and images, to OpenAI and to vendors that speak the same format.
 //!
 //! A client that speaks it too has its bytes sent as they are but for the fields that must change,
 //! and gets the provider's bytes but for what is there only because the hub asked for it. What
@@ -7,6 +7,7 @@
 
 mod deltas;
 mod fit;
+mod images;
 mod inside;
 mod message;
 mod stream;
@@ -28,7 +29,7 @@ use self::stream::Stream;
 use self::whole::Whole;
 use self::wire::Answer;
 use super::compat::Vendor;
-use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted, edit, failure};
+use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call, scan};
 use crate::error::{Error, Kind};
 use crate::routing::Target;
@@ -49,12 +50,19 @@ impl Format for OpenAi {
     }
 
     fn write(&self, asked: &Asked, call: &Call, target: &Target) -> Result<Outbound, Error> {
-        let (operation, written) = match asked {
-            Asked::Chat(chat) => (Operation::Chat, write::chat(chat, call, target)?),
-            Asked::Embed(embed) => (Operation::Embeddings, write::embed(embed, target)?),
-            Asked::Draw(_) => return Err(offers_no("images", target)),
+        let (uri, written) = match asked {
+            Asked::Chat(chat) => {
+                (address(Operation::Chat, target)?, write::chat(chat, call, target)?)
+            }
+            Asked::Embed(embed) => {
+                (address(Operation::Embeddings, target)?, write::embed(embed, target)?)
+            }
+            Asked::Draw(draw) => {
+                let images = target.endpoint.vendor.images.as_ref();
+                let images = images.ok_or_else(|| offers_no("images", target))?;
+                (target.endpoint.at(&images.path)?, write::draw(draw, images, target)?)
+            }
         };
-        let uri = address(operation, target)?;
         let fields = scan(&written.body)?;
         let body = Body { bytes: &written.body, fields: &fields };
         let (bytes, untold) = fit(body, call, target, written.most)?;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use schemas::event::AttemptError;
 
 use super::deltas::Reading;
+use super::images;
 use super::inside::{enter_if_said, failed, failure_inside};
 use super::wire::Answer;
 use crate::call::Call;
@@ -51,15 +52,23 @@ impl Decoder for Whole {
         }
         self.tally.content_bytes = answer.choices.weight.bytes;
         enter_if_said(answer.usage, vendor, &mut self.tally);
+        let data = answer.data.filter(|_| answer.choices.count == 0);
+        // embeddings tell what they used as chats do, images do not
+        let drawn = data.filter(|_| !self.tally.reported);
+        let drawn = drawn.and_then(|data| images::read(data.get())).transpose()?;
+        if let Some(drawn) = &drawn {
+            images::enter(answer.usage, drawn.len(), &mut self.tally);
+        }
         let mut piece = Piece::new(Bytes::new(), PieceKind::Terminal);
         match self.reading.as_mut() {
             None => piece.bytes = bytes,
             Some(reading) => {
-                match answer.data {
-                    Some(data) if answer.choices.count == 0 => {
+                match (drawn, data) {
+                    (Some(drawn), _) => reading.images(&bytes, drawn, &mut piece.deltas)?,
+                    (None, Some(data)) => {
                         reading.vectors(&bytes, data.get(), &mut piece.deltas)?;
                     }
-                    _ => reading.read(&bytes, &mut piece.deltas)?,
+                    (None, None) => reading.read(&bytes, &mut piece.deltas)?,
                 }
                 reading.close(&mut piece.deltas);
             }

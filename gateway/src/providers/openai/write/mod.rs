@@ -1,5 +1,6 @@
 //! What is asked, as OpenAI documents it.
 
+mod draw;
 mod embed;
 mod messages;
 mod parts;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+pub(super) use self::draw::draw;
 pub(super) use self::embed::embed;
 use self::messages::Writer;
 use self::wire::{Function, Request, Tool, Usage};
