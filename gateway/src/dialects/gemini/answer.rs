@@ -237,8 +237,7 @@ fn image(source: Source) -> Value {
 
 fn usage(tally: &Tally) -> Value {
     let thoughts = tally.units(Meter::OutputReasoning);
-    let input = tally.input().saturating_add(tally.units(Meter::InputImage));
-    let output = tally.output().saturating_add(tally.units(Meter::OutputImage));
+    let (input, output) = (tally.input(), tally.output());
     let mut usage = Map::new();
     usage.insert("promptTokenCount".into(), input.into());
     usage.insert("candidatesTokenCount".into(), output.saturating_sub(thoughts).into());

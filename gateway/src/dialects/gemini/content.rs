@@ -31,14 +31,43 @@ pub(super) fn read(root: &mut Object<'_>, id: CallId, chat: &mut Chat) -> Result
             ("" | "user" | "function", _) | (_, None) => Role::User,
             (_, Some(role)) => return Err(wrong(&role.at, "user or model")),
         };
+        let goes_on = role == Role::Assistant && last_is_model(chat);
         let mut parts: Vec<Part> = Vec::new();
         for given in content.list("parts")? {
             part(given.object()?, id, &mut open, &mut chat.own, &mut parts)?;
         }
         content.left(&mut chat.own, &[]);
-        chat.messages.push(Message { role, parts, name: None });
+        match chat.messages.last_mut() {
+            Some(last) if goes_on => go_on(&mut last.parts, parts),
+            _ => chat.messages.push(Message { role, parts, name: None }),
+        }
     }
     Ok(())
+}
+
+fn last_is_model(chat: &Chat) -> bool {
+    chat.messages.last().is_some_and(|message| message.role == Role::Assistant)
+}
+
+/// A turn of the model that goes on: Google's SDKs keep each piece of a stream as a content of its
+/// own, so a text or a thought goes on where the one before ended.
+fn go_on(parts: &mut Vec<Part>, more: Vec<Part>) {
+    let mut more = more.into_iter();
+    if let Some(first) = more.next() {
+        match (parts.last_mut().map(|part| &mut part.content), first.content) {
+            (Some(Content::Text(text)), Content::Text(new)) => text.push_str(&new),
+            (
+                Some(Content::Reasoning { text, signature: last @ None }),
+                Content::Reasoning { text: new, signature },
+            ) => {
+                text.push_str(&new);
+                *last = signature;
+            }
+            (_, Content::Text(new)) if new.is_empty() => {}
+            (_, content) => parts.push(content.into()),
+        }
+    }
+    parts.extend(more);
 }
 
 fn part(

@@ -80,10 +80,9 @@ fn named(field: At<'_>) -> Result<Value, Error> {
 }
 
 fn or_null(schema: &mut Map<String, Value>) {
-    if let Some(Value::Array(values)) = schema.get_mut("enum") {
-        if !values.contains(&Value::Null) {
-            values.push(Value::Null);
-        }
+    let values = schema.get_mut("enum").and_then(Value::as_array_mut);
+    if let Some(values) = values.filter(|values| !values.contains(&Value::Null)) {
+        values.push(Value::Null);
     }
     if let Some(kind) = schema.get_mut("type") {
         if kind.is_string() {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::Meter;
 use serde::Serialize;
 
 use crate::call::Call;
@@ -52,7 +51,7 @@ impl Renderer for Shown {
     }
 
     fn end(&mut self, tally: &Tally, out: &mut Vec<u8>) {
-        let tokens = tally.input() + tally.units(Meter::InputImage);
+        let tokens = tally.input();
         let answer = Answer {
             embedding: self.vectors.values().next().filter(|_| !self.batch),
             embeddings: self.batch.then(|| self.vectors.values().collect()),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::model::{Model, Thinks};
+use super::tools;
 use crate::call::chat::{Effort, Format, Modality, Reasoning};
 use crate::call::{Call, Chat, Lacks};
 use crate::error::Error;
@@ -38,7 +39,7 @@ pub(super) fn write(
     lacks.refuse("stop", chat.stop.len() > MAX_STOPS)?;
     set("stopSequences", (!chat.stop.is_empty()).then(|| json!(chat.stop)));
     let schema = match &chat.format {
-        Format::Schema { schema, .. } => Some(schema.clone()),
+        Format::Schema { schema, .. } => Some(tools::schema(schema)),
         Format::Text | Format::Json => None,
     };
     set("responseMimeType", (chat.format != Format::Text).then(|| "application/json".into()));

@@ -150,3 +150,69 @@ fn normalise(values: &mut [f32]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::providers::{Deadlines, compat};
+
+    /// What an answer says, and how many input tokens it says were read.
+    fn read(answer: &str, wanted: Wanted) -> Result<(Vec<Delta>, i64), AttemptError> {
+        let vendor = compat::shipped().unwrap().remove("gemini").unwrap();
+        let second = Duration::from_secs(1);
+        let endpoint = Endpoint {
+            id: "gemini".into(),
+            base_url: vendor.base_url.parse().unwrap(),
+            chat: None,
+            embeddings: None,
+            responses: None,
+            vendor,
+            deadlines: Deadlines {
+                connect: second,
+                first_byte: second,
+                idle: second,
+                total: second,
+            },
+            counts: OnceLock::new(),
+        };
+        let mut vectors = Vectors {
+            endpoint: Arc::new(endpoint),
+            wanted,
+            normalise: true,
+            held: Vec::new(),
+            tally: Tally::default(),
+        };
+        let mut pieces = Vec::new();
+        let (start, end) = answer.split_at(answer.len() / 2);
+        vectors.push(Bytes::copy_from_slice(start.as_bytes()), &mut pieces).unwrap();
+        vectors.push(Bytes::copy_from_slice(end.as_bytes()), &mut pieces).unwrap();
+        vectors.end(&mut pieces).map_err(|failure| failure.error)?;
+        let [piece] = pieces.try_into().ok().unwrap();
+        assert_eq!((&piece.bytes[..], piece.kind), (answer.as_bytes(), PieceKind::Terminal));
+        Ok((piece.deltas, vectors.tally().input()))
+    }
+
+    #[test]
+    fn vectors_are_read() {
+        let batch = r#"{"embeddings":[{"values":[3,4.0]},{"values":[0.6,0.8]}],"usageMetadata":{"promptTokenCount":4}}"#;
+        let embedding = |index, values: [f32; 2]| Delta::Embedding { index, values: values.into() };
+        let start = || Delta::Start { id: None, model: None };
+        // those that are too long are brought to length 1
+        let wanted = vec![start(), embedding(0, [0.6, 0.8]), embedding(1, [0.6, 0.8])];
+        assert_eq!(read(batch, Wanted::Deltas), Ok((wanted, 4)));
+        assert_eq!(read(batch, Wanted::Bytes), Ok((vec![], 4)));
+        let one = r#"{"embedding":{"values":[0,0]}}"#;
+        assert_eq!(read(one, Wanted::Deltas), Ok((vec![start(), embedding(0, [0.0, 0.0])], 0)));
+        for (answer, error) in [
+            ("{}", AttemptError::Malformed),
+            ("<html>", AttemptError::Malformed),
+            (r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}"#, AttemptError::RateLimit),
+        ] {
+            assert_eq!(read(answer, Wanted::Deltas), Err(error), "{answer}");
+            assert_eq!(read(answer, Wanted::Bytes), Err(error), "{answer}");
+        }
+    }
+}

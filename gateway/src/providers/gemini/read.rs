@@ -1,6 +1,7 @@
 //! Google's answers, chunk by chunk, to deltas and a tally.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemas::event::AttemptError;
 use serde_json::value::RawValue;
@@ -23,8 +24,6 @@ pub(super) struct Reader {
     wanted: Wanted,
     /// Seeds ids of calls where Google gives none.
     seed: u64,
-    /// Choices that the client wants.
-    expected: usize,
     started: bool,
     blocked: bool,
     choices: BTreeMap<u32, Choice>,
@@ -52,7 +51,6 @@ impl Reader {
         Self {
             wanted,
             seed: call.id.seed(),
-            expected: usize::try_from(call.choices).unwrap_or(1),
             started: false,
             blocked: false,
             choices: BTreeMap::new(),
@@ -89,9 +87,8 @@ impl Reader {
         let feedback = answer.prompt_feedback.as_ref();
         let blocked = feedback.and_then(|feedback| feedback.block_reason.as_deref());
         self.blocked |= self.choices.is_empty() && blocked.is_some_and(|reason| !reason.is_empty());
-        read.closing =
-            self.is_complete() && self.finished() >= self.expected.min(self.choices.len());
-        if self.is_complete() {
+        read.closing = self.is_complete();
+        if read.closing {
             // counts on the way are of the prompt alone
             self.tally.quantities.clone_from(&self.quantities);
             self.tally.reported = !self.quantities.is_empty();
@@ -181,8 +178,13 @@ impl Reader {
             Meaning::Wrong if choice.content => {
                 choice.finish = Some(Finish::Other(reason.to_owned()))
             }
-            // it may do better another time
-            Meaning::Wrong => return Err(Failure::of(AttemptError::Server)),
+            // it may do better if it is asked again at once
+            Meaning::Wrong => {
+                return Err(Failure {
+                    retry_after: Some(Duration::ZERO),
+                    ..Failure::of(AttemptError::Server)
+                });
+            }
         }
         Ok(())
     }

@@ -44,13 +44,18 @@ fn declared(tool: &Tool) -> Value {
         function.insert("description".into(), description.as_str().into());
     }
     if takes_arguments(&tool.parameters) {
-        let mut schema = tool.parameters.clone();
-        if let Value::Object(schema) = &mut schema {
-            schema.remove("$schema");
-        }
-        function.insert("parametersJsonSchema".into(), schema);
+        function.insert("parametersJsonSchema".into(), schema(&tool.parameters));
     }
     function.into()
+}
+
+/// A JSON Schema without the name of its dialect, which Google takes for a rule that it lacks.
+pub(super) fn schema(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Value::Object(schema) = &mut schema {
+        schema.remove("$schema");
+    }
+    schema
 }
 
 /// Google has no object without properties: a function without arguments has no schema.
