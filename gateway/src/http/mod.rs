@@ -28,6 +28,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/embeddings",       post(embeddings))
+        .route("/v1/images/generations", post(images))
         .route("/v1/responses",        post(responses))
         .route("/v1/messages",         post(messages))
         .route("/v1beta/models/{*call}", post(gemini))
@@ -48,6 +49,10 @@ async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response
 
 async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
     serve(&gateway, Dialect::OpenAiEmbeddings, request).await
+}
+
+async fn images(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    serve(&gateway, Dialect::OpenAiImages, request).await
 }
 
 async fn responses(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
