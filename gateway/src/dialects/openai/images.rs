@@ -71,16 +71,15 @@ impl Renderer for Images {
         let mut answer = Map::new();
         answer.insert("created".into(), self.created.into());
         answer.insert("data".into(), std::mem::take(&mut self.data).into());
-        let (seen, read) = (tally.units(Meter::InputImage), tally.input());
-        let made = tally.output().saturating_add(tally.units(Meter::OutputImage));
+        let (input, made) = (tally.input(), tally.output());
         // vendors that count images tell no tokens
-        if seen.saturating_add(read) > 0 {
-            let input = seen.saturating_add(read);
+        if input > 0 {
+            let seen = tally.units(Meter::InputImage);
             let usage = json!({
                 "input_tokens": input,
                 "output_tokens": made,
                 "total_tokens": input.saturating_add(made),
-                "input_tokens_details": {"image_tokens": seen, "text_tokens": read},
+                "input_tokens_details": {"image_tokens": seen, "text_tokens": input - seen},
             });
             answer.insert("usage".into(), usage);
         }
