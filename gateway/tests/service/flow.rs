@@ -92,6 +92,23 @@ async fn a_whole_answer_is_settled_before_its_first_byte() {
     assert_eq!(rig.story().await, (Outcome::Completed, None, 200, vec![AttemptError::None]));
 }
 
+/// However many reads an answer takes, it is whole.
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_in_many_reads_is_all_of_it() {
+    for reads in 1..8 {
+        let Step::Write(answer) = whole("200 OK", "", ANSWER) else { panic!() };
+        let size = answer.len().div_ceil(reads);
+        let pieces = answer.as_bytes().chunks(size);
+        let pieces = pieces.map(|piece| Step::Write(String::from_utf8(piece.to_vec()).unwrap()));
+        let script =
+            pieces.flat_map(|piece| [piece, Step::Pause(Duration::from_secs(1))]).collect();
+        let provider = Provider::start(vec![script]).await;
+        let mut rig = Rig::new();
+        let response = rig.start(CHAT, plan(&[&provider])).await.unwrap();
+        assert_eq!(rest(response.into_body()).await, ANSWER, "{reads} reads");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_terminal_frame_is_held_until_settled() {
     let gate = Arc::new(Notify::new());

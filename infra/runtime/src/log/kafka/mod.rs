@@ -59,6 +59,8 @@ pub use self::options::{Options, Sasl, Tls};
 const RECORD_BYTES: usize = 8 << 20;
 /// Most bytes of one append or step.
 const STEP_BYTES: usize = 64 << 20;
+/// How long it is listened to what a client has to tell.
+const LISTEN: Duration = Duration::from_millis(20);
 /// How soon a partition without a leader is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -81,6 +83,13 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
     }
+}
+
+/// Lets a client tell what troubles it. It tells one thing at a time, log lines among them, and a poll that
+/// does not wait ends with the first: what counts may stand behind many.
+fn listen(query: &BaseConsumer<Context>) {
+    let until = Instant::now() + LISTEN;
+    while query.poll(LISTEN).is_some() && Instant::now() < until {}
 }
 
 impl KafkaLog {
@@ -140,8 +149,11 @@ impl Shared {
             loop {
                 let left = until.saturating_duration_since(Instant::now());
                 let ends = query.fetch_watermarks(&name, partition, left);
-                // what it complained about meanwhile goes to its context
-                while query.poll(Duration::ZERO).is_some() {}
+                match &ends {
+                    // what it complained about before is not kept for ever
+                    Ok(_) => (0..8).for_each(|_| drop(query.poll(Duration::ZERO))),
+                    Err(_) => listen(&query),
+                }
                 if !ends.as_ref().is_err_and(has_no_leader) || Instant::now() > until {
                     return Ok(ends);
                 }

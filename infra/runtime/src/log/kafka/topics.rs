@@ -87,7 +87,7 @@ fn counts(
         match query.fetch_metadata(None, TRY) {
             Ok(metadata) => break metadata,
             Err(error) => {
-                while query.poll(Duration::ZERO).is_some() {}
+                super::listen(query);
                 let refused = heard.last().filter(|trouble| trouble.is_final());
                 if let Some(trouble) = refused {
                     let field = format!("log.kafka: the brokers at {} refuse us:", options.brokers);
