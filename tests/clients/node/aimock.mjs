@@ -38,4 +38,4 @@ const server = http.createServer((request, response) => {
     onward.end(body);
   });
 });
-server.listen(Number(port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/v1`));
+server.listen(Number(port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
