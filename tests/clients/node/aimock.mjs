@@ -12,6 +12,22 @@ let requests = [];
 
 const pairs = (raw) => raw.flatMap((name, at) => (at % 2 ? [] : [[name, raw[at + 1]]]));
 
+/**
+ * The frames of an event stream that AWS's own clients can read: aimock opens a block of text with `start: {}`, which
+ * they refuse; Bedrock opens none. Keeps what is not yet a whole frame.
+ */
+function readable(state, bytes) {
+  let left = Buffer.concat([state.left, bytes]);
+  const frames = [];
+  while (left.length >= 4 && left.length >= left.readUInt32BE(0)) {
+    const frame = left.subarray(0, left.readUInt32BE(0));
+    left = left.subarray(frame.length);
+    if (!frame.includes('"start":{}')) frames.push(frame);
+  }
+  state.left = left;
+  return Buffer.concat(frames);
+}
+
 const server = http.createServer((request, response) => {
   const parts = [];
   request.on("data", (part) => parts.push(part));
@@ -25,12 +41,17 @@ const server = http.createServer((request, response) => {
     const body = Buffer.concat(parts);
     const whole = { method: request.method, headers: pairs(request.rawHeaders), body: body.toString() };
     requests.push({ event: "arrival", path: request.url, whole });
+    // Google's newer SDKs ask at /v1, aimock answers at /v1beta
+    const path = request.url.replace(/^\/v1(?=\/models\/[^/]+:\w+)/, "/v1beta");
     const onward = http.request(
-      { host: upstream.hostname, port: upstream.port, method: request.method, path: request.url, headers: request.rawHeaders },
+      { host: upstream.hostname, port: upstream.port, method: request.method, path, headers: request.rawHeaders },
       (answer) => {
         response.writeHead(answer.statusCode, answer.rawHeaders);
         answer.on("error", () => response.destroy());
-        answer.pipe(response);
+        if (answer.headers["content-type"] !== "application/vnd.amazon.eventstream") return answer.pipe(response);
+        const state = { left: Buffer.alloc(0) };
+        answer.on("data", (bytes) => response.write(readable(state, bytes)));
+        answer.on("end", () => response.end(state.left));
       },
     );
     onward.on("error", () => response.destroy());
