@@ -42,7 +42,9 @@ export const call = (via) => async (item) => {
     answer = streamText({ ...args, onError() {} });
     for await (const part of answer.fullStream) {
       if (part.type === "error") throw part.error;
-      parts.push(part);
+      // what was sent is compared where it arrives
+      const { request, response, ...said } = part;
+      parts.push({ ...said, model: response?.modelId });
     }
   } else {
     answer = await generateText(args);

@@ -44,7 +44,7 @@ def config(item):
 
 
 def plain(answer):
-    return answer.model_dump(mode="json", exclude_none=True)
+    return answer.model_dump(mode="json", exclude_none=True, exclude={"sdk_http_response"})
 
 
 def call(item):
