@@ -102,6 +102,22 @@ pub struct UpstreamConfig {
     pub media: MediaConfig,
 }
 
+/// How providers are asked for their models.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoveryConfig {
+    /// Whether they are asked at all.
+    pub enabled: bool,
+    /// How often.
+    pub every: Time,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self { enabled: true, every: Time(Duration::from_secs(60 * 60)) }
+    }
+}
+
 /// How media are fetched that callers name by address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -219,6 +235,10 @@ pub struct KeySeed {
     /// Models that the key may use; all when empty. A trailing `*` stands for any ending.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Origins of pages whose scripts may call with this key, such as `https://app.example.com`, or `*`.
+    /// None when empty: a key in a page is known to all who see the page.
+    #[serde(default)]
+    pub origins: Vec<String>,
 }
 
 /// An account.

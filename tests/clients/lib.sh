@@ -69,6 +69,7 @@ start_hub() { # binary; its configuration is read from standard input, the key's
   (umask 077; printf "%s" "$hub_key" >"$work/key")
   { cat; printf '\n[[keys]]\nid = "clients"\nsecret = "file:%s"\n' "$work/key"; } >"$work/hub.toml"
   HUB_LISTEN=127.0.0.1:$port HUB_ADMIN_LISTEN=127.0.0.1:$admin HUB_DATA=$work/data \
+    HUB_DISCOVERY_ENABLED=false \
     "$1" ${HUB_ROLE:-gateway} --config "$work/hub.toml" >"$work/hub.log" 2>&1 &
   started+=($!)
   for _ in $(seq 200); do

@@ -138,6 +138,8 @@ impl Hub {
             .env("HUB_LISTEN", self.listen.to_string())
             .env("HUB_ADMIN_LISTEN", admin.to_string())
             .env("HUB_CLICKHOUSE_LISTEN", self.clickhouse.to_string())
+            // the fakes count what they are asked
+            .env("HUB_DISCOVERY_ENABLED", "false")
             .env("HUB_DATA", self.data());
         command
     }

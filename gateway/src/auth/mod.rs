@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::request::Parts;
+use schemas::ids::ModelId;
 use sha2::{Digest as _, Sha256};
 
 use crate::call::Call;
@@ -51,11 +52,19 @@ fn shown(head: &Parts) -> Option<Cow<'_, [u8]>> {
 /// # Errors
 /// It may not.
 pub fn authorize(key: &Key, call: &Call) -> Result<(), Error> {
-    if key.allows(&call.model) {
+    may_use(key, &call.model)
+}
+
+/// Whether the key may use the model.
+///
+/// # Errors
+/// It may not.
+pub fn may_use(key: &Key, model: &ModelId) -> Result<(), Error> {
+    if key.allows(model) {
         return Ok(());
     }
     let message =
-        format!("the key {:?} may not use the model {:?}", key.id.as_str(), call.model.as_str());
+        format!("the key {:?} may not use the model {:?}", key.id.as_str(), model.as_str());
     Err(Error::new(Kind::Forbidden, message).at("model"))
 }
 

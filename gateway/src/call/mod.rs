@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use schemas::event::Operation;
 use schemas::ids::{CallId, ModelId};
 
@@ -54,6 +55,8 @@ pub struct Call {
     pub client: Option<Arc<str>>,
     /// Tags, at most 8.
     pub tags: BTreeMap<String, String>,
+    /// The client's headers that a provider of the same format is told.
+    pub passed_headers: Vec<(HeaderName, HeaderValue)>,
     /// The client's own bytes: a JSON object.
     pub body: Bytes,
     /// Where the top-level fields of the body stand, in order.

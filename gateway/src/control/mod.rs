@@ -1,9 +1,11 @@
 //! What the request path knows: one immutable snapshot, swapped whole.
 
+pub mod check;
+pub mod discovery;
 pub mod follow;
 mod ready;
 pub mod seed;
 mod snapshot;
 
 pub use ready::Ready;
-pub use snapshot::{AccountTerms, Key, Route, RouteTarget, Snapshot};
+pub use snapshot::{AccountTerms, Key, Listings, Origin, Route, RouteTarget, Snapshot};

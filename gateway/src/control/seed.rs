@@ -8,7 +8,8 @@ use runtime::secret::SecretRef;
 use schemas::ids::{CredentialId, ModelId, ProviderId, credential_subject, target_subject};
 use schemas::price::PriceBook;
 
-use super::{AccountTerms, Key, Route, RouteTarget, Snapshot};
+use super::snapshot::offered_as;
+use super::{AccountTerms, Key, Origin, Route, RouteTarget, Snapshot};
 use crate::auth;
 use crate::config::{KeySeed, ProviderSeed, Seed, TargetSeed};
 use crate::providers::compat::{Vendor, Vendors};
@@ -161,7 +162,8 @@ pub fn snapshot(
         if targets.is_empty() {
             return Err(Error::Empty(model.name.clone()));
         }
-        routes.insert(model.name.as_str().into(), Route { targets });
+        let route = Route { targets, origin: Origin::Configured, listed: None };
+        routes.insert(model.name.as_str().into(), route);
     }
     let mut accounts = HashMap::new();
     for account in &seed.accounts {
@@ -262,7 +264,7 @@ fn endpoint(
     vendor: &Vendor,
     call_time: Duration,
 ) -> Result<Endpoint, Error> {
-    let text = provider.base_url.as_deref().unwrap_or(&vendor.base_url).trim_end_matches('/');
+    let text = vendor.base(provider.base_url.as_deref().unwrap_or(&vendor.base_url));
     let refuse = |why: &str| Error::Address {
         provider: provider.id.clone(),
         value: without_secrets(text),
@@ -314,11 +316,12 @@ fn offer(
     let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
     let models: std::collections::BTreeSet<ModelId> = listed.chain(named).collect();
     for model in models.into_iter().filter(|model| model.as_str() != "*") {
-        let name = match model.as_str().contains('/') {
-            true => ModelId::from(format!("{}/{model}", provider.id)),
-            false => model.clone(),
-        };
-        let route = routes.entry(name).or_insert_with(|| Route { targets: Vec::new() });
+        let name = offered_as(&provider.id.as_str().into(), &model);
+        let route = routes.entry(name).or_insert_with(|| Route {
+            targets: Vec::new(),
+            origin: Origin::Known,
+            listed: None,
+        });
         route.targets.extend(targets.iter().map(|target| target.with_model(&model)));
     }
 }
@@ -357,6 +360,7 @@ fn keys(seeds: &[KeySeed], lookup: Lookup<'_>) -> Result<HashMap<[u8; 32], Arc<K
             account: seed.account.as_str().into(),
             project: seed.project.as_str().into(),
             models: seed.models.clone(),
+            origins: seed.origins.clone(),
         };
         if !ids.insert(&seed.id) {
             return Err(Error::Id { field: "keys", id: seed.id.clone() });

@@ -1,6 +1,6 @@
 //! The immutable view that a call sees from start to end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use schemas::ids::{AccountId, KeyId, ModelId, PriceVersion, ProjectId, ProviderId};
@@ -10,7 +10,7 @@ use crate::config::{AccountKind, Unpriced};
 use crate::routing::Target;
 
 /// Keys, providers, models, accounts and prices at one moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// API keys by their SHA-256.
     pub keys: HashMap<[u8; 32], Arc<Key>>,
@@ -40,9 +40,16 @@ pub struct Key {
     pub project: ProjectId,
     /// Models that it may use, all when empty; a trailing `*` stands for any ending.
     pub models: Vec<String>,
+    /// Origins of pages whose scripts may call with it; `*` for any.
+    pub origins: Vec<String>,
 }
 
 impl Key {
+    /// Whether scripts of pages from this origin may call with the key.
+    pub fn allows_origin(&self, origin: &[u8]) -> bool {
+        self.origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes() == origin)
+    }
+
     /// Whether the key may use the model.
     pub fn allows(&self, model: &ModelId) -> bool {
         self.models.is_empty()
@@ -54,10 +61,25 @@ impl Key {
 }
 
 /// What serves a model.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// In no order.
     pub targets: Vec<RouteTarget>,
+    /// Why it is there.
+    pub origin: Origin,
+    /// Whether a provider of its targets lists the model; `None` while none was asked.
+    pub listed: Option<bool>,
+}
+
+/// Why a route is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// An operator named it and its targets.
+    Configured,
+    /// A price list or an operator says that the provider has the model.
+    Known,
+    /// The provider lists it.
+    Listed,
 }
 
 /// A target of a route.
@@ -78,6 +100,15 @@ pub struct AccountTerms {
     pub kind: AccountKind,
 }
 
+/// The name under which a provider's model is offered: its own, or, where that is another vendor's name (with a
+/// slash), behind a pin alone.
+pub(super) fn offered_as(provider: &ProviderId, model: &ModelId) -> ModelId {
+    match model.as_str().contains('/') {
+        true => format!("{provider}/{model}").into(),
+        false => model.clone(),
+    }
+}
+
 impl RouteTarget {
     /// The same, asked for another model.
     #[must_use]
@@ -86,7 +117,51 @@ impl RouteTarget {
     }
 }
 
+/// What each provider lists, by its id.
+pub type Listings = BTreeMap<ProviderId, BTreeSet<ModelId>>;
+
 impl Snapshot {
+    /// The same with the models that providers list, beside those that it knows: new ones are there
+    /// under their names, and those that are not listed any more are marked.
+    #[must_use]
+    pub fn with_listings(&self, listings: &Listings) -> Self {
+        let mut all = self.clone();
+        let mut routes: BTreeMap<ModelId, Route> =
+            self.routes.iter().map(|(name, route)| (name.clone(), (**route).clone())).collect();
+        for (provider, models) in listings {
+            let Some(targets) = self.providers.get(provider) else {
+                continue;
+            };
+            for model in models {
+                let route = routes.entry(offered_as(provider, model)).or_insert_with(|| Route {
+                    targets: Vec::new(),
+                    origin: Origin::Listed,
+                    listed: None,
+                });
+                let serves = route.targets.iter().any(|known| known.target.provider == *provider);
+                if !serves && route.origin != Origin::Configured {
+                    route.targets.extend(targets.iter().map(|target| target.with_model(model)));
+                }
+            }
+        }
+        for route in routes.values_mut() {
+            let asked = route.targets.iter().filter_map(|known| {
+                Some(listings.get(&known.target.provider)?.contains(&known.target.model))
+            });
+            route.listed = asked.fold(None, |any, listed| Some(any.unwrap_or(false) || listed));
+        }
+        all.routes = routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect();
+        all
+    }
+
+    /// Whether all of a route's targets have a price.
+    pub fn is_priced(&self, route: &Route) -> bool {
+        route
+            .targets
+            .iter()
+            .all(|known| self.prices.find(&known.target.provider, &known.target.model).is_some())
+    }
+
     /// How the account pays.
     pub fn account_kind(&self, account: &AccountId) -> AccountKind {
         self.accounts.get(account).map_or(AccountKind::Metered, |terms| terms.kind)

@@ -4,13 +4,13 @@
 //! answer's deltas, whole or as a stream. A provider of the same format gets the client's bytes
 //! and answers with its own; deltas are for all others.
 
-mod aigne;
-mod anthropic;
+pub mod aigne;
+pub mod anthropic;
 mod bedrock;
 mod fields;
 mod gemini;
 pub mod openai;
-mod responses;
+pub(crate) mod responses;
 mod start;
 mod translated;
 

@@ -45,6 +45,7 @@ pub(super) fn start(
         user: None,
         client: client(headers),
         tags: BTreeMap::new(),
+        passed_headers: Vec::new(),
         body,
         fields,
         asked: OnceLock::new(),

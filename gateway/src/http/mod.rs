@@ -1,6 +1,8 @@
 //! The only axum in the gateway: routes, bounds and the shape of answers.
 
+mod aigne;
 mod body;
+mod cors;
 pub mod error;
 mod models;
 mod operator;
@@ -11,7 +13,7 @@ use axum::Router;
 pub use axum::body::Body;
 pub use axum::extract::Request;
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::Response;
 
 pub use body::read as read_body;
@@ -25,51 +27,48 @@ use crate::serve::serve;
 /// What callers see.
 #[rustfmt::skip]
 pub fn routes(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/v1/chat/completions", post(chat))
-        .route("/v1/embeddings",       post(embeddings))
-        .route("/v1/responses",        post(responses))
-        .route("/v1/messages",         post(messages))
-        .route("/v1beta/models/{*call}", post(gemini))
-        .route("/model/{model}/{call}", post(bedrock))
-        .route("/api/v2/chat",         post(aigne))
-        .route("/v1/models",           get(models::list))
-        .route("/v1/models/{*model}",  get(models::one))
-        .route("/healthz",             get(operator::healthz))
-        .route("/readyz",              get(operator::readyz))
+    let scripts = gateway.snapshot.load().keys.values().any(|key| !key.origins.is_empty());
+    let routes = Router::new()
+        .route("/v1/chat/completions",    calls(Dialect::OpenAiChat))
+        .route("/v1/embeddings",          calls(Dialect::OpenAiEmbeddings))
+        .route("/v1/responses",           calls(Dialect::Responses))
+        .route("/v1/messages",            calls(Dialect::Anthropic))
+        .route("/v1/models",              get(models::list))
+        .route("/v1/models/{*model}",     get(models::one))
+        .route("/v1beta/models",          get(models::list_gemini))
+        .route("/v1beta/models/{*model}", get(models::one_gemini).post(gemini))
+        .route("/model/{model}/{call}",   calls(Dialect::Bedrock))
+        .route("/api/v2/chat",            calls(Dialect::Aigne))
+        .route("/api/v2/embeddings",      calls(Dialect::AigneEmbeddings))
+        .route("/api/v2/image",           calls(Dialect::AigneImage))
+        .route("/api/v2/status",          get(aigne::status))
+        .route("/api/ai/models",          get(aigne::models))
+        .route("/api/user/info",          get(aigne::user))
+        .route("/__blocklet__.js",        get(aigne::blocklet))
+        .route("/healthz",                get(operator::healthz))
+        .route("/readyz",                 get(operator::readyz))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
-        .with_state(gateway)
+        .with_state(Arc::clone(&gateway));
+    // where no page may call, nothing is looked at
+    if scripts { routes.layer(cors::layer(gateway)) } else { routes }
 }
 
-async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    serve(&gateway, Dialect::OpenAiChat, request).await
+/// Calls in a dialect.
+fn calls(dialect: Dialect) -> MethodRouter<Arc<Gateway>> {
+    post(async move |State(gateway): State<Arc<Gateway>>, request: Request| {
+        serve(&gateway, dialect, request).await
+    })
 }
 
-async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    serve(&gateway, Dialect::OpenAiEmbeddings, request).await
-}
-
-async fn responses(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    serve(&gateway, Dialect::Responses, request).await
-}
-
-async fn messages(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    serve(&gateway, Dialect::Anthropic, request).await
-}
-
+/// The method stands behind the model, so the routes can't tell them apart.
 async fn gemini(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    let embeds = request.uri().path().to_ascii_lowercase().ends_with("embedcontents")
-        || request.uri().path().ends_with(":embedContent");
-    serve(&gateway, if embeds { Dialect::GeminiEmbed } else { Dialect::Gemini }, request).await
-}
-
-async fn bedrock(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    serve(&gateway, Dialect::Bedrock, request).await
-}
-
-async fn aigne(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    serve(&gateway, Dialect::Aigne, request).await
+    let method = request.uri().path().rsplit(':').next().unwrap_or_default();
+    let dialect = match method {
+        "embedContent" | "batchEmbedContents" => Dialect::GeminiEmbed,
+        _ => Dialect::Gemini,
+    };
+    serve(&gateway, dialect, request).await
 }
 
 async fn unknown(request: Request) -> Response<Body> {

@@ -1,28 +1,31 @@
-//! `GET /v1/models`: what a key may call.
+//! `GET /v1/models` and its likes: what a key may call, in the shape that the client reads.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
+use http::request::Parts;
 use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
-use super::error::openai_response;
+use super::error::response;
 use crate::Gateway;
 use crate::auth::authenticate;
+use crate::control::{Route, Snapshot};
+use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 
-pub(super) async fn list(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
-    let snapshot = gateway.snapshot.load_full();
-    match authenticate(&request.into_parts().0, &snapshot) {
-        Ok(key) => {
-            let served = snapshot.routes.iter().filter(|(name, _)| key.allows(name));
-            let data: Vec<Value> =
-                served.map(|(name, route)| entry(name.as_str(), route)).collect();
-            answer(&json!({"object": "list", "data": data}))
-        }
-        Err(error) => openai_response(&error, None),
+/// Anthropic's clients say their version; others at the same address are OpenAI's.
+fn asked_in(head: &Parts) -> Dialect {
+    match head.headers.contains_key("anthropic-version") {
+        true => Dialect::Anthropic,
+        false => Dialect::OpenAiChat,
     }
+}
+
+pub(super) async fn list(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    listed(&gateway, &head, asked_in(&head))
 }
 
 pub(super) async fn one(
@@ -30,30 +33,100 @@ pub(super) async fn one(
     Path(model): Path<String>,
     request: Request,
 ) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    found(&gateway, &head, asked_in(&head), &model)
+}
+
+pub(super) async fn list_gemini(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+) -> Response<Body> {
+    listed(&gateway, &request.into_parts().0, Dialect::Gemini)
+}
+
+pub(super) async fn one_gemini(
+    State(gateway): State<Arc<Gateway>>,
+    Path(model): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    found(&gateway, &request.into_parts().0, Dialect::Gemini, &model)
+}
+
+fn listed(gateway: &Gateway, head: &Parts, dialect: Dialect) -> Response<Body> {
     let snapshot = gateway.snapshot.load_full();
-    let found = authenticate(&request.into_parts().0, &snapshot).and_then(|key| {
-        let name = model.as_str().into();
+    let key = match authenticate(head, &snapshot) {
+        Ok(key) => key,
+        Err(error) => return response(dialect, &error, None),
+    };
+    let served = snapshot.routes.iter().filter(|(name, _)| key.allows(name));
+    let entries: Vec<Value> =
+        served.map(|(name, route)| entry(dialect, name.as_str(), route, &snapshot)).collect();
+    answer(&match dialect {
+        Dialect::Anthropic => {
+            let id = |entry: Option<&Value>| entry.map(|entry| entry["id"].clone());
+            json!({
+                "first_id": id(entries.first()),
+                "last_id": id(entries.last()),
+                "has_more": false,
+                "data": entries,
+            })
+        }
+        Dialect::Gemini => json!({"models": entries}),
+        _ => json!({"object": "list", "data": entries}),
+    })
+}
+
+fn found(gateway: &Gateway, head: &Parts, dialect: Dialect, model: &str) -> Response<Body> {
+    let snapshot = gateway.snapshot.load_full();
+    let found = authenticate(head, &snapshot).and_then(|key| {
+        let name = model.into();
         let route = snapshot.routes.get(&name).filter(|_| key.allows(&name));
         let message = format!(
             "the model {:?} is not listed here",
             model.chars().take(100).collect::<String>()
         );
         route
-            .map(|route| entry(&model, route))
+            .map(|route| entry(dialect, model, route, &snapshot))
             .ok_or_else(|| Error::new(Kind::UnknownModel, message).at("model"))
     });
     match found {
         Ok(entry) => answer(&entry),
-        Err(error) => openai_response(&error, None),
+        Err(error) => response(dialect, &error, None),
     }
 }
 
-fn entry(name: &str, route: &crate::control::Route) -> Value {
+/// `priced` and `listed` are the hub's own: whether all that serves it has a price, and whether a
+/// provider lists it (`null` where none was asked).
+fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Value {
+    let (priced, listed) = (snapshot.is_priced(route), route.listed);
     let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
-    json!({"id": name, "object": "model", "created": 0, "owned_by": owner})
+    match dialect {
+        Dialect::Anthropic => json!({
+            "type": "model",
+            "id": name,
+            "display_name": name,
+            "created_at": "1970-01-01T00:00:00Z",
+            "priced": priced,
+            "listed": listed,
+        }),
+        // its clients refuse fields that they do not know
+        Dialect::Gemini => json!({
+            "name": format!("models/{name}"),
+            "displayName": name,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+        }),
+        _ => json!({
+            "id": name,
+            "object": "model",
+            "created": 0,
+            "owned_by": owner,
+            "priced": priced,
+            "listed": listed,
+        }),
+    }
 }
 
-fn answer(value: &Value) -> Response<Body> {
+pub(super) fn answer(value: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(value.to_string()));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -29,6 +29,9 @@ pub struct Vendor {
     /// The variable that moves the address; it adds a vendor that wants no key.
     #[serde(default)]
     pub base_url_env: Option<String>,
+    /// Ends of addresses that its users know and that are no part of this one.
+    #[serde(default)]
+    pub base_url_ends: Vec<String>,
     /// Path of chat completions; empty when there are none.
     #[serde(default = "chat_path")]
     pub chat_path: String,
@@ -38,6 +41,9 @@ pub struct Vendor {
     /// Path of responses; empty when there are none.
     #[serde(default)]
     pub responses_path: String,
+    /// Path of its list of models; empty when it has none.
+    #[serde(default = "models_path")]
+    pub models_path: String,
     /// Fields that it knows under another name.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
@@ -104,6 +110,10 @@ fn embeddings_path() -> String {
     "/embeddings".into()
 }
 
+fn models_path() -> String {
+    "/models".into()
+}
+
 fn max_output_field() -> String {
     "max_completion_tokens".into()
 }
@@ -121,6 +131,14 @@ const fn idle() -> Time {
 }
 
 impl Vendor {
+    /// The base address that an operator means: without slashes at its end, and without the path
+    /// of another of the vendor's formats.
+    pub fn base<'a>(&self, address: &'a str) -> &'a str {
+        let address = address.trim_end_matches('/');
+        let known = self.base_url_ends.iter().find_map(|end| address.strip_suffix(end.as_str()));
+        known.unwrap_or(address).trim_end_matches('/')
+    }
+
     /// What is special about a model.
     pub fn model(&self, name: &str) -> Option<&Models> {
         let matches = |pattern: &String| match pattern.strip_suffix('*') {
@@ -203,6 +221,22 @@ mod tests {
         );
         assert!(vendors["openai"].model("gpt-5-mini").is_some());
         assert!(vendors["openai"].model("gpt-4o-mini").is_none());
+    }
+
+    #[test]
+    fn addresses_of_other_formats_are_cut() {
+        let vendors = shipped().unwrap();
+        for (vendor, address, base) in [
+            ("ollama", "http://host:11434", "http://host:11434"),
+            ("ollama", "http://host:11434/", "http://host:11434"),
+            ("ollama", "http://host:11434/v1", "http://host:11434"),
+            ("ollama", "http://host:11434/v1/", "http://host:11434"),
+            ("ollama", "https://host/ollama/api", "https://host/ollama"),
+            ("ollama", "http://host/v12", "http://host/v12"),
+            ("openai", "https://host/v1/", "https://host/v1"),
+        ] {
+            assert_eq!(vendors[vendor].base(address), base, "{vendor} {address}");
+        }
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> Attempt
         403 => AttemptError::NotFound,
         404 | 410 => AttemptError::NotFound,
         408 | 409 => AttemptError::Server,
-        429 if says(&["ServerOverloaded"]) => AttemptError::Overload,
+        429 if says(&["ServerOverloaded", "overloaded_error"]) => AttemptError::Overload,
         429 => AttemptError::RateLimit,
         503 | 529 => AttemptError::Overload,
         500..=599 => AttemptError::Server,

@@ -12,6 +12,7 @@ mod edit;
 mod failure;
 mod format;
 mod gemini;
+pub mod listing;
 mod ollama;
 mod openai;
 mod responses;

@@ -33,18 +33,19 @@ impl Tally {
 
     /// All input tokens, however they are counted.
     pub fn input(&self) -> i64 {
-        use Meter::{CacheWrite, CacheWriteLong, Input, InputAudio, InputCached};
-        let meters = [Input, InputCached, CacheWrite, CacheWriteLong, InputAudio];
+        use Meter::{CacheWrite, CacheWriteLong, Input, InputAudio, InputCached, InputImage};
+        let meters = [Input, InputCached, CacheWrite, CacheWriteLong, InputAudio, InputImage];
         meters.into_iter().map(|meter| self.units(meter)).sum()
     }
 
     /// All output tokens, reasoning included; estimated where the provider said nothing.
     pub fn output(&self) -> i64 {
-        use Meter::{Output, OutputAudio, OutputReasoning};
+        use Meter::{Output, OutputAudio, OutputImage, OutputReasoning};
         match self.reported {
-            true => {
-                [Output, OutputReasoning, OutputAudio].map(|meter| self.units(meter)).iter().sum()
-            }
+            true => [Output, OutputReasoning, OutputAudio, OutputImage]
+                .map(|meter| self.units(meter))
+                .iter()
+                .sum(),
             false => self.estimated_output(),
         }
     }

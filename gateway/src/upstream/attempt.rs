@@ -16,6 +16,9 @@ use crate::reply::Tally;
 use crate::routing::{Plan, Target};
 use crate::usage::Ticket;
 
+/// Where vendors tell their id of a request: OpenAI and its like, Anthropic, Amazon.
+const REQUEST_IDS: [&str; 3] = ["x-request-id", "request-id", "x-amzn-requestid"];
+
 /// Asks the targets of the plan, best first, until one gives content or a whole answer.
 ///
 /// # Errors
@@ -39,7 +42,7 @@ pub async fn attempt(
             status: head.status,
             content_type,
             dropped,
-            request_id: head.headers.get("x-request-id").cloned(),
+            request_id: REQUEST_IDS.iter().find_map(|name| head.headers.get(*name)).cloned(),
             answer,
         }),
         Err(error) => {

@@ -121,7 +121,7 @@ mod tests {
         let with = |ca_file: Option<&str>, https_proxy: Option<&str>| UpstreamConfig {
             ca_file: ca_file.map(PathBuf::from),
             https_proxy: https_proxy.map(str::to_owned),
-            no_proxy: None,
+            ..UpstreamConfig::default()
         };
         for (config, says) in [
             (with(Some("/nowhere/ca.pem"), None), "upstream.ca_file /nowhere/ca.pem"),

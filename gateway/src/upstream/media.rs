@@ -12,6 +12,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
+use super::beside::builder;
 use super::connect;
 use super::public::is_public;
 use crate::call::Asked;
@@ -73,18 +74,11 @@ impl Media {
                 Err(why) => attempt.error(why),
             }
         });
-        let mut builder = reqwest::Client::builder()
-            .use_preconfigured_tls(runtime::tls::client(config.ca_file.as_deref())?)
+        let client = builder(config, time.get())?
             .dns_resolver(Arc::new(Public { trusted: Arc::clone(&trusted) }))
             .redirect(redirects)
-            .no_proxy()
-            .timeout(time.get());
-        if let Some(proxy) = config.https_proxy.as_deref().filter(|proxy| !proxy.is_empty()) {
-            let except = config.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
-            let proxy = reqwest::Proxy::https(proxy).map_err(|_| connect::Error::Proxy)?;
-            builder = builder.proxy(proxy.no_proxy(except));
-        }
-        let client = builder.build().map_err(|_| connect::Error::Proxy)?;
+            .build()
+            .map_err(|_| connect::Error::Proxy)?;
         Ok(Self { client, trusted, size: size.get(), time: time.get() })
     }
 

@@ -11,6 +11,7 @@
 //! - Hang-up cancels: all that is held here is dropped with the caller's future.
 
 mod attempt;
+mod beside;
 mod connect;
 mod media;
 mod pool;
@@ -28,6 +29,7 @@ use schemas::ids::CallId;
 use tokio::time::Instant;
 
 pub use attempt::attempt;
+pub use beside::beside;
 pub use connect::Error;
 pub(crate) use pool::Body;
 pub(crate) use running::{End, Running};

@@ -184,9 +184,8 @@ impl Running {
     /// What is owed to the target: as it said, or else estimated.
     fn charge(&self, target: &Target, tally: &Tally) -> Charge {
         let mut quantities = tally.quantities.clone();
-        let read = [Meter::Input, Meter::InputCached, Meter::CacheWrite, Meter::InputAudio];
         // a provider that says nothing, or that nothing was read, which can't be
-        let estimated = !tally.reported || !read.iter().any(|meter| tally.units(*meter) > 0);
+        let estimated = !tally.reported || tally.input() == 0;
         let mut add = |meter, units| {
             if units > 0 {
                 quantities.push(Quantity { meter, units });

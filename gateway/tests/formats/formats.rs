@@ -16,7 +16,7 @@ use runtime::clock::Micros;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::rig::{call, cases, json, meters, plain, sourced, subfolders, target};
+use super::rig::{cases, head, json, meters, plain, sourced, subfolders, target};
 
 #[derive(Deserialize)]
 struct Written {
@@ -43,6 +43,9 @@ struct Passed {
     dialect: String,
     path: String,
     r#in: String,
+    /// The client's headers.
+    #[serde(default)]
+    client_headers: BTreeMap<String, String>,
     #[serde(default)]
     capped: Option<i64>,
     #[serde(flatten)]
@@ -122,7 +125,8 @@ fn requests_in_the_same_format_pass() {
             let name = format!("{}: {}", wire.as_str(), case.name);
             sourced(&name, &case.source);
             let dialect = Dialect::named(&case.dialect).unwrap();
-            let mut call = call(dialect, &case.path, case.r#in.clone()).unwrap();
+            let head = head(&case.path, &case.client_headers);
+            let mut call = dialect.speech().parse(&head, case.r#in.clone().into()).unwrap();
             if let Some(tokens) = case.capped {
                 call.cap_output(tokens);
             }
@@ -134,11 +138,11 @@ fn requests_in_the_same_format_pass() {
 
 #[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+pub(crate) struct Answer {
     source: String,
     #[serde(default)]
     model: Option<String>,
-    stream: bool,
+    pub(crate) stream: bool,
     ends: String,
     content_bytes: u64,
     meters: BTreeMap<String, i64>,
@@ -197,7 +201,7 @@ pub(crate) fn joined(deltas: impl Iterator<Item = Delta>) -> Vec<Delta> {
     all
 }
 
-fn answers() -> Vec<(Wire, PathBuf, Vec<u8>, Answer)> {
+pub(crate) fn answers() -> Vec<(Wire, PathBuf, Vec<u8>, Answer)> {
     let mut found = Vec::new();
     for (wire, folder) in subfolders("formats") {
         let wire = Wire::named(&wire).unwrap();

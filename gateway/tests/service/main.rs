@@ -3,10 +3,14 @@
 #![cfg(test)]
 
 mod accounting;
+mod check;
 mod deadlines;
+mod discovery;
 mod failover;
 mod flow;
 mod log;
+mod matrix;
+mod media;
 mod rig;
 mod scripted;
 mod wire;

@@ -13,8 +13,10 @@ use tokio::sync::{Notify, mpsc};
 /// What it does with a request, step by step.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Sends bytes.
+    /// Sends text.
     Write(String),
+    /// Sends bytes.
+    Bytes(Vec<u8>),
     /// Sends this again and again until the other end stops reading or leaves.
     Flood(String),
     /// Waits until the test says so.
@@ -105,6 +107,7 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) {
         };
         for step in script {
             let hung_up = match step {
+                Step::Bytes(bytes) => stream.write_all(&bytes).await.is_err(),
                 Step::Write(text) => stream.write_all(text.as_bytes()).await.is_err(),
                 Step::Gate(gate) => leaves(&mut stream, gate.notified()).await,
                 Step::Pause(time) => leaves(&mut stream, tokio::time::sleep(time)).await,
@@ -146,8 +149,8 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String
         }
     };
     let text = String::from_utf8(buffer.drain(..head).collect()).unwrap();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-    let length: usize = length.parse().unwrap();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.map_or(0, |length| length.parse().unwrap());
     while buffer.len() < length {
         if stream.read_buf(buffer).await.ok()? == 0 {
             return None;

@@ -49,6 +49,12 @@ pub enum Command {
     Probe,
     /// Prints the settings in force, and checks them.
     Config,
+    /// Providers and their credentials.
+    #[command(subcommand)]
+    Providers(Providers),
+    /// Models and their prices.
+    #[command(subcommand)]
+    Models(Models),
     /// Moves money of an account.
     #[command(subcommand)]
     Credits(Credits),
@@ -69,6 +75,39 @@ pub enum Command {
     /// The outbox of a gateway that will not start again.
     #[command(subcommand)]
     Outbox(OutboxCommand),
+}
+
+/// Providers and their credentials.
+#[derive(Debug, Subcommand)]
+pub enum Providers {
+    /// Tests each credential with the cheapest real request and says what is wrong with it.
+    Check {
+        /// The provider; all when not given.
+        provider: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Models and their prices.
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// Merges a catalogue into a price list: LiteLLM's model_prices_and_context_window.json, or
+    /// models.dev's api.json. A running hub reads the list at its next start.
+    Sync {
+        /// The catalogue.
+        catalogue: PathBuf,
+        /// The price list; `prices_file` of the settings when not given. It is made when it is not there.
+        #[arg(long)]
+        to: Option<PathBuf>,
+        /// Only these providers, as they are called here.
+        #[arg(long)]
+        provider: Vec<String>,
+        /// Says what would change, and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Moves money of an account.

@@ -5,21 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use gateway::control::check::{Checked, check};
 use processors::replay::{self, Report, Verdict};
 use processors::{Board, Share, sink};
 use runtime::clock::Clock;
 use runtime::task::Tasks;
 use runtime::telemetry::metrics::Metrics;
 use schemas::event::{Credit, CreditKind};
+use schemas::ids::ProviderId;
 use schemas::topics::Topic;
 use serde::Serialize;
 
-use crate::cli::{Credits, OutboxCommand, Replayed};
+use crate::cli::{Credits, OutboxCommand, Providers, Replayed};
 use crate::clickhouse::Warehouse;
 use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::log::open_log;
-use crate::seed::append;
+use crate::seed::{self, append};
 use crate::serve::Shared;
 
 /// How long a command waits for a schema registry that this data folder never saw.
@@ -45,6 +47,38 @@ async fn warehouse(shared: &Shared) -> anyhow::Result<clickhouse::Client> {
     let Shared { config, environment, metrics, .. } = shared;
     let warehouse = Warehouse::start(config, environment, metrics, false, &Tasks::new()).await?;
     Ok(warehouse.client())
+}
+
+/// Tests the credentials of providers.
+pub(crate) async fn providers(
+    config: &Config,
+    environment: &Environment,
+    command: Providers,
+) -> anyhow::Result<()> {
+    let Providers::Check { provider, json } = command;
+    let snapshot = seed::providers(config, environment)?;
+    let only = provider.as_deref().map(ProviderId::from);
+    if let Some(only) = only.as_ref().filter(|only| !snapshot.providers.contains_key(only)) {
+        let known: Vec<&str> = snapshot.providers.keys().map(ProviderId::as_str).collect();
+        bail!("no provider {only} is configured; there are: {}", known.join(", "));
+    }
+    let upstream = seed::upstream_config(config, environment);
+    let checked = check(&snapshot, &upstream, only.as_ref(), Clock::system().now()).await?;
+    if checked.is_empty() {
+        bail!(
+            "no provider is configured: set a key such as OPENAI_API_KEY, or name one in the settings"
+        );
+    }
+    tell(&checked, json, |one: &Checked| {
+        let how = if one.works { "works" } else { "fails" };
+        format!("{}/{}: {how}: {}", one.provider, one.credential, one.says)
+    })?;
+    let failing = checked.iter().filter(|one| !one.works).count();
+    if failing == 0 {
+        Ok(())
+    } else {
+        bail!("{failing} of {} credentials do not work", checked.len())
+    }
 }
 
 /// Moves money of an account.

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use gateway::Gateway;
 use gateway::admission::Accounts;
 use gateway::control::Ready;
+use gateway::control::discovery::Discovery;
 use gateway::control::follow::Follower;
 use gateway::gateway::Limits;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
@@ -52,6 +53,11 @@ impl GatewayRole {
         let published = patiently(config.log.kind, status, publish).await;
         published.context("the log refused the seed")?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+
+        if config.discovery.enabled {
+            let upstream = seed::upstream_config(config, &shared.environment);
+            Discovery::new(Arc::clone(&snapshot), &upstream, &config.discovery)?.start(tasks);
+        }
 
         let accounts = Arc::new(Accounts::new());
         let health = Arc::default();

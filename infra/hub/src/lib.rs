@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod gateway;
 mod listen;
 mod log;
+mod models;
 mod operator;
 mod probe;
 pub mod role;
@@ -67,6 +68,8 @@ async fn dispatch(
             let text = toml::to_string(&config).context("the settings can't be printed")?;
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
+        Command::Providers(command) => commands::providers(&config, &environment, command).await,
+        Command::Models(command) => models::run(&config, &command),
         Command::Credits(command) => commands::credits(config, environment, command).await,
         Command::Replay { processor, json } => {
             commands::replay(config, environment, processor, json).await

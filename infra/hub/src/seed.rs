@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed};
+use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed, UpstreamConfig};
 use gateway::control::{Snapshot, seed};
 use gateway::providers::compat::{self, Vendors};
 use gateway::upstream;
@@ -16,6 +16,7 @@ use schemas::price::{PriceBook, parse_catalogue, shipped};
 use schemas::topics::Topic;
 use schemas::wire::Event;
 
+use crate::config::{Config, Environment};
 use crate::secrets::Secrets;
 use crate::serve::Shared;
 
@@ -27,15 +28,12 @@ const PRICE_BOOK: &str = "price_book";
 /// # Errors
 /// Names the field and what would be right.
 pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snapshot> {
-    let config = &shared.config;
-    let vendors = vendors(shared)?;
-    let mut providers = config.providers.clone();
-    providers.extend(from_environment(shared, &vendors));
-    providers.push(ProviderSeed {
+    let (config, environment) = (&*shared.config, &*shared.environment);
+    let demo = ProviderSeed {
         id: "demo".into(),
         base_url: Some(format!("http://{demo}/v1")),
         ..blank("demo")
-    });
+    };
     let mut keys = config.keys.clone();
     // made before it is referred to
     Secrets::new(&config.data).client_key()?;
@@ -46,8 +44,30 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
         account: "default".into(),
         project: "default".into(),
         models: Vec::new(),
+        origins: Vec::new(),
     });
-    let prices = seed::price_book(&shipped()?, own_prices(shared)?, &providers);
+    made_of(config, environment, vec![demo], keys)
+}
+
+/// The providers of the settings and the environment, for who does not serve callers.
+///
+/// # Errors
+/// Names the field and what would be right.
+pub(crate) fn providers(config: &Config, environment: &Environment) -> anyhow::Result<Snapshot> {
+    made_of(config, environment, Vec::new(), Vec::new())
+}
+
+fn made_of(
+    config: &Config,
+    environment: &Environment,
+    more: Vec<ProviderSeed>,
+    keys: Vec<KeySeed>,
+) -> anyhow::Result<Snapshot> {
+    let vendors = vendors(config)?;
+    let mut providers = config.providers.clone();
+    providers.extend(from_environment(config, environment, &vendors));
+    providers.extend(more);
+    let prices = seed::price_book(&shipped()?, own_prices(config)?, &providers);
     let seed = Seed {
         unpriced: config.unpriced,
         providers,
@@ -55,13 +75,13 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
         keys,
         accounts: config.accounts.clone(),
     };
-    let lookup = |name: &str| shared.environment.get(name).cloned();
+    let lookup = |name: &str| environment.get(name).cloned();
     Ok(seed::snapshot(&seed, &vendors, prices, config.limits.call_time.into(), &lookup)?)
 }
 
-fn vendors(shared: &Shared) -> anyhow::Result<Vendors> {
+fn vendors(config: &Config) -> anyhow::Result<Vendors> {
     let mut vendors = compat::shipped()?;
-    if let Some(path) = &shared.config.vendors_file {
+    if let Some(path) = &config.vendors_file {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("vendors_file {}", path.display()))?;
         vendors.extend(
@@ -71,8 +91,8 @@ fn vendors(shared: &Shared) -> anyhow::Result<Vendors> {
     Ok(vendors)
 }
 
-fn own_prices(shared: &Shared) -> anyhow::Result<Option<PriceBook>> {
-    let Some(path) = &shared.config.prices_file else {
+fn own_prices(config: &Config) -> anyhow::Result<Option<PriceBook>> {
+    let Some(path) = &config.prices_file else {
         return Ok(None);
     };
     let named = || format!("prices_file {}", path.display());
@@ -93,12 +113,16 @@ fn blank(id: &str) -> ProviderSeed {
 
 /// A provider for each vendor whose key is in the environment, or, where it wants none, whose
 /// address is; what the file says of the same id goes before.
-fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
+fn from_environment(
+    config: &Config,
+    environment: &Environment,
+    vendors: &Vendors,
+) -> Vec<ProviderSeed> {
     let set = |name: &Option<String>| {
-        let (name, value) = shared.environment.get_key_value(name.as_deref()?)?;
+        let (name, value) = environment.get_key_value(name.as_deref()?)?;
         (!value.is_empty()).then_some((name, value))
     };
-    let configured = |id: &str| shared.config.providers.iter().any(|provider| provider.id == id);
+    let configured = |id: &str| config.providers.iter().any(|provider| provider.id == id);
     let found = vendors.values().filter(|vendor| !configured(&vendor.id)).filter_map(|vendor| {
         let key = set(&vendor.key_env);
         let address = set(&vendor.base_url_env).map(|(_, address)| address.clone());
@@ -125,17 +149,22 @@ fn from_environment(shared: &Shared, vendors: &Vendors) -> Vec<ProviderSeed> {
 /// # Errors
 /// A proxy or certificate file is not good.
 pub(crate) fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
-    let mut config = shared.config.upstream.clone();
-    let variable =
-        |names: [&str; 2]| names.iter().find_map(|name| shared.environment.get(*name).cloned());
-    config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
-    config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
+    let config = upstream_config(&shared.config, &shared.environment);
     let options = upstream::Options {
         answer: shared.config.limits.answer.as_usize(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
     };
     Ok(upstream::Client::new(&config, options)?)
+}
+
+/// How providers are reached: as the settings say, else as the usual variables do.
+pub(crate) fn upstream_config(config: &Config, environment: &Environment) -> UpstreamConfig {
+    let mut config = config.upstream.clone();
+    let variable = |names: [&str; 2]| names.iter().find_map(|name| environment.get(*name).cloned());
+    config.https_proxy = config.https_proxy.or_else(|| variable(["HTTPS_PROXY", "https_proxy"]));
+    config.no_proxy = config.no_proxy.or_else(|| variable(["NO_PROXY", "no_proxy"]));
+    config
 }
 
 /// Tells the log of the price book, if it does not know this version, and of first grants.

@@ -4,6 +4,7 @@
 //! version it was admitted under is priced the same for ever.
 
 mod catalogue;
+mod import;
 mod rate;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use catalogue::{Error as CatalogueError, parse as parse_catalogue, shipped};
+pub use import::{Error as ImportError, Imported, Row, import};
 pub use rate::{Error as RateError, Rated, upper_bound};
 
 use crate::event::Meter;

@@ -40,8 +40,7 @@ const server = http.createServer((request, response) => {
     }
     const body = Buffer.concat(parts);
     const whole = { method: request.method, headers: pairs(request.rawHeaders), body: body.toString() };
-    // a hub also asks for lists of models, whenever it likes
-    if (request.method === "POST") requests.push({ event: "arrival", path: request.url, whole });
+    requests.push({ event: "arrival", path: request.url, whole });
     // Google's newer SDKs ask at /v1, aimock answers at /v1beta
     const path = request.url.replace(/^\/v1(?=\/models\/[^/]+:\w+)/, "/v1beta");
     const onward = http.request(

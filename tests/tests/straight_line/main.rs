@@ -6,6 +6,7 @@ mod call;
 mod failover;
 mod kill;
 mod money;
+mod page;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod roles;

@@ -1,10 +1,27 @@
-//! AIGNE Hub's `/api/v2`, as its client speaks it.
+//! AIGNE Hub's `/api/v2`, as its client speaks it: no provider does.
+//!
+//! npm `@aigne/aigne-hub` with `@aigne/core` and `@aigne/transport` (`lib/dts`, `lib/esm`).
+
+mod content;
+mod error;
+pub mod info;
+mod messages;
+mod object;
+mod parse;
+mod proofs;
+mod read;
+mod render;
+mod settings;
+mod simple;
+mod whole;
+mod wire;
 
 use bytes::Bytes;
 use http::request::Parts;
+use schemas::event::Operation;
 use serde_json::Value;
 
-use super::{Renderer, Speech};
+use super::{Dialect, Renderer, Speech};
 use crate::call::{Asked, Call};
 use crate::error::Error;
 use crate::providers::Wire;
@@ -19,24 +36,24 @@ impl Speech for Chat {
         None
     }
 
-    fn parse(&self, _head: &Parts, _body: Bytes) -> Result<Call, Error> {
-        todo!()
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        parse::parse(Dialect::Aigne, Operation::Chat, &head.headers, body)
     }
 
-    fn read(&self, _call: &Call) -> Result<Asked, Error> {
-        todo!()
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        read::chat(call).map(Asked::Chat)
     }
 
-    fn renderer(&self, _call: &Call, _target: &Target) -> Box<dyn Renderer> {
-        todo!()
+    fn renderer(&self, call: &Call, target: &Target) -> Box<dyn Renderer> {
+        Box::new(render::Chat::new(call, target))
     }
 
-    fn error(&self, _error: &Error) -> Value {
-        todo!()
+    fn error(&self, error: &Error) -> Value {
+        error::body(error)
     }
 
-    fn broken(&self, _error: &Error) -> Bytes {
-        todo!()
+    fn broken(&self, error: &Error) -> Bytes {
+        error::broken(error)
     }
 }
 
@@ -49,24 +66,24 @@ impl Speech for Embeddings {
         None
     }
 
-    fn parse(&self, _head: &Parts, _body: Bytes) -> Result<Call, Error> {
-        todo!()
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        parse::parse(Dialect::AigneEmbeddings, Operation::Embeddings, &head.headers, body)
     }
 
-    fn read(&self, _call: &Call) -> Result<Asked, Error> {
-        todo!()
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        simple::embed(call).map(Asked::Embed)
     }
 
-    fn renderer(&self, _call: &Call, _target: &Target) -> Box<dyn Renderer> {
-        todo!()
+    fn renderer(&self, _call: &Call, target: &Target) -> Box<dyn Renderer> {
+        Box::new(whole::Embeddings::new(target))
     }
 
-    fn error(&self, _error: &Error) -> Value {
-        todo!()
+    fn error(&self, error: &Error) -> Value {
+        error::body(error)
     }
 
-    fn broken(&self, _error: &Error) -> Bytes {
-        todo!()
+    fn broken(&self, error: &Error) -> Bytes {
+        error::broken(error)
     }
 }
 
@@ -79,23 +96,23 @@ impl Speech for Image {
         None
     }
 
-    fn parse(&self, _head: &Parts, _body: Bytes) -> Result<Call, Error> {
-        todo!()
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        parse::parse(Dialect::AigneImage, Operation::Other, &head.headers, body)
     }
 
-    fn read(&self, _call: &Call) -> Result<Asked, Error> {
-        todo!()
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        simple::draw(call).map(Asked::Draw)
     }
 
-    fn renderer(&self, _call: &Call, _target: &Target) -> Box<dyn Renderer> {
-        todo!()
+    fn renderer(&self, _call: &Call, target: &Target) -> Box<dyn Renderer> {
+        Box::new(whole::Images::new(target))
     }
 
-    fn error(&self, _error: &Error) -> Value {
-        todo!()
+    fn error(&self, error: &Error) -> Value {
+        error::body(error)
     }
 
-    fn broken(&self, _error: &Error) -> Bytes {
-        todo!()
+    fn broken(&self, error: &Error) -> Bytes {
+        error::broken(error)
     }
 }

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::config::{
-    AccountSeed, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced, UpstreamConfig,
+    AccountSeed, DiscoveryConfig, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced,
+    UpstreamConfig,
 };
 use runtime::config::Time;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,8 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// How providers are reached.
     pub upstream: UpstreamConfig,
+    /// How providers are asked for their models.
+    pub discovery: DiscoveryConfig,
     /// What happens to calls of metered accounts for models without a price.
     pub unpriced: Unpriced,
     /// More OpenAI-compatible vendors, in the shape of the shipped `gateway/providers.toml`.
@@ -90,6 +93,7 @@ impl Default for Config {
             limits: Limits::default(),
             outbox: OutboxConfig::default(),
             upstream: UpstreamConfig::default(),
+            discovery: DiscoveryConfig::default(),
             unpriced: Unpriced::default(),
             vendors_file: None,
             prices_file: None,
