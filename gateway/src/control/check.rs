@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header;
+use http::{HeaderValue, header};
+use http_body_util::Full;
 use runtime::clock::Micros;
 use schemas::event::{AttemptError, Meter};
 use schemas::ids::{CredentialId, ModelId, ProviderId};
@@ -13,7 +14,7 @@ use super::Snapshot;
 use crate::call::Call;
 use crate::config::UpstreamConfig;
 use crate::dialects::openai;
-use crate::providers;
+use crate::providers::{self, Outbound};
 use crate::routing::Target;
 use crate::upstream;
 
@@ -94,17 +95,7 @@ async fn ask(client: &reqwest::Client, target: &Target, now: Micros) -> (bool, S
         Err(error) => return (false, error.message.into_owned()),
     };
     let host = outbound.uri.host().unwrap_or_default().to_owned();
-    let mut request =
-        http::Request::post(outbound.uri).header(header::CONTENT_TYPE, "application/json");
-    if let Some(headers) = request.headers_mut() {
-        target.auth.show(headers);
-        headers.extend(outbound.headers);
-    }
-    let request = request
-        .body(outbound.body)
-        .ok()
-        .and_then(|request| reqwest::Request::try_from(request.map(reqwest::Body::from)).ok());
-    let Some(request) = request else {
+    let Some(request) = signed(outbound, target, now) else {
         return (false, "its address or secret can't be sent".to_owned());
     };
     let began = Instant::now();
@@ -135,6 +126,17 @@ async fn ask(client: &reqwest::Client, target: &Target, now: Micros) -> (bool, S
     let told: String = message.chars().take(200).collect();
     let words = words(failure.error, status, target);
     (false, if told.is_empty() { words } else { format!("{words}; it says: {told}") })
+}
+
+/// The request with the credential shown.
+fn signed(outbound: Outbound, target: &Target, now: Micros) -> Option<reqwest::Request> {
+    let body = outbound.body;
+    let mut request = http::Request::post(outbound.uri).body(Full::new(body.clone())).ok()?;
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::CONTENT_TYPE, json);
+    request.headers_mut().extend(outbound.headers);
+    target.auth.show(&mut request, &body, now)?;
+    reqwest::Request::try_from(request.map(|_| reqwest::Body::from(body))).ok()
 }
 
 async fn bounded(mut response: reqwest::Response) -> Bytes {

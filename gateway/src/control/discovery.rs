@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use futures::StreamExt as _;
 use http::HeaderValue;
+use http_body_util::Full;
 use rand::Rng as _;
+use runtime::clock::Clock;
 use runtime::task::Tasks;
 use schemas::ids::ModelId;
 
@@ -48,6 +51,7 @@ pub struct Discovery {
     /// Where what is found goes.
     snapshot: Arc<ArcSwap<Snapshot>>,
     client: reqwest::Client,
+    clock: Clock,
     every: Duration,
 }
 
@@ -60,9 +64,10 @@ impl Discovery {
         snapshot: Arc<ArcSwap<Snapshot>>,
         upstream: &UpstreamConfig,
         config: &DiscoveryConfig,
+        clock: Clock,
     ) -> Result<Self, upstream::Error> {
         let client = upstream::beside(upstream, PAGE_TIME)?;
-        Ok(Self { base: snapshot.load_full(), snapshot, client, every: config.every.get() })
+        Ok(Self { base: snapshot.load_full(), snapshot, client, clock, every: config.every.get() })
     }
 
     /// Asks until the group stops.
@@ -127,14 +132,17 @@ impl Discovery {
 
     async fn page(&self, target: &Target, path: &str) -> Result<Vec<u8>, Error> {
         let uri = target.endpoint.at(path).map_err(|_| Error::Malformed)?;
-        let request = http::Request::get(uri).body(Vec::new()).map_err(|_| Error::Malformed)?;
-        let (mut parts, body) = request.into_parts();
-        target.auth.show(&mut parts.headers);
+        let request = http::Request::get(uri).body(Full::new(Bytes::new()));
+        let mut request = request.map_err(|_| Error::Malformed)?;
         if target.endpoint.vendor.format == Wire::Anthropic {
-            parts.headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+            let version = HeaderValue::from_static("2023-06-01");
+            request.headers_mut().insert("anthropic-version", version);
         }
-        let request = http::Request::from_parts(parts, body);
-        let request = reqwest::Request::try_from(request).map_err(|_| Error::Malformed)?;
+        let shown = target.auth.show(&mut request, b"", self.clock.now());
+        let request = shown.and_then(|()| {
+            reqwest::Request::try_from(request.map(|_| reqwest::Body::default())).ok()
+        });
+        let request = request.ok_or(Error::Malformed)?;
         let response = self.client.execute(request).await.map_err(|_| Error::Unreachable)?;
         if !response.status().is_success() {
             return Err(Error::Status(response.status().as_u16()));

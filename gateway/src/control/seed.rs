@@ -13,7 +13,7 @@ use super::{AccountTerms, Key, Origin, Route, RouteTarget, Snapshot};
 use crate::auth;
 use crate::config::{KeySeed, ProviderSeed, Seed, TargetSeed};
 use crate::providers::compat::{Vendor, Vendors};
-use crate::providers::{Auth, Deadlines, Endpoint};
+use crate::providers::{Auth, Deadlines, Endpoint, Unfit};
 use crate::routing::Target;
 
 /// What is wrong with a seed. Names the field and what would be right.
@@ -55,11 +55,13 @@ pub enum Error {
         /// Why.
         source: runtime::secret::Error,
     },
-    /// A secret holds what no header can.
-    #[error("{field}: the secret holds characters that a header can't")]
-    Header {
+    /// A secret can't be shown to the provider.
+    #[error("{field}: {source}")]
+    Unfit {
         /// Whose.
         field: String,
+        /// Why.
+        source: Unfit,
     },
     /// A target names a provider that is not there.
     #[error(
@@ -241,7 +243,9 @@ fn targets(
             .secret
             .resolve(lookup)
             .map_err(|source| Error::Secret { field: field(), source })?;
-        let auth = vendor.auth.of(&secret).ok_or_else(|| Error::Header { field: field() })?;
+        let host = endpoint.base_url.host_str().unwrap_or_default();
+        let auth = vendor.auth.of(&secret, host, vendor.region.as_deref());
+        let auth = auth.map_err(|source| Error::Unfit { field: field(), source })?;
         let target = target(credential.id.as_str().into(), credential.version, auth);
         let weight = credential.weight.saturating_mul(provider.weight);
         Ok(RouteTarget { target: Arc::new(target), weight, priority: 0 })

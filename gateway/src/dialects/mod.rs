@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use translated::Translated;
 
 use crate::call::{Asked, Call};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::providers::Wire;
 use crate::reply::{Delta, Tally};
 use crate::routing::Target;
@@ -139,6 +139,11 @@ pub trait Speech: Sync {
 
     /// The body of an answer that says what is wrong.
     fn error(&self, error: &Error) -> Value;
+
+    /// A header of that answer, where the dialect's clients read the class of an error from one.
+    fn error_header(&self, _kind: Kind) -> Option<(&'static str, &'static str)> {
+        None
+    }
 
     /// The last frame of a stream that broke.
     fn broken(&self, error: &Error) -> Bytes;

@@ -65,6 +65,9 @@ pub fn response(dialect: Dialect, error: &Error, call: Option<CallId>) -> Respon
         Fault::Us => "hub",
     };
     headers.insert(FAULT, HeaderValue::from_static(fault));
+    if let Some((name, value)) = dialect.speech().error_header(error.kind) {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     if let Some(value) = call.and_then(|call| HeaderValue::from_str(&call.to_string()).ok()) {
         headers.insert(CALL, value);
     }

@@ -3,6 +3,7 @@
 mod aigne;
 mod body;
 mod cors;
+mod count;
 pub mod error;
 mod models;
 mod operator;
@@ -33,6 +34,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/embeddings",          calls(Dialect::OpenAiEmbeddings))
         .route("/v1/responses",           calls(Dialect::Responses))
         .route("/v1/messages",            calls(Dialect::Anthropic))
+        .route("/v1/messages/count_tokens", post(count::tokens))
         .route("/v1/models",              get(models::list))
         .route("/v1/models/{*model}",     get(models::one))
         .route("/v1beta/models",          get(models::list_gemini))

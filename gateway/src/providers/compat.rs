@@ -26,6 +26,15 @@ pub struct Vendor {
     /// The variable that holds a key; when it is set, the provider is there.
     #[serde(default)]
     pub key_env: Option<String>,
+    /// Variables that hold a key in parts, joined by colons; the last may be absent.
+    #[serde(default)]
+    pub key_env_parts: Vec<String>,
+    /// The region in its usual address, and of signatures where the address names none.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Variables that put another region into the usual address; the first that is set counts.
+    #[serde(default)]
+    pub region_env: Vec<String>,
     /// The variable that moves the address; it adds a vendor that wants no key.
     #[serde(default)]
     pub base_url_env: Option<String>,

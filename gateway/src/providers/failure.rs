@@ -109,7 +109,11 @@ pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> Attempt
         403 => AttemptError::NotFound,
         404 | 410 => AttemptError::NotFound,
         408 | 409 => AttemptError::Server,
-        429 if says(&["ServerOverloaded", "overloaded_error"]) => AttemptError::Overload,
+        // Bedrock: the model's own server failed
+        424 => AttemptError::Server,
+        429 if says(&["ServerOverloaded", "overloaded_error", "ModelNotReady"]) => {
+            AttemptError::Overload
+        }
         429 => AttemptError::RateLimit,
         503 | 529 => AttemptError::Overload,
         500..=599 => AttemptError::Server,

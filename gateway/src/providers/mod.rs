@@ -16,6 +16,7 @@ pub mod listing;
 mod ollama;
 mod openai;
 mod responses;
+mod sigv4;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use http::{HeaderName, HeaderValue};
 use runtime::telemetry::metrics;
 use schemas::ids::ProviderId;
 
-pub use auth::{Auth, AuthKind};
+pub use auth::{Auth, AuthKind, Unfit};
 pub use failure::{ErrorBody, Failure, Next, retry_after};
 pub use format::{Format, Wire, classify, decoder, encode, instead_of_stream, passes, wants_media};
 

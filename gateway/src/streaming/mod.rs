@@ -6,6 +6,7 @@
 //! - Hang-up cancels: the dropped body drops the upstream connection and settles the call.
 
 mod broken;
+pub mod frames;
 pub mod lines;
 mod outgoing;
 mod relay;

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body::Body as _;
 use http_body_util::Full;
+use runtime::clock::Micros;
 use schemas::event::AttemptError;
 use tokio::time::{Instant, timeout_at};
 
@@ -64,8 +65,9 @@ impl Reach<'_> {
     ) -> Result<Reached, Failed> {
         running.begin(self.target);
         let dropped = outbound.dropped.clone();
-        let request = request(outbound, self.target, running, self.call.stream)
-            .map_err(|_| self.failed(AttemptError::Malformed))?;
+        let now = self.client.0.options.clock.now();
+        let request = request(outbound, self.target, running, self.call.stream, now)
+            .ok_or_else(|| self.failed(AttemptError::Malformed))?;
         let limits = &self.target.endpoint.deadlines;
         // a whole answer begins when it is complete: only the total deadline holds for it
         let first = match self.call.stream {
@@ -252,23 +254,26 @@ fn request(
     target: &Target,
     running: &Running,
     stream: bool,
-) -> Result<Request<Full<Bytes>>, http::Error> {
+    now: Micros,
+) -> Option<Request<Full<Bytes>>> {
     let accept = if stream { "text/event-stream" } else { "application/json" };
-    let mut request = Request::post(outbound.uri).body(Full::new(outbound.body))?;
+    let body = outbound.body;
+    let mut request = Request::post(outbound.uri).body(Full::new(body.clone())).ok()?;
     let headers = request.headers_mut();
     headers.reserve(8);
-    target.auth.show(headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
-    let id = HeaderValue::from_str(&running.call().to_string())?;
+    let id = HeaderValue::from_str(&running.call().to_string()).ok()?;
     headers.insert("x-client-request-id", id);
     for (name, value) in outbound.headers {
         headers.insert(name, value);
     }
     running.tell(headers);
-    Ok(request)
+    // a signature is made over what goes out
+    target.auth.show(&mut request, &body, now)?;
+    Some(request)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use gateway::call::Asked;
 use gateway::dialects::Dialect;
 use gateway::reply::{Delta, Tally};
+use gateway::streaming::frames::{Frame, FrameKind, Frames};
 use schemas::event::{Meter, Quantity};
 use schemas::ids::CallId;
 use serde::Deserialize;
@@ -74,7 +76,7 @@ struct Answer {
     /// A whole answer, as JSON.
     #[serde(default)]
     whole: Option<Value>,
-    /// A stream, as text: lines.
+    /// A stream, as text: lines. Of a binary one, a line is the name of a frame and its payload.
     #[serde(default)]
     stream: Option<Vec<String>>,
 }
@@ -101,13 +103,31 @@ fn answers_are_shown() {
             match (case.whole, case.stream) {
                 (Some(whole), None) => assert_eq!(json(&out), whole, "{name}"),
                 (None, Some(lines)) => {
-                    let text = String::from_utf8_lossy(&out);
+                    let text = text_of(dialect, &out);
                     assert_eq!(text.lines().collect::<Vec<_>>(), lines, "{name}");
                 }
                 _ => panic!("{name}: either whole or stream"),
             }
         }
     }
+}
+
+fn text_of(dialect: Dialect, stream: &[u8]) -> String {
+    if dialect.speech().content_type(true) != "application/vnd.amazon.eventstream" {
+        return String::from_utf8_lossy(stream).into_owned();
+    }
+    let (mut frames, mut lines) = (Frames::default(), Vec::new());
+    let line = |frame: Frame| {
+        let payload = String::from_utf8_lossy(frame.payload()).into_owned();
+        lines.push(match frame.kind() {
+            FrameKind::Event(name) => format!("{name} {payload}"),
+            FrameKind::Exception(name) => format!("exception {name} {payload}"),
+            kind => format!("{kind:?}"),
+        });
+    };
+    frames.push(Bytes::copy_from_slice(stream), line).unwrap();
+    assert!(frames.is_whole(), "a frame is cut");
+    lines.join("\n")
 }
 
 pub(crate) fn tally_of(meters: &BTreeMap<String, i64>) -> Tally {

@@ -8,6 +8,7 @@ use gateway::config::{CredentialSeed, DiscoveryConfig, ProviderSeed, Seed, Upstr
 use gateway::control::discovery::Discovery;
 use gateway::control::{Snapshot, seed};
 use gateway::providers::compat;
+use runtime::clock::Clock;
 use runtime::config::Time;
 use runtime::secret::SecretRef;
 use runtime::task::Tasks;
@@ -65,7 +66,9 @@ async fn new_models_appear_and_gone_ones_are_marked() {
     let config = DiscoveryConfig { enabled: true, every: Time(Duration::from_millis(20)) };
     let upstream = UpstreamConfig::default();
     let tasks = Tasks::new();
-    Discovery::new(Arc::clone(&snapshot), &upstream, &config).unwrap().start(&tasks);
+    Discovery::new(Arc::clone(&snapshot), &upstream, &config, Clock::system())
+        .unwrap()
+        .start(&tasks);
 
     let mut asked = Vec::new();
     while asked.len() < 3 {

@@ -56,7 +56,9 @@ impl GatewayRole {
 
         if config.discovery.enabled {
             let upstream = seed::upstream_config(config, &shared.environment);
-            Discovery::new(Arc::clone(&snapshot), &upstream, &config.discovery)?.start(tasks);
+            let clock = shared.clock.clone();
+            Discovery::new(Arc::clone(&snapshot), &upstream, &config.discovery, clock)?
+                .start(tasks);
         }
 
         let accounts = Arc::new(Accounts::new());

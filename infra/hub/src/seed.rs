@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed, UpstreamConfig};
 use gateway::control::{Snapshot, seed};
-use gateway::providers::compat::{self, Vendors};
+use gateway::providers::compat::{self, Vendor, Vendors};
 use gateway::upstream;
 use runtime::log::{NewRecord, Outgoing, Span};
 use runtime::secret::SecretRef;
@@ -75,7 +75,12 @@ fn made_of(
         keys,
         accounts: config.accounts.clone(),
     };
-    let lookup = |name: &str| environment.get(name).cloned();
+    // NAME:NAME is the texts of both, joined the same way
+    let one = |name: &str| environment.get(name).map(String::as_str);
+    let lookup = |names: &str| {
+        let parts: Option<Vec<&str>> = names.split(':').map(one).collect();
+        Some(parts?.join(":"))
+    };
     Ok(seed::snapshot(&seed, &vendors, prices, config.limits.call_time.into(), &lookup)?)
 }
 
@@ -122,21 +127,35 @@ fn from_environment(
         let (name, value) = environment.get_key_value(name.as_deref()?)?;
         (!value.is_empty()).then_some((name, value))
     };
+    // a key in parts: all but the last must be there
+    let parts = |vendor: &Vendor| {
+        let names = &vendor.key_env_parts;
+        let there: Vec<&str> =
+            names.iter().filter_map(|name| Some(set(&Some(name.clone()))?.0.as_str())).collect();
+        let needed = names.split_last().map_or(&names[..], |(_, needed)| needed);
+        let complete = needed.iter().all(|name| there.contains(&name.as_str()));
+        (complete && !there.is_empty()).then(|| there.join(":"))
+    };
+    // the usual address in the region of the environment
+    let elsewhere = |vendor: &Vendor| {
+        let (_, region) = vendor.region_env.iter().find_map(|name| set(&Some(name.clone())))?;
+        Some(vendor.base_url.replace(vendor.region.as_deref()?, region))
+    };
     let configured = |id: &str| config.providers.iter().any(|provider| provider.id == id);
     let found = vendors.values().filter(|vendor| !configured(&vendor.id)).filter_map(|vendor| {
-        let key = set(&vendor.key_env);
+        let key = set(&vendor.key_env).map(|(name, _)| name.clone()).or_else(|| parts(vendor));
         let address = set(&vendor.base_url_env).map(|(_, address)| address.clone());
         if key.is_none() && (vendor.key_env.is_some() || address.is_none()) {
             return None;
         }
-        let credentials = key.map(|(name, _)| CredentialSeed {
+        let credentials = key.map(|name| CredentialSeed {
             id: "env".into(),
-            secret: SecretRef::Variable(name.clone()),
+            secret: SecretRef::Variable(name),
             version: 1,
             weight: 1,
         });
         Some(ProviderSeed {
-            base_url: address,
+            base_url: address.or_else(|| elsewhere(vendor)),
             credentials: credentials.into_iter().collect(),
             ..blank(&vendor.id)
         })

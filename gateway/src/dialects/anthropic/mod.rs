@@ -93,6 +93,10 @@ impl Speech for Messages {
         }
     }
 
+    fn heartbeat(&self) -> Option<&'static str> {
+        Some("event: ping\ndata: {\"type\": \"ping\"}\n\n")
+    }
+
     fn error(&self, error: &Error) -> Value {
         error::body(error)
     }

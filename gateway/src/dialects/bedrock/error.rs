@@ -1,0 +1,39 @@
+//! Errors as the service tells them.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Fault, Kind};
+use crate::streaming::frames;
+
+/// What stands in `x-amzn-errortype`, which is what SDKs go by.
+pub(super) const fn code(kind: Kind) -> &'static str {
+    match kind {
+        Kind::MissingKey | Kind::InvalidKey => "UnrecognizedClientException",
+        Kind::Forbidden => "AccessDeniedException",
+        Kind::NoCredit => "ServiceQuotaExceededException",
+        Kind::UnknownModel => "ResourceNotFoundException",
+        Kind::UnknownRoute | Kind::Method => "UnknownOperationException",
+        Kind::ProviderBusy => "ThrottlingException",
+        Kind::ProviderTimeout => "ModelTimeoutException",
+        Kind::ProviderFailed | Kind::Truncated => "ModelErrorException",
+        Kind::OutboxFull | Kind::NotReady => "ServiceUnavailableException",
+        _ => match kind.fault() {
+            Fault::Caller => "ValidationException",
+            Fault::Provider => "ModelErrorException",
+            Fault::Us => "InternalServerException",
+        },
+    }
+}
+
+/// The error's document.
+pub(super) fn body(error: &Error) -> Value {
+    json!({"message": error.told()})
+}
+
+/// The last frame of a stream that broke.
+pub(super) fn frame(error: &Error) -> Bytes {
+    let mut out = Vec::new();
+    frames::exception("modelStreamErrorException", body(error).to_string().into_bytes(), &mut out);
+    out.into()
+}

@@ -1,0 +1,109 @@
+//! What botocore signs and what it reads of an event stream, beside ours.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use gateway::providers::AuthKind;
+use gateway::streaming::frames::{self, FrameKind, Frames};
+use http::{Request, header};
+use http_body_util::Full;
+use runtime::clock::Micros;
+use runtime::secret::Secret;
+use serde::Deserialize;
+
+use super::rig::{cases, folder};
+
+#[derive(Deserialize)]
+struct Signed {
+    secret: String,
+    url: String,
+    micros: i64,
+    body: String,
+    date: String,
+    token: Option<String>,
+    authorization: String,
+}
+
+#[test]
+fn requests_are_signed_as_botocore_signs_them() {
+    let rows = cases::<Signed>(&folder("formats").join("bedrock/signed.json"));
+    assert_eq!(rows.len(), 50);
+    for row in rows {
+        let mut request = Request::post(&row.url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, "not signed")
+            .header(header::ACCEPT, "not signed")
+            .body(Full::new(Bytes::from(row.body.clone())))
+            .unwrap();
+        let host = request.uri().host().unwrap().to_owned();
+        let auth = AuthKind::Aws.of(&Secret::from(row.secret.clone()), &host, None).unwrap();
+        auth.show(&mut request, row.body.as_bytes(), Micros(row.micros)).unwrap();
+        let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header("authorization"), Some(row.authorization.as_str()), "{}", row.url);
+        assert_eq!(header("x-amz-date"), Some(row.date.as_str()), "{}", row.url);
+        assert_eq!(header("x-amz-security-token"), row.token.as_deref(), "{}", row.url);
+        assert!(request.headers()["authorization"].is_sensitive());
+    }
+}
+
+#[derive(Deserialize)]
+struct Row {
+    hex: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    payload: String,
+    #[serde(default)]
+    damaged: Option<String>,
+    #[serde(default)]
+    cut: bool,
+}
+
+#[test]
+fn frames_are_read_as_botocore_reads_them() {
+    let rows = cases::<Row>(&folder("formats").join("bedrock/frames.json"));
+    assert!(rows.len() > 40);
+    for row in rows {
+        let digits: Vec<u32> = row.hex.chars().map(|digit| digit.to_digit(16).unwrap()).collect();
+        let pairs = digits.chunks_exact(2);
+        let raw: Vec<u8> =
+            pairs.map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect();
+        // byte by byte: any split is the same
+        let (mut splitter, mut seen) = (Frames::default(), Vec::new());
+        let read = raw.chunks(1).try_for_each(|byte| {
+            splitter.push(Bytes::copy_from_slice(byte), |frame| seen.push(frame))
+        });
+        assert_eq!(read.is_err(), row.damaged.is_some(), "{}", row.hex);
+        if row.damaged.is_some() || row.cut {
+            assert!(seen.is_empty());
+            continue;
+        }
+        let [frame] = seen.as_slice() else { panic!("{}", row.hex) };
+        assert!(splitter.is_whole());
+        assert_eq!(frame.bytes, raw);
+        assert_eq!(frame.payload(), row.payload.as_bytes());
+        let header = |name: &str| row.headers.get(name).map_or("", String::as_str);
+        let kind = match header(":message-type") {
+            "event" => FrameKind::Event(header(":event-type")),
+            "exception" => FrameKind::Exception(header(":exception-type")),
+            "error" => FrameKind::Error(header(":error-code"), header(":error-message")),
+            _ => FrameKind::Other,
+        };
+        assert_eq!(frame.kind(), kind);
+        // what we write is the same to the byte, where it has the same headers
+        let mut written = Vec::new();
+        let payload = row.payload.into_bytes();
+        match kind {
+            FrameKind::Event(name)
+                if row.headers.len() == 3 && row.headers.contains_key(":content-type") =>
+            {
+                frames::event(name.to_owned().leak(), payload, &mut written);
+            }
+            FrameKind::Exception(name) => {
+                frames::exception(name.to_owned().leak(), payload, &mut written);
+            }
+            _ => continue,
+        }
+        assert_eq!(written, raw, "{}", row.hex);
+    }
+}
