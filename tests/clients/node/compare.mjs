@@ -17,6 +17,7 @@ function* expected({ fails, expect = {} }, meant) {
     return;
   }
   if (meant.error) yield { path: "failed", left: "an answer", right: meant };
+  yield* differences({ input: 11, output: 7 }, meant.usage, "expected.usage");
   for (const [name, wanted] of Object.entries(expect)) yield* differences(wanted, meant[name], `expected.${name}`);
 }
 
