@@ -43,6 +43,9 @@ pub struct Call {
     pub stream: bool,
     /// Whether the client asked to see the usage in the stream.
     pub usage_wanted: bool,
+    /// Whether a whole answer is wanted as an array of its parts, of which it is the only one (Google's
+    /// streams that are no events).
+    pub listed: bool,
     /// The most output tokens that the client wants per choice.
     pub max_output: Option<i64>,
     /// Whether `max_output` is the hub's own cap, to be told to the provider.

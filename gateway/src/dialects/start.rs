@@ -39,6 +39,7 @@ pub(super) fn start(
         model: "".into(),
         stream: false,
         usage_wanted: false,
+        listed: false,
         max_output: None,
         capped: false,
         choices: 1,

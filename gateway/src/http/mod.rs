@@ -36,7 +36,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/messages",            calls(Dialect::Anthropic))
         .route("/v1/messages/count_tokens", post(count::tokens))
         .route("/v1/models",              get(models::list))
-        .route("/v1/models/{*model}",     get(models::one))
+        .route("/v1/models/{*model}",     get(models::one).post(gemini))
         .route("/v1beta/models",          get(models::list_gemini))
         .route("/v1beta/models/{*model}", get(models::one_gemini).post(gemini))
         .route("/model/{model}/{call}",   calls(Dialect::Bedrock))

@@ -53,6 +53,9 @@ pub struct Vendor {
     /// Path of its list of models; empty when it has none.
     #[serde(default = "models_path")]
     pub models_path: String,
+    /// How it makes images; `None` when it does not.
+    #[serde(default)]
+    pub images: Option<Images>,
     /// Fields that it knows under another name.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
@@ -62,7 +65,7 @@ pub struct Vendor {
     /// Fields that it would choke on and that can go.
     #[serde(default)]
     pub drop: Vec<String>,
-    /// Fields that it can't honour, and why.
+    /// Fields, and types of content parts, that it can't honour, and why.
     #[serde(default)]
     pub refuse: BTreeMap<String, String>,
     /// The field that caps output.
@@ -77,6 +80,21 @@ pub struct Vendor {
     /// `completion_tokens` leaves reasoning out.
     #[serde(default)]
     pub reasoning_outside_completion: bool,
+    /// How it is told how much to think.
+    #[serde(default)]
+    pub reasoning: ReasoningStyle,
+    /// What it knows beyond OpenAI's documents: fields, types of content parts.
+    #[serde(default)]
+    pub knows: Vec<String>,
+    /// Fields that it takes and does not heed.
+    #[serde(default)]
+    pub ignores: Vec<String>,
+    /// Whether an answer can be held to a JSON schema (`response_format`).
+    #[serde(default = "yes")]
+    pub json_schema: bool,
+    /// The most texts that can end an answer.
+    #[serde(default = "stop_limit")]
+    pub stop_limit: usize,
     /// Finish reasons that are failures.
     #[serde(default)]
     pub failed_finish: Vec<String>,
@@ -97,6 +115,30 @@ pub struct Vendor {
     pub models: Vec<Models>,
 }
 
+/// How a vendor makes images.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Images {
+    /// Where.
+    pub path: String,
+    /// The fields that it takes beside model and prompt.
+    #[serde(default)]
+    pub takes: Vec<String>,
+}
+
+/// How a vendor that speaks OpenAI's format is told how much to think.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningStyle {
+    /// `reasoning_effort`, `none` included.
+    #[default]
+    Effort,
+    /// `thinking.type` turns it on and off, beside `reasoning_effort` (DeepSeek, Doubao).
+    Thinking,
+    /// An object `reasoning` (OpenRouter).
+    Object,
+}
+
 /// What is special about some models of a vendor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +151,9 @@ pub struct Models {
     /// Fields that they would choke on and that can go.
     #[serde(default)]
     pub drop: Vec<String>,
+    /// By field: texts that they know under another name.
+    #[serde(default)]
+    pub values: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 fn chat_path() -> String {
@@ -125,6 +170,10 @@ fn models_path() -> String {
 
 fn max_output_field() -> String {
     "max_completion_tokens".into()
+}
+
+const fn stop_limit() -> usize {
+    4
 }
 
 const fn yes() -> bool {
@@ -146,6 +195,11 @@ impl Vendor {
         let address = address.trim_end_matches('/');
         let known = self.base_url_ends.iter().find_map(|end| address.strip_suffix(end.as_str()));
         known.unwrap_or(address).trim_end_matches('/')
+    }
+
+    /// Whether it knows something that OpenAI's documents do not.
+    pub fn knows(&self, name: &str) -> bool {
+        self.knows.iter().any(|known| known == name)
     }
 
     /// What is special about a model.
@@ -229,7 +283,7 @@ mod tests {
             ]
         );
         assert!(vendors["openai"].model("gpt-5-mini").is_some());
-        assert!(vendors["openai"].model("gpt-4o-mini").is_none());
+        assert!(vendors["openai"].model("text-embedding-3-small").is_none());
     }
 
     #[test]

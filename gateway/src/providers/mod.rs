@@ -29,6 +29,7 @@ use schemas::ids::ProviderId;
 pub use auth::{Auth, AuthKind, Unfit};
 pub use failure::{ErrorBody, Failure, Next, retry_after};
 pub use format::{Format, Wire, classify, decoder, encode, instead_of_stream, passes, wants_media};
+pub(crate) use gemini::proof as gemini_proof;
 
 use crate::error::{Error, Kind};
 use crate::reply::{Delta, Tally};

@@ -223,8 +223,7 @@ proptest! {
             usage_wanted: true, choices: 1,
         };
         let vendors = compat::shipped().unwrap();
-        for vendor in vendors.values().filter(|vendor| vendor.format == Wire::OpenAi) {
-            let vendor = &vendor.id;
+        for (vendor, _) in vendors.iter().filter(|(_, row)| row.format == Wire::OpenAi) {
             let read = read(&Path::new(vendor).join("x"), &expected, &[usage.as_bytes()]);
             let sum = |meters: &[Meter]| meters.iter().map(|meter| read.tally.units(*meter)).sum::<i64>();
             let input = sum(&[Meter::Input, Meter::InputCached, Meter::CacheWrite, Meter::InputAudio]);

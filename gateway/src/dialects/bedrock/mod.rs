@@ -18,7 +18,6 @@ use percent_encoding::percent_decode_str;
 use schemas::event::Operation;
 use serde_json::Value;
 
-pub(crate) use self::error::code;
 use self::render::{Shown, Stream, Whole};
 use super::fields::Rule::{Pass, Read};
 use super::fields::Shape::{Any, List, Object};

@@ -1,14 +1,65 @@
 //! Google's `generateContent` and embeddings, as clients speak them.
+//!
+//! Google's SDKs write fields `likeThis`, people and older clients also `like_this`, as protobuf
+//! allows: both are read.
+
+mod answer;
+mod config;
+mod content;
+mod embed;
+mod error;
+mod logprobs;
+mod object;
+mod path;
+mod request;
+mod schema;
+mod tools;
+mod vectors;
 
 use bytes::Bytes;
 use http::request::Parts;
+use schemas::event::Operation;
 use serde_json::Value;
 
-use super::{Renderer, Speech};
+use self::path::Method;
+use super::fields::Rule::{Pass, Read};
+use super::fields::Shape::{Any, Flag, List, Object, Text};
+use super::fields::Table;
+use super::start::{model_of, require, start};
+use super::{Dialect, Renderer, Speech};
 use crate::call::{Asked, Call};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::providers::Wire;
 use crate::routing::Target;
+
+const GENERATE: Table = &[
+    ("model", Pass(Text)),
+    ("contents", Read(List)),
+    ("systemInstruction", Pass(Object)),
+    ("system_instruction", Pass(Object)),
+    ("generationConfig", Read(Object)),
+    ("generation_config", Read(Object)),
+    ("tools", Pass(Any)),
+    ("toolConfig", Pass(Object)),
+    ("tool_config", Pass(Object)),
+    ("safetySettings", Pass(Any)),
+    ("safety_settings", Pass(Any)),
+    ("cachedContent", Pass(Text)),
+    ("cached_content", Pass(Text)),
+    ("labels", Pass(Object)),
+    ("serviceTier", Pass(Text)),
+    ("service_tier", Pass(Text)),
+    ("store", Pass(Flag)),
+];
+
+const EMBED: Table = &[
+    ("model", Pass(Text)),
+    ("content", Pass(Object)),
+    ("requests", Read(List)),
+    ("taskType", Pass(Text)),
+    ("task_type", Pass(Text)),
+    ("title", Pass(Text)),
+];
 
 /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
 #[derive(Clone, Copy, Debug)]
@@ -19,24 +70,41 @@ impl Speech for Generate {
         Some(Wire::Gemini)
     }
 
-    fn parse(&self, _head: &Parts, _body: Bytes) -> Result<Call, Error> {
-        todo!()
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        let (model, method) = path::read(&head.uri)?;
+        let mut call = start(Dialect::Gemini, Operation::Chat, &head.headers, body, GENERATE)?;
+        call.model = model_of(&model)?;
+        call.usage_wanted = true;
+        match method {
+            Method::Generate => {}
+            Method::Stream { events } => (call.stream, call.listed) = (events, !events),
+            Method::Embed | Method::BatchEmbed => return Err(path::unknown("embedContent")),
+        }
+        require(&call, "contents", "an array of contents")?;
+        let (most, choices) = config::bounds(&call)?;
+        call.max_output = most;
+        call.choices = choices.unwrap_or(1);
+        Ok(call)
     }
 
-    fn read(&self, _call: &Call) -> Result<Asked, Error> {
-        todo!()
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        request::read(call).map(Asked::Chat)
     }
 
-    fn renderer(&self, _call: &Call, _target: &Target) -> Box<dyn Renderer> {
-        todo!()
+    fn renderer(&self, call: &Call, target: &Target) -> Box<dyn Renderer> {
+        Box::new(answer::Shown::new(call, target))
     }
 
-    fn error(&self, _error: &Error) -> Value {
-        todo!()
+    fn heartbeat(&self) -> Option<&'static str> {
+        None // Google documents no comments in its streams, and an array has no place for one
     }
 
-    fn broken(&self, _error: &Error) -> Bytes {
-        todo!()
+    fn error(&self, error: &Error) -> Value {
+        error::body(error)
+    }
+
+    fn broken(&self, error: &Error) -> Bytes {
+        format!("data: {}\n\n", error::body(error)).into()
     }
 }
 
@@ -49,23 +117,40 @@ impl Speech for Embed {
         Some(Wire::Gemini)
     }
 
-    fn parse(&self, _head: &Parts, _body: Bytes) -> Result<Call, Error> {
-        todo!()
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        let (model, method) = path::read(&head.uri)?;
+        let kind = Operation::Embeddings;
+        let mut call = start(Dialect::GeminiEmbed, kind, &head.headers, body, EMBED)?;
+        call.model = model_of(&model)?;
+        let (wanted, other) = match method {
+            Method::BatchEmbed => ("requests", "content"),
+            Method::Embed => ("content", "requests"),
+            Method::Generate | Method::Stream { .. } => {
+                return Err(path::unknown("generateContent"));
+            }
+        };
+        require(&call, wanted, "what is to be embedded")?;
+        if call.field(other).is_some() {
+            let message =
+                format!("{other} goes with the other of embedContent and batchEmbedContents");
+            return Err(Error::new(Kind::InvalidField, message).at(other));
+        }
+        Ok(call)
     }
 
-    fn read(&self, _call: &Call) -> Result<Asked, Error> {
-        todo!()
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        embed::read(call).map(Asked::Embed)
     }
 
-    fn renderer(&self, _call: &Call, _target: &Target) -> Box<dyn Renderer> {
-        todo!()
+    fn renderer(&self, call: &Call, _target: &Target) -> Box<dyn Renderer> {
+        Box::new(vectors::Shown::new(call))
     }
 
-    fn error(&self, _error: &Error) -> Value {
-        todo!()
+    fn error(&self, error: &Error) -> Value {
+        error::body(error)
     }
 
-    fn broken(&self, _error: &Error) -> Bytes {
-        todo!()
+    fn broken(&self, error: &Error) -> Bytes {
+        format!("data: {}\n\n", error::body(error)).into()
     }
 }

@@ -6,10 +6,11 @@ use bytes::{Bytes, BytesMut};
 use schemas::event::AttemptError;
 use serde_json::value::RawValue;
 
+use super::deltas::Reading;
+use super::inside::{enter_if_said, failed, failure_inside};
 use super::wire::Answer;
-use super::{enter_if_said, failed, failure_inside};
 use crate::call::{Call, place};
-use crate::providers::{Decoder, Endpoint, Failure, Next, Piece, PieceKind};
+use crate::providers::{Decoder, Endpoint, Failure, Next, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 use crate::streaming::sse::{Event, Splitter};
 
@@ -23,11 +24,14 @@ pub(super) struct Stream {
     finished: i64,
     done: bool,
     tally: Tally,
+    /// Where deltas are wanted.
+    reading: Option<Reading>,
 }
 
 impl Stream {
-    pub(super) fn new(call: &Call, endpoint: Arc<Endpoint>) -> Self {
+    pub(super) fn new(call: &Call, endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
         Self {
+            reading: (wanted == Wanted::Deltas).then(|| Reading::new(call)),
             hide_usage: !call.usage_wanted,
             endpoint,
             splitter: Splitter::default(),
@@ -48,7 +52,11 @@ impl Stream {
         }
         if trimmed == b"[DONE]" {
             self.done = true;
-            pieces.push(Piece::new(bytes, PieceKind::Terminal));
+            let mut piece = Piece::new(bytes, PieceKind::Terminal);
+            if let Some(reading) = &mut self.reading {
+                reading.close(&mut piece.deltas);
+            }
+            pieces.push(piece);
             return Ok(());
         }
         let chunk: Answer<'_> =
@@ -72,6 +80,12 @@ impl Stream {
             () if weight.content => PieceKind::Content,
             () => PieceKind::Preamble,
         };
+        if let Some(reading) = &mut self.reading {
+            let mut piece = Piece::new(Bytes::new(), kind);
+            reading.read(&data, &mut piece.deltas)?;
+            pieces.push(piece);
+            return Ok(());
+        }
         let bytes = match (self.hide_usage, chunk.usage) {
             (true, Some(_)) if only_usage => Bytes::new(),
             (true, Some(usage)) => without(&bytes, &data, usage),

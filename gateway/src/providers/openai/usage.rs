@@ -42,7 +42,7 @@ pub(super) fn enter(usage: &Usage, vendor: &Vendor, tally: &mut Tally) {
         &[(Meter::OutputReasoning, reasoning), (Meter::OutputAudio, audio_out)],
     );
     tally.reported = true;
-    tally.reported_nano = reported(usage);
+    tally.reported_nano = reported(usage.cost_in_usd_ticks, usage.cost.as_ref());
 }
 
 /// The parts, each cut to what is left of the total, and the rest: the sum is the total.
@@ -61,11 +61,11 @@ fn split(to: &mut Vec<Quantity>, rest: Meter, total: i64, parts: &[(Meter, i64)]
 }
 
 /// The cost as the provider says it, in 1e-9 USD, rounded up.
-fn reported(usage: &Usage) -> Option<i64> {
-    if let Some(ticks) = usage.cost_in_usd_ticks {
+pub(super) fn reported(ticks: Option<i64>, usd: Option<&serde_json::Number>) -> Option<i64> {
+    if let Some(ticks) = ticks {
         return (ticks >= 0).then(|| ticks.div_euclid(10) + i64::from(ticks % 10 != 0));
     }
-    let usd = usage.cost.as_ref()?.as_f64()?;
+    let usd = usd?.as_f64()?;
     // a provider's float, entered once: what is billed from here on is the integer
     #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
     let nano = (0.0..9.0e9).contains(&usd).then(|| (usd * 1e9).round() as i64);

@@ -39,7 +39,7 @@ impl Field {
     fn named(name: &str) -> Self {
         match name {
             "role" | "type" | "id" | "index" | "format" | "name" | "obfuscation"
-            | "tool_call_id" | "signature" | "annotations" => Self::Label,
+            | "tool_call_id" | "signature" | "annotations" | "extra_content" => Self::Label,
             "url" | "data" | "b64_json" | "reasoning_details" | "encrypted_content" => Self::Opaque,
             "tool_calls" | "function_call" => Self::Call,
             _ => Self::Text,
