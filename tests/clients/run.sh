@@ -48,17 +48,17 @@ results=()
 for one in $all; do
   name=${one%%=*} program=${one#*=}
   [ -z "${CLIENTS:-}" ] || [[ " $CLIENTS " == *" $name "* ]] || continue
-  node "$node/plan.mjs" "$here" "$name" "$aimock" "$aimock_tls" "$hub" "$hub_tls" "$hub_key" "${SHORT:-}" >"$work/plan"
+  node "$node/plan.mjs" "$here" "$name" "$aimock" "$aimock_tls" "$hub" "$hub_tls" "$hub_key" "${SHORT:-}" >"$work/$name.plan"
   case $program in
     python/*) command=("$python" "$here/$program") ;;
     *) command=(node "$cache/$program") ;;
   esac
   began=$SECONDS
-  "${command[@]}" "$work/plan" >"$work/$name" 2>"$work/$name.err" || { echo "$name failed:"; tail -n 20 "$work/$name.err"; } >&2
+  "${command[@]}" "$work/$name.plan" >"$work/$name" 2>"$work/$name.err" || { echo "$name failed:"; tail -n 20 "$work/$name.err"; } >&2
   echo "$name: $(wc -l <"$work/$name") calls, $((SECONDS - began)) s"
   results+=("$name=$work/$name")
 done
-[ -z "${KEEP:-}" ] || { mkdir -p "$KEEP" && cp "${results[@]#*=}" "$KEEP" && cp "$work/hub.log" "$KEEP" 2>/dev/null || true; }
+[ -z "${KEEP:-}" ] || { mkdir -p "$KEEP" && cp "${results[@]#*=}" "$KEEP" && cp "$work"/hub.log "$work"/*.err "$KEEP" 2>/dev/null || true; }
 
 [ -n "${SHORT:-}${CLIENTS:-}" ] || export ALL=1
 node "$node/compare.mjs" "$here" "$kind" "${results[@]}"

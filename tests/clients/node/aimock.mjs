@@ -2,6 +2,7 @@
 // Prints the address once it listens. GET and DELETE /_fake/requests as the scripted fake has them.
 import http from "node:http";
 import { LLMock } from "@copilotkit/aimock";
+import { asked, mending, told } from "./mend.mjs";
 
 const [fixtures, port = "0"] = process.argv.slice(2);
 const mock = new LLMock({ port: 0, strict: true, logLevel: "silent" });
@@ -11,22 +12,6 @@ const upstream = new URL(mock.url);
 let requests = [];
 
 const pairs = (raw) => raw.flatMap((name, at) => (at % 2 ? [] : [[name, raw[at + 1]]]));
-
-/**
- * The frames of an event stream that AWS's own clients can read: aimock opens a block of text with `start: {}`, which
- * they refuse; Bedrock opens none. Keeps what is not yet a whole frame.
- */
-function readable(state, bytes) {
-  let left = Buffer.concat([state.left, bytes]);
-  const frames = [];
-  while (left.length >= 4 && left.length >= left.readUInt32BE(0)) {
-    const frame = left.subarray(0, left.readUInt32BE(0));
-    left = left.subarray(frame.length);
-    if (!frame.includes('"start":{}')) frames.push(frame);
-  }
-  state.left = left;
-  return Buffer.concat(frames);
-}
 
 const server = http.createServer((request, response) => {
   const parts = [];
@@ -41,22 +26,25 @@ const server = http.createServer((request, response) => {
     const body = Buffer.concat(parts);
     const whole = { method: request.method, headers: pairs(request.rawHeaders), body: body.toString() };
     requests.push({ event: "arrival", path: request.url, whole });
-    // Google's newer SDKs ask at /v1, aimock answers at /v1beta
-    const path = request.url.replace(/^\/v1(?=\/models\/[^/]+:\w+)/, "/v1beta");
+    const given = Buffer.from(told(request.url, body));
     const onward = http.request(
-      { host: upstream.hostname, port: upstream.port, method: request.method, path, headers: request.rawHeaders },
+      { host: upstream.hostname, port: upstream.port, method: request.method, path: asked(request.url), headers: { ...request.headers, "content-length": given.length } },
       (answer) => {
-        response.writeHead(answer.statusCode, answer.rawHeaders);
+        const mend = mending(request.url, answer.statusCode);
+        if (!mend) {
+          response.writeHead(answer.statusCode, answer.rawHeaders);
+          answer.pipe(response);
+        } else {
+          response.writeHead(answer.statusCode, { ...answer.headers, ...mend.headers, "transfer-encoding": "chunked" });
+          answer.on("data", (part) => response.write(mend.part(part)));
+          answer.on("end", () => response.end());
+        }
         answer.on("error", () => response.destroy());
-        if (answer.headers["content-type"] !== "application/vnd.amazon.eventstream") return answer.pipe(response);
-        const state = { left: Buffer.alloc(0) };
-        answer.on("data", (bytes) => response.write(readable(state, bytes)));
-        answer.on("end", () => response.end(state.left));
       },
     );
     onward.on("error", () => response.destroy());
     response.on("close", () => onward.destroy());
-    onward.end(body);
+    onward.end(given);
   });
 });
 server.listen(Number(port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));

@@ -34,9 +34,15 @@ function* told({ lacks = [], urlsafe }, item, requests, translated) {
 for (const pair of given) {
   const [client, file] = pair.split("=");
   const found = rows(file);
+  const plan = JSON.parse(fs.readFileSync(`${file}.plan`, "utf8"));
   const features = clients.find((one) => one.name === client);
   const direct = new Map(found.filter((row) => row.run === "direct").map((row) => [row.case, row]));
-  for (const row of found) {
+  for (const [at, planned] of plan.entries()) {
+    const row = found[at];
+    if (row?.run !== planned.run || row?.case !== planned.case.name) {
+      report.add(`${client} ${planned.run} ${planned.case.name}`, [{ path: "ran", left: true, right: false }]);
+      continue;
+    }
     const [run, provider] = row.run.split(":");
     const [item, first] = [cases.get(row.case), direct.get(row.case)];
     const wrong = [];
@@ -47,8 +53,7 @@ for (const pair of given) {
       wrong.push(...differences(first.result, row.result, "result"));
     } else {
       if (row.meaning.error && !item.fails) wrong.push({ path: "failed", left: "an answer", right: row.result });
-      else wrong.push(...differences(first.meaning, row.meaning, "meaning"));
-      wrong.push(...told(features, item, row.requests, true));
+      else wrong.push(...differences(first.meaning, row.meaning, "meaning"), ...told(features, item, row.requests, true));
     }
     const place = { client, run, provider: provider ?? "", cases: row.case };
     report.add(`${client} ${row.run} ${row.case}`, wrong.filter((difference) => !rules.allow(place, difference)), true);

@@ -38,8 +38,8 @@ const edited = ([from, to], { left, right }) =>
 const suits = (wanted, found) => !wanted || (Array.isArray(wanted) ? wanted.some((one) => matches(one, found)) : matches(wanted, found));
 
 /**
- * The rules of a file for a kind of run. A rule has a `field` (`*` stands for anything), may ask for an `edit`, and is
- * kept to where its other fields (`sdk`, `upstream`, `client`, `cases`, …) say. One that nothing needs is a failure,
+ * The rules of a file for a kind of run. A rule has a `field` (`*` stands for anything), may ask for an `edit` or for what
+ * the other run `says`, and is kept to where its other fields (`sdk`, `upstream`, `client`, `cases`, …) say. One that nothing needs is a failure,
  * unless it says `maybe`.
  */
 export class Rules {
@@ -53,6 +53,7 @@ export class Rules {
     return this.rules.some((rule) => {
       const fits =
         matches(rule.field, difference.path) &&
+        (!rule.says || JSON.stringify(difference.right)?.includes(rule.says)) &&
         (!rule.edit || edited(rule.edit, difference)) &&
         Object.entries(place).every(([name, found]) => suits(rule[name], found));
       if (fits) rule.used += 1;

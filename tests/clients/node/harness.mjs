@@ -21,6 +21,9 @@ export function meaning({ text, tools = [], finish, usage = {}, data }) {
  * what the client returned, and its meaning. `failure(error)` reads the client's own errors.
  */
 export async function run(call, failure) {
+  // some clients warn on standard output
+  console.warn = console.info = console.error;
+  globalThis.AI_SDK_LOG_WARNINGS = (warnings) => console.error(JSON.stringify(warnings));
   const plan = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
   for (const item of plan) {
     const control = (method) => fetch(`${item.control}/_fake/requests`, { method });
