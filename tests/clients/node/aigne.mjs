@@ -27,8 +27,9 @@ async function call(item) {
   });
   const input = {
     messages: messages(given),
-    ...(given.temperature && { modelOptions: { temperature: given.temperature } }),
+    modelOptions: { ...(given.temperature && { temperature: given.temperature }), ...(given.effort && { reasoningEffort: given.effort }) },
     ...(given.tools && { tools: item.tools.map((tool) => ({ type: "function", function: tool })) }),
+    ...(given.choice && { toolChoice: { type: "function", function: item.tools.find((one) => one.name === given.choice) } }),
     ...(given.schema && { responseFormat: { type: "json_schema", jsonSchema: { name: "answer", strict: true, schema: given.schema } } }),
   };
   const answer = {};
@@ -44,7 +45,7 @@ async function call(item) {
   }
   const tools = (answer.toolCalls ?? []).map((tool) => ({ id: tool.id, name: tool.function.name, arguments: tool.function.arguments }));
   const usage = { input: answer.usage?.inputTokens, output: answer.usage?.outputTokens };
-  return { result: { answer, chunks }, meant: meaning({ text: answer.text, tools, usage, data: answer.json }) };
+  return { result: { answer, chunks }, meant: meaning({ text: answer.text, thought: answer.thoughts, tools, usage, data: answer.json }) };
 }
 
 await run(call, (error) => ({ status: error.status ?? null, message: error.message, type: error.type ?? null }));

@@ -23,6 +23,8 @@ function body(item) {
     ...(given.temperature && { temperature: given.temperature }),
     ...(given.stop && { stop_sequences: given.stop }),
     ...(given.tools && { tools: item.tools.map((tool) => ({ name: tool.name, description: tool.description, input_schema: tool.parameters })) }),
+    ...(given.choice && { tool_choice: { type: "tool", name: given.choice } }),
+    ...(given.effort && { thinking: { type: "enabled", budget_tokens: 1024 } }),
     ...(given.schema && { output_config: { format: { type: "json_schema", schema: given.schema } } }),
   };
 }
@@ -41,8 +43,9 @@ async function call(item) {
   }
   const text = answer.content.filter((block) => block.type === "text").map((block) => block.text).join("");
   const tools = answer.content.filter((block) => block.type === "tool_use").map(({ id, name, input }) => ({ id, name, arguments: input }));
+  const thought = answer.content.filter((block) => block.type === "thinking").map((block) => block.thinking).join("");
   const usage = { input: answer.usage.input_tokens, output: answer.usage.output_tokens };
-  return { result, meant: meaning({ text, tools, finish: answer.stop_reason, usage, data: item.case.schema && text }) };
+  return { result, meant: meaning({ text, thought, tools, finish: answer.stop_reason, usage, data: item.case.schema && text }) };
 }
 
 await run(call, (error) => ({ status: error.status, message: error.error ?? error.message }));

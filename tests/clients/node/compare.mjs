@@ -11,14 +11,14 @@ const rules = new Rules(`${folder}/allowed-differences.json`, kind);
 const report = new Report();
 
 /** Whether a case shows what it should: one that fails by itself would compare equal and show nothing. */
-function* expected({ fails, expect = {} }, meant) {
+function* expected({ lacks = [] }, { fails, expect = {} }, meant) {
   if (fails) {
     if (!meant.error) yield { path: "answered", left: "an error", right: meant };
     return;
   }
   if (meant.error) yield { path: "failed", left: "an answer", right: meant };
   yield* differences({ input: 11, output: 7 }, meant.usage, "expected.usage");
-  for (const [name, wanted] of Object.entries(expect)) yield* differences(wanted, meant[name], `expected.${name}`);
+  for (const [name, wanted] of Object.entries(expect)) if (!lacks.includes(name)) yield* differences(wanted, meant[name], `expected.${name}`);
 }
 
 /** What the upstream must have been told, in whatever format. */
@@ -26,9 +26,19 @@ function* told({ lacks = [], urlsafe }, item, requests, translated) {
   let all = requests.map((one) => one.body).join("\n");
   // Google's client writes base64 with - and _, which only Google reads
   if (urlsafe && !translated) all = all.replaceAll("-", "+").replaceAll("_", "/");
-  const fields = ["prompt", "system", "max", "temperature", "stop", "image"].filter((field) => field in item && !lacks.includes(field));
+  const fields = ["prompt", "system", "max", "temperature", "stop", "image"].filter((field) => field in item && !lacks.includes(field) && !(item.effort && field === "max"));
   const texts = [...fields.map((field) => item[field]).flat(), ...(item.told ?? [])];
   for (const text of texts) if (!all.includes(String(text))) yield { path: `told.${text}`, left: "told", right: "not told" };
+}
+
+/** What a provider of another format needs to be told beside, and that thinking leaves room for the answer. */
+function* fitting({ told_to: texts = {} }, provider, requests) {
+  for (const { body } of requests) {
+    for (const text of texts[provider] ?? []) if (!body.includes(text)) yield { path: `told.${text}`, left: "told", right: "not told" };
+    const [, budget] = /"(?:budget_tokens|thinkingBudget)":(\d+)/.exec(body) ?? [];
+    const [, most] = /"(?:max_tokens|maxTokens|maxOutputTokens)":(\d+)/.exec(body) ?? [];
+    if (budget && most && budget > most * 0.75) yield { path: "room", left: `a quarter of ${most} tokens for the answer`, right: `${budget} to think` };
+  }
 }
 
 for (const pair of given) {
@@ -47,13 +57,13 @@ for (const pair of given) {
     const [item, first] = [cases.get(row.case), direct.get(row.case)];
     const wrong = [];
     if (run === "direct") {
-      wrong.push(...expected(item, row.meaning), ...told(features, item, row.requests));
+      wrong.push(...expected(features, item, row.meaning), ...told(features, item, row.requests));
     } else if (run === "same") {
       wrong.push(...differences(first.requests.map(request), row.requests.map(request), "requests"));
       wrong.push(...differences(first.result, row.result, "result"));
     } else {
       if (row.meaning.error && !item.fails) wrong.push({ path: "failed", left: "an answer", right: row.result });
-      else wrong.push(...differences(first.meaning, row.meaning, "meaning"), ...told(features, item, row.requests, true));
+      else wrong.push(...differences(first.meaning, row.meaning, "meaning"), ...told(features, item, row.requests, true), ...fitting(item, provider, row.requests));
     }
     const place = { client, run, provider: provider ?? "", cases: row.case };
     report.add(`${client} ${row.run} ${row.case}`, wrong.filter((difference) => !rules.allow(place, difference)), true);

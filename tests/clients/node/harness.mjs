@@ -4,10 +4,11 @@ import fs from "node:fs";
 const parsed = (value) => (typeof value === "string" ? JSON.parse(value) : value);
 
 /** What an answer says, in no vendor's words. `tools` have id, name and arguments; those and `data` parsed or not. */
-export function meaning({ text, tools = [], finish, usage = {}, data }) {
+export function meaning({ text, thought, tools = [], finish, usage = {}, data }) {
   const ids = tools.map((tool) => tool.id);
   return {
     text: text ?? "",
+    thought: thought ?? "",
     tools: tools.map((tool) => ({ name: tool.name, arguments: parsed(tool.arguments) })),
     ids_apart: ids.every(Boolean) && new Set(ids).size === ids.length,
     finish: finish ?? null,

@@ -40,8 +40,8 @@ function awsFrames() {
   };
 }
 
-/** aimock's Ollama counts nothing: the counts of the fixtures. */
-const ollamaCounts = (part) => part.toString().replace('"prompt_eval_count":0', '"prompt_eval_count":11').replace('"eval_count":0', '"eval_count":7');
+/** aimock's Ollama counts nothing: the counts of the fixtures. It thinks under another name. */
+const ollamaCounts = (part) => part.toString().replaceAll('"reasoning_content"', '"thinking"').replace('"prompt_eval_count":0', '"prompt_eval_count":11').replace('"eval_count":0', '"eval_count":7');
 
 /** Google says STOP where tools are called. */
 const googleFinish = (part) => part.toString().replaceAll('"FUNCTION_CALL"', '"STOP"');

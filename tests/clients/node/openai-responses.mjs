@@ -22,6 +22,8 @@ function body(item) {
     ...(given.max && { max_output_tokens: given.max }),
     ...(given.temperature && { temperature: given.temperature }),
     ...(given.tools && { tools: item.tools.map((tool) => ({ type: "function", strict: true, ...tool })) }),
+    ...(given.choice && { tool_choice: { type: "function", name: given.choice } }),
+    ...(given.effort && { reasoning: { effort: given.effort, summary: "auto" } }),
     ...(given.schema && { text: { format: { type: "json_schema", name: "answer", strict: true, schema: given.schema } } }),
   };
 }
@@ -40,8 +42,9 @@ async function call(item) {
   }
   const text = answer.output_text;
   const tools = answer.output.filter((one) => one.type === "function_call").map((one) => ({ id: one.call_id, name: one.name, arguments: one.arguments }));
+  const thought = answer.output.filter((one) => one.type === "reasoning").flatMap((one) => one.summary).map((part) => part.text).join("");
   const usage = { input: answer.usage.input_tokens, output: answer.usage.output_tokens };
-  return { result, meant: meaning({ text, tools, finish: answer.status, usage, data: item.case.schema && text }) };
+  return { result, meant: meaning({ text, thought, tools, finish: answer.status, usage, data: item.case.schema && text }) };
 }
 
 await run(call, (error) => ({ status: error.status, message: error.error ?? error.message }));

@@ -34,6 +34,13 @@ export const call = (via) => async (item) => {
     ...(given.temperature && { temperature: given.temperature }),
     ...(given.stop && { stopSequences: given.stop }),
     ...(given.tools && { tools: Object.fromEntries(item.tools.map((one) => [one.name, tool({ description: one.description, inputSchema: jsonSchema(one.parameters) })])) }),
+    ...(given.choice && { toolChoice: { type: "tool", toolName: given.choice } }),
+    ...(given.effort && {
+      providerOptions: {
+        openai: { reasoningEffort: given.effort, ...(via === "responses" && { reasoningSummary: "auto", forceReasoning: true }) },
+        anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } },
+      },
+    }),
     ...(given.schema && { output: Output.object({ schema: jsonSchema(given.schema), name: "answer" }) }),
   };
   let answer, parts;
@@ -49,12 +56,12 @@ export const call = (via) => async (item) => {
   } else {
     answer = await generateText(args);
   }
-  const [text, calls, finish, counts] = await Promise.all([answer.text, answer.toolCalls, answer.finishReason, answer.totalUsage]);
+  const [text, thought, calls, finish, counts] = await Promise.all([answer.text, answer.reasoningText, answer.toolCalls, answer.finishReason, answer.totalUsage]);
   const tools = calls.map((one) => ({ id: one.toolCallId, name: one.toolName, arguments: one.input }));
   const usage = { input: counts.inputTokens, output: counts.outputTokens };
   const data = given.schema && answer.output;
   const result = { text, calls, finish, counts, data, parts, content: await answer.content };
-  return { result, meant: meaning({ text, tools, finish, usage, data }) };
+  return { result, meant: meaning({ text, thought, tools, finish, usage, data }) };
 };
 
 export const failure = (error) => ({ status: error.statusCode, message: error.message, body: error.responseBody });

@@ -28,6 +28,10 @@ def arguments(item):
         args["extra_body"] = {"temperature": case["temperature"]}
     if case.get("tools"):
         args["tools"] = [{"name": t["name"], "description": t["description"], "input_schema": t["parameters"]} for t in item["tools"]]
+    if "choice" in case:
+        args["tool_choice"] = {"type": "tool", "name": case["choice"]}
+    if "effort" in case:
+        args["thinking"] = {"type": "enabled", "budget_tokens": 1024}
     if "schema" in case:
         args["output_config"] = {"format": {"type": "json_schema", "schema": case["schema"]}}
     return args
@@ -48,9 +52,10 @@ def call(item):
         result = answer.to_dict()
     text = "".join(block.text for block in answer.content if block.type == "text")
     tools = [(block.id, block.name, block.input) for block in answer.content if block.type == "tool_use"]
+    thought = "".join(block.thinking for block in answer.content if block.type == "thinking")
     usage = (answer.usage.input_tokens, answer.usage.output_tokens)
     data = text if "schema" in item["case"] else None
-    return result, meaning(text, tools, answer.stop_reason, usage, data)
+    return result, meaning(text, tools, answer.stop_reason, usage, data, thought)
 
 
 run(call, lambda error: getattr(error, "status_code", None), lambda error: getattr(error, "body", None) or str(error))

@@ -35,6 +35,10 @@ def arguments(item):
             for t in item["tools"]
         ]
         args["toolConfig"] = {"tools": specs}
+    if "choice" in case:
+        args["toolConfig"]["toolChoice"] = {"tool": {"name": case["choice"]}}
+    if "effort" in case:
+        args["additionalModelRequestFields"] = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
     if "schema" in case:
         schema = {"name": "answer", "schema": json.dumps(case["schema"])}
         args["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
@@ -53,6 +57,9 @@ def gathered(events):
             delta = change["delta"]
             if "text" in delta:
                 block["text"] += delta["text"]
+            if text := delta.get("reasoningContent", {}).get("text"):
+                reasoning = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})
+                reasoning["reasoningText"]["text"] += text
             if "toolUse" in delta:
                 block["toolUse"]["input"] += delta["toolUse"]["input"]
         finish = event.get("messageStop", {}).get("stopReason", finish)
@@ -75,14 +82,15 @@ def call(item):
         content, finish, usage = answer["output"]["message"]["content"], answer["stopReason"], answer["usage"]
         result = answer
     text = "".join(block.get("text", "") for block in content)
+    thought = "".join(block["reasoningContent"]["reasoningText"]["text"] for block in content if "reasoningContent" in block)
     uses = [block["toolUse"] for block in content if "toolUse" in block]
     tools = [(use["toolUseId"], use["name"], use["input"]) for use in uses]
     data = text if "schema" in item["case"] else None
-    return result, meaning(text, tools, finish, (usage.get("inputTokens"), usage.get("outputTokens")), data)
+    return result, meaning(text, tools, finish, (usage.get("inputTokens"), usage.get("outputTokens")), data, thought)
 
 
 def status(error):
-    return getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return (getattr(error, "response", None) or {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
 
 
 run(call, status, str)

@@ -37,6 +37,11 @@ def config(item):
             for t in item["tools"]
         ]
         args["tools"] = [types.Tool(function_declarations=declared)]
+    if "choice" in case:
+        calling = types.FunctionCallingConfig(mode="ANY", allowed_function_names=[case["choice"]])
+        args["tool_config"] = types.ToolConfig(function_calling_config=calling)
+    if "effort" in case:
+        args["thinking_config"] = types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)
     if "schema" in case:
         args["response_mime_type"] = "application/json"
         args["response_json_schema"] = case["schema"]
@@ -64,12 +69,13 @@ def call(item):
             finish = candidate.finish_reason or finish
         usage = answer.usage_metadata or usage
     text = "".join(part.text for part in parts if part.text and not part.thought)
+    thought = "".join(part.text for part in parts if part.text and part.thought)
     calls = [part.function_call for part in parts if part.function_call]
     # Google's own API need not name its calls
     tools = [(one.id or str(at), one.name, one.args) for at, one in enumerate(calls)]
     counts = (usage and usage.prompt_token_count, usage and usage.candidates_token_count)
     data = text if "schema" in item["case"] else None
-    return result, meaning(text, tools, finish and finish.value, counts, data)
+    return result, meaning(text, tools, finish and finish.value, counts, data, thought)
 
 
 run(call, lambda error: getattr(error, "code", None), lambda error: getattr(error, "details", None) or str(error))

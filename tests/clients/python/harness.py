@@ -14,12 +14,13 @@ def control(item, method):
         return json.loads(answer.read() or b"null")
 
 
-def meaning(text="", tools=(), finish=None, usage=(None, None), data=None):
+def meaning(text="", tools=(), finish=None, usage=(None, None), data=None, thought=""):
     """What an answer says. `tools` are triples of id, name and arguments; those and `data` parsed or not."""
     parsed = [(id, name, json.loads(given) if isinstance(given, str) else given) for id, name, given in tools]
     ids = [id for id, _, _ in parsed]
     return {
         "text": text or "",
+        "thought": thought or "",
         "tools": [{"name": name, "arguments": arguments} for _, name, arguments in parsed],
         "ids_apart": all(ids) and len(set(ids)) == len(ids),
         "finish": finish,

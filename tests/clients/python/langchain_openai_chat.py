@@ -21,13 +21,13 @@ def messages(case):
 
 def call(item):
     case = item["case"]
-    names = {"max": "max_tokens", "temperature": "temperature", "stop": "stop"}
+    names = {"max": "max_tokens", "temperature": "temperature", "stop": "stop", "effort": "reasoning_effort"}
     given = {names[name]: case[name] for name in names if name in case}
     model = ChatOpenAI(
         model=item["model"], base_url=item["origin"] + "/v1", api_key=item["key"], max_retries=0, stream_usage=True, **given
     )
     if case.get("tools"):
-        model = model.bind_tools([{"type": "function", "function": tool} for tool in item["tools"]], strict=True)
+        model = model.bind_tools([{"type": "function", "function": tool} for tool in item["tools"]], tool_choice=case.get("choice"), strict=True)
     if "schema" in case:
         schema = {"title": "answer", "description": "The answer.", **case["schema"]}
         found = model.with_structured_output(schema, method="json_schema", include_raw=True).invoke(messages(case))

@@ -29,6 +29,10 @@ def arguments(item):
         args["temperature"] = case["temperature"]
     if case.get("tools"):
         args["tools"] = [{"type": "function", "strict": True, **tool} for tool in item["tools"]]
+    if "choice" in case:
+        args["tool_choice"] = {"type": "function", "name": case["choice"]}
+    if "effort" in case:
+        args["reasoning"] = {"effort": case["effort"], "summary": "auto"}
     if "schema" in case:
         args["text"] = {"format": {"type": "json_schema", "name": "answer", "strict": True, "schema": case["schema"]}}
     return args
@@ -49,9 +53,10 @@ def call(item):
         answer = client.responses.create(**args)
         result = answer.to_dict()
     tools = [(one.call_id, one.name, one.arguments) for one in answer.output if one.type == "function_call"]
+    thought = "".join(part.text for one in answer.output if one.type == "reasoning" for part in one.summary)
     usage = (answer.usage.input_tokens, answer.usage.output_tokens)
     data = answer.output_text if "schema" in item["case"] else None
-    return result, meaning(answer.output_text, tools, answer.status, usage, data)
+    return result, meaning(answer.output_text, tools, answer.status, usage, data, thought)
 
 
 run(call, lambda error: getattr(error, "status_code", None), lambda error: getattr(error, "body", None) or str(error))
