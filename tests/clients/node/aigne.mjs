@@ -41,7 +41,12 @@ async function call(item) {
       Object.assign(answer, chunk.delta?.json);
     }
   } else {
-    Object.assign(answer, await model.invoke(input));
+    let said = await model.invoke(input);
+    if (given.loop) {
+      const results = said.toolCalls.map((tool) => ({ role: "tool", toolCallId: tool.id, content: given.loop[tool.function.name] }));
+      said = await model.invoke({ ...input, messages: [...input.messages, { role: "agent", content: said.text, toolCalls: said.toolCalls }, ...results] });
+    }
+    Object.assign(answer, said);
   }
   const tools = (answer.toolCalls ?? []).map((tool) => ({ id: tool.id, name: tool.function.name, arguments: tool.function.arguments }));
   const usage = { input: answer.usage?.inputTokens, output: answer.usage?.outputTokens };

@@ -39,7 +39,15 @@ async function call(item) {
     answer = await stream.finalMessage();
     result = { events, final: answer };
   } else {
-    result = answer = await client.messages.create(body(item));
+    const args = body(item);
+    answer = await client.messages.create(args);
+    if (item.case.loop) {
+      const uses = answer.content.filter((block) => block.type === "tool_use");
+      const given = uses.map((use) => ({ type: "tool_result", tool_use_id: use.id, content: item.case.loop[use.name] }));
+      args.messages.push({ role: "assistant", content: answer.content }, { role: "user", content: given });
+      answer = await client.messages.create(args);
+    }
+    result = answer;
   }
   const text = answer.content.filter((block) => block.type === "text").map((block) => block.text).join("");
   const tools = answer.content.filter((block) => block.type === "tool_use").map(({ id, name, input }) => ({ id, name, arguments: input }));

@@ -32,9 +32,9 @@ function* told({ lacks = [], urlsafe }, item, requests, translated) {
 }
 
 /** What a provider of another format needs to be told beside, and that thinking leaves room for the answer. */
-function* fitting({ told_to: texts = {} }, provider, requests) {
+function* fitting({ lacks = [] }, { told_to: texts = {} }, provider, requests) {
   for (const { body } of requests) {
-    for (const text of texts[provider] ?? []) if (!body.includes(text)) yield { path: `told.${text}`, left: "told", right: "not told" };
+    for (const text of texts[provider] ?? []) if (!lacks.includes("thought") && !body.includes(text)) yield { path: `told.${text}`, left: "told", right: "not told" };
     const [, budget] = /"(?:budget_tokens|thinkingBudget)":(\d+)/.exec(body) ?? [];
     const [, most] = /"(?:max_tokens|maxTokens|maxOutputTokens)":(\d+)/.exec(body) ?? [];
     if (budget && most && budget > most * 0.75) yield { path: "room", left: `a quarter of ${most} tokens for the answer`, right: `${budget} to think` };
@@ -63,7 +63,7 @@ for (const pair of given) {
       wrong.push(...differences(first.result, row.result, "result"));
     } else {
       if (row.meaning.error && !item.fails) wrong.push({ path: "failed", left: "an answer", right: row.result });
-      else wrong.push(...differences(first.meaning, row.meaning, "meaning"), ...told(features, item, row.requests, true), ...fitting(item, provider, row.requests));
+      else wrong.push(...differences(first.meaning, row.meaning, "meaning"), ...told(features, item, row.requests, true), ...fitting(features, item, provider, row.requests));
     }
     const place = { client, run, provider: provider ?? "", cases: row.case };
     report.add(`${client} ${row.run} ${row.case}`, wrong.filter((difference) => !rules.allow(place, difference)), true);

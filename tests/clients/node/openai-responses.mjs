@@ -38,7 +38,14 @@ async function call(item) {
     answer = await stream.finalResponse();
     result = { events, final: answer };
   } else {
-    result = answer = await client.responses.create(body(item));
+    const args = body(item);
+    answer = await client.responses.create(args);
+    if (item.case.loop) {
+      const calls = answer.output.filter((one) => one.type === "function_call");
+      args.input.push(...answer.output, ...calls.map((one) => ({ type: "function_call_output", call_id: one.call_id, output: item.case.loop[one.name] })));
+      answer = await client.responses.create(args);
+    }
+    result = answer;
   }
   const text = answer.output_text;
   const tools = answer.output.filter((one) => one.type === "function_call").map((one) => ({ id: one.call_id, name: one.name, arguments: one.arguments }));

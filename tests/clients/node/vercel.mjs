@@ -1,7 +1,7 @@
 // Vercel's SDK with its own providers: `via` says which.
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
-import { generateText, jsonSchema, Output, streamText, tool } from "ai";
+import { generateText, jsonSchema, Output, stepCountIs, streamText, tool } from "ai";
 import { meaning } from "./harness.mjs";
 
 function model(item, via) {
@@ -33,7 +33,8 @@ export const call = (via) => async (item) => {
     ...(given.max && { maxOutputTokens: given.max }),
     ...(given.temperature && { temperature: given.temperature }),
     ...(given.stop && { stopSequences: given.stop }),
-    ...(given.tools && { tools: Object.fromEntries(item.tools.map((one) => [one.name, tool({ description: one.description, inputSchema: jsonSchema(one.parameters) })])) }),
+    ...(given.tools && { tools: Object.fromEntries(item.tools.map((one) => [one.name, tool({ description: one.description, inputSchema: jsonSchema(one.parameters), ...(given.loop && { execute: () => given.loop[one.name] }) })])) }),
+    ...(given.loop && { stopWhen: stepCountIs(3) }),
     ...(given.choice && { toolChoice: { type: "tool", toolName: given.choice } }),
     ...(given.effort && {
       providerOptions: {
@@ -56,7 +57,7 @@ export const call = (via) => async (item) => {
   } else {
     answer = await generateText(args);
   }
-  const [text, thought, calls, finish, counts] = await Promise.all([answer.text, answer.reasoningText, answer.toolCalls, answer.finishReason, answer.totalUsage]);
+  const [text, thought, calls, finish, counts] = await Promise.all([answer.text, answer.reasoningText, answer.toolCalls, answer.finishReason, answer.usage]);
   const tools = calls.map((one) => ({ id: one.toolCallId, name: one.toolName, arguments: one.input }));
   const usage = { input: counts.inputTokens, output: counts.outputTokens };
   const data = given.schema && answer.output;

@@ -49,6 +49,11 @@ def call(item):
         result = {"events": events, "final": answer.to_dict()}
     else:
         answer = client.messages.create(**args)
+        if outcomes := item["case"].get("loop"):
+            uses = [block for block in answer.content if block.type == "tool_use"]
+            given = [{"type": "tool_result", "tool_use_id": use.id, "content": outcomes[use.name]} for use in uses]
+            args["messages"] += [{"role": "assistant", "content": answer.content}, {"role": "user", "content": given}]
+            answer = client.messages.create(**args)
         result = answer.to_dict()
     text = "".join(block.text for block in answer.content if block.type == "text")
     tools = [(block.id, block.name, block.input) for block in answer.content if block.type == "tool_use"]

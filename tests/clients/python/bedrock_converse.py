@@ -78,6 +78,12 @@ def call(item):
         result = {"events": events}
     else:
         answer = client.converse(**args)
+        if outcomes := item["case"].get("loop"):
+            said = answer["output"]["message"]
+            uses = [block["toolUse"] for block in said["content"] if "toolUse" in block]
+            given = [{"toolResult": {"toolUseId": use["toolUseId"], "content": [{"text": outcomes[use["name"]]}]}} for use in uses]
+            args["messages"] += [said, {"role": "user", "content": given}]
+            answer = client.converse(**args)
         answer.pop("ResponseMetadata")
         content, finish, usage = answer["output"]["message"]["content"], answer["stopReason"], answer["usage"]
         result = answer

@@ -61,6 +61,13 @@ def call(item):
         result = {"chunks": [plain(answer) for answer in answers]}
     else:
         answers = [client.models.generate_content(**args)]
+        if outcomes := item["case"].get("loop"):
+            parts = [
+                types.Part(function_response=types.FunctionResponse(id=one.id, name=one.name, response=json.loads(outcomes[one.name])))
+                for one in answers[0].function_calls
+            ]
+            args["contents"] += [answers[0].candidates[0].content, types.Content(role="user", parts=parts)]
+            answers = [client.models.generate_content(**args)]
         result = plain(answers[0])
     parts, finish, usage = [], None, None
     for answer in answers:

@@ -37,6 +37,9 @@ def call(item):
         answer, data = sum(chunks[1:], chunks[0]), None
     else:
         answer, data = model.invoke(messages(case)), None
+        if outcomes := case.get("loop"):
+            given = [ToolMessage(outcomes[one["name"]], tool_call_id=one["id"]) for one in answer.tool_calls]
+            answer = model.invoke([*messages(case), answer, *given])
     tools = [(one["id"], one["name"], one["args"]) for one in answer.tool_calls]
     usage = answer.usage_metadata or {}
     finish = answer.response_metadata.get("finish_reason")

@@ -51,6 +51,11 @@ def call(item):
         result = {"events": events, "final": answer.to_dict()}
     else:
         answer = client.responses.create(**args)
+        if outcomes := item["case"].get("loop"):
+            calls = [one for one in answer.output if one.type == "function_call"]
+            args["input"] += answer.output
+            args["input"] += [{"type": "function_call_output", "call_id": one.call_id, "output": outcomes[one.name]} for one in calls]
+            answer = client.responses.create(**args)
         result = answer.to_dict()
     tools = [(one.call_id, one.name, one.arguments) for one in answer.output if one.type == "function_call"]
     thought = "".join(part.text for one in answer.output if one.type == "reasoning" for part in one.summary)
