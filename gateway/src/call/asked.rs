@@ -9,6 +9,7 @@ use super::{Chat, Own};
 /// What a call asks for.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one for a call, behind an Arc")]
 pub enum Asked {
     /// A chat.
     Chat(Chat),

@@ -34,6 +34,8 @@ pub enum Dialect {
     OpenAiChat,
     /// OpenAI's `POST /v1/embeddings`.
     OpenAiEmbeddings,
+    /// OpenAI's `POST /v1/images/generations`.
+    OpenAiImages,
     /// OpenAI's `POST /v1/responses`.
     Responses,
     /// Anthropic's `POST /v1/messages`.
@@ -54,9 +56,10 @@ pub enum Dialect {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::OpenAiChat,
         Self::OpenAiEmbeddings,
+        Self::OpenAiImages,
         Self::Responses,
         Self::Anthropic,
         Self::Gemini,
@@ -72,6 +75,7 @@ impl Dialect {
         match self {
             Self::OpenAiChat => "openai.chat",
             Self::OpenAiEmbeddings => "openai.embeddings",
+            Self::OpenAiImages => "openai.images",
             Self::Responses => "openai.responses",
             Self::Anthropic => "anthropic.messages",
             Self::Gemini => "gemini.generate",
@@ -93,6 +97,7 @@ impl Dialect {
         match self {
             Self::OpenAiChat => &openai::Chat,
             Self::OpenAiEmbeddings => &openai::Embeddings,
+            Self::OpenAiImages => &openai::Images,
             Self::Responses => &responses::Responses,
             Self::Anthropic => &anthropic::Messages,
             Self::Gemini => &gemini::Generate,

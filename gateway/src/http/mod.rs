@@ -32,6 +32,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
     let routes = Router::new()
         .route("/v1/chat/completions",    calls(Dialect::OpenAiChat))
         .route("/v1/embeddings",          calls(Dialect::OpenAiEmbeddings))
+        .route("/v1/images/generations",  calls(Dialect::OpenAiImages))
         .route("/v1/responses",           calls(Dialect::Responses))
         .route("/v1/messages",            calls(Dialect::Anthropic))
         .route("/v1/messages/count_tokens", post(count::tokens))

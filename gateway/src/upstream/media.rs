@@ -127,7 +127,7 @@ impl Media {
         let url = Url::parse(url).map_err(|_| refused("a media address is no URL"))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let at = |why: &str| refused(&format!("the media at {host} can't be had: {why}"));
-        check(&url, &self.trusted).map_err(|why| at(why))?;
+        check(&url, &self.trusted).map_err(&at)?;
         let sent = self.client.get(url).send().await;
         let response = sent.map_err(|error| at(reason(&error)))?;
         if !response.status().is_success() {

@@ -104,7 +104,7 @@ proptest! {
                 let fed = parts.iter().try_for_each(|part| decoder.push(Bytes::copy_from_slice(part), &mut pieces));
                 drop(fed.and_then(|()| decoder.end(&mut pieces)));
                 drop(wire.format().error(&http::HeaderMap::new(), &raw));
-                drop(wire.format().instead_of_stream(&target.endpoint.vendor, &raw));
+                let _ = wire.format().instead_of_stream(&target.endpoint.vendor, &raw);
             }
         }
     }

@@ -14,7 +14,7 @@
 //! Each case names its source: the vendor's document, or the file of its SDK.
 #![cfg(test)]
 
-mod bedrock;
+mod amazon;
 mod damage;
 mod dialects;
 mod formats;

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions and embeddings, as clients speak them.
+//! OpenAI's chat completions, embeddings and images, as clients speak them.
 //!
 //! Fields as documented for `POST /v1/chat/completions` and `POST /v1/embeddings` in OpenAI's API
 //! reference. To a provider of the same format the body stays as the client wrote it; for others it is
@@ -6,6 +6,7 @@
 
 mod answer;
 pub(super) mod error;
+mod images;
 mod read;
 mod request;
 
@@ -26,6 +27,10 @@ pub struct Chat;
 /// `POST /v1/embeddings`.
 #[derive(Clone, Copy, Debug)]
 pub struct Embeddings;
+
+/// `POST /v1/images/generations`.
+#[derive(Clone, Copy, Debug)]
+pub struct Images;
 
 impl Speech for Chat {
     fn wire(&self) -> Option<Wire> {
@@ -71,6 +76,32 @@ impl Speech for Embeddings {
 
     fn renderer(&self, call: &Call, target: &Target) -> Box<dyn Renderer> {
         Box::new(answer::Vectors::new(call, target))
+    }
+
+    fn error(&self, error: &Error) -> serde_json::Value {
+        error::body(error)
+    }
+
+    fn broken(&self, error: &Error) -> Bytes {
+        format!("data: {}\n\n", error::body(error)).into()
+    }
+}
+
+impl Speech for Images {
+    fn wire(&self) -> Option<Wire> {
+        None
+    }
+
+    fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
+        images::parse(&head.headers, body)
+    }
+
+    fn read(&self, call: &Call) -> Result<Asked, Error> {
+        read::draw(call)
+    }
+
+    fn renderer(&self, call: &Call, _: &Target) -> Box<dyn Renderer> {
+        Box::new(images::Images::new(call))
     }
 
     fn error(&self, error: &Error) -> serde_json::Value {

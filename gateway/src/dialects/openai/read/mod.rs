@@ -1,5 +1,6 @@
 //! A request of OpenAI's, read into what it asks for.
 
+mod draw;
 mod embed;
 mod json;
 mod messages;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub(super) use self::draw::draw;
 pub(super) use self::embed::embed;
 use self::json::{At, Fields, wrong};
 use self::messages::Messages;

@@ -140,7 +140,7 @@ fn address(fields: &mut Fields<'_>, name: &str) -> Result<Source, Error> {
 }
 
 /// An address, or data in one.
-fn source(url: String, at: &At<'_>) -> Result<Source, Error> {
+pub(super) fn source(url: String, at: &At<'_>) -> Result<Source, Error> {
     let is_web = ["https://", "http://"].iter().any(|scheme| {
         url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });

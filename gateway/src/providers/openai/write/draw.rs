@@ -40,11 +40,18 @@ pub(crate) fn draw(draw: &Draw, images: &Images, target: &Target) -> Result<Writ
         body.insert("watermark".into(), false.into()); // on, unless it is said
     }
     for (name, value) in &draw.more {
+        if HINTS.contains(&name.as_str()) && !takes(name) {
+            lacks.drop(name, true);
+            continue;
+        }
         lacks.refuse(name, !takes(name))?;
         body.insert(name.clone(), value.clone());
     }
     Written::new(&body, None, lacks)
 }
+
+/// Settings without which the images are still what was asked for.
+const HINTS: [&str; 3] = ["seed", "moderation", "output_compression"];
 
 type Takes<'a> = &'a dyn Fn(&str) -> bool;
 

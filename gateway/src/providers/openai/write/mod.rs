@@ -49,7 +49,9 @@ pub(super) fn chat(chat: &Chat, call: &Call, target: &Target) -> Result<Written,
     let heeds = |name: &str| !vendor.ignores.iter().any(|ignored| ignored == name);
     let sampling = &chat.sampling;
     lacks.drop("seed", sampling.seed.is_some() && !heeds("seed"));
-    lacks.drop("user", chat.user.is_some() && !heeds("user"));
+    // OpenAI refuses longer ones
+    let user = chat.user.as_deref().filter(|user| user.len() <= MAX_USER && heeds("user"));
+    lacks.drop("user", user != chat.user.as_deref());
     lacks.drop("verbosity", chat.verbosity.is_some() && !heeds("verbosity"));
     lacks.drop("metadata", !chat.metadata.is_empty()); // OpenAI takes it with `store` alone
     let tier = chat.service_tier.as_deref();
@@ -96,12 +98,14 @@ pub(super) fn chat(chat: &Chat, call: &Call, target: &Target) -> Result<Written,
             true => &["image", "text"],
             false => &[],
         },
-        user: chat.user.as_deref().filter(|_| heeds("user")),
+        user,
         service_tier: known_tier,
     };
     Written::new(&request, chat.max_output.or(call.max_output), lacks)
 }
 
+/// The longest name of an end user.
+const MAX_USER: usize = 64;
 /// OpenAI's classes of service.
 const TIERS: [&str; 6] = ["auto", "default", "flex", "scale", "priority", "fast"];
 
@@ -188,8 +192,10 @@ fn thoughts(
     let effort = effort.map(Effort::as_str);
     match vendor.reasoning {
         ReasoningStyle::Effort | ReasoningStyle::Thinking => {
-            lacks.drop("reasoning.shown", asked.shown.is_some());
-            let on = asked.enabled == Some(true) && vendor.reasoning == ReasoningStyle::Thinking;
+            // OpenAI never shows them, the others always do
+            let shows = vendor.reasoning == ReasoningStyle::Thinking;
+            lacks.drop("reasoning.shown", asked.shown.is_some_and(|shown| shown != shows));
+            let on = asked.enabled == Some(true) && shows;
             let thinking = on.then(|| json!({"type": "enabled"}));
             (if off { Some("none") } else { effort }, thinking, None)
         }
