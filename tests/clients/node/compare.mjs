@@ -31,13 +31,20 @@ function* told({ lacks = [], urlsafe }, item, requests, translated) {
   for (const text of texts) if (!all.includes(String(text))) yield { path: `told.${text}`, left: "told", right: "not told" };
 }
 
-/** What a provider of another format needs to be told beside, and that thinking leaves room for the answer. */
+/** What a provider of another format needs to be told beside, and what vendors refuse though aimock takes it. */
 function* fitting({ lacks = [] }, { told_to: texts = {} }, provider, requests) {
   for (const { body } of requests) {
     for (const text of texts[provider] ?? []) if (!lacks.includes("thought") && !body.includes(text)) yield { path: `told.${text}`, left: "told", right: "not told" };
     const [, budget] = /"(?:budget_tokens|thinkingBudget)":(\d+)/.exec(body) ?? [];
     const [, most] = /"(?:max_tokens|maxTokens|maxOutputTokens)":(\d+)/.exec(body) ?? [];
     if (budget && most && budget > most * 0.75) yield { path: "room", left: `a quarter of ${most} tokens for the answer`, right: `${budget} to think` };
+    const { messages, thinking, additionalModelRequestFields: fields } = JSON.parse(body);
+    const said = messages?.filter((message) => message.role === "assistant").at(-1)?.content ?? [];
+    const tool = (block) => block.toolUse ?? block.type === "tool_use";
+    const thought = (block) => block.reasoningContent ?? ["thinking", "redacted_thinking"].includes(block.type);
+    if ((thinking ?? fields?.thinking)?.type === "enabled" && Array.isArray(said) && said.some(tool) && !thought(said[0])) {
+      yield { path: "thinking", left: "off, or thoughts before the calls of tools", right: "on, without its thoughts: Claude refuses" };
+    }
   }
 }
 
