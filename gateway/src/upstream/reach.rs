@@ -170,7 +170,7 @@ impl Reach<'_> {
                     return Err(Failure::of(AttemptError::Malformed));
                 }
                 // most answers come in one piece and are not copied
-                Ok(Some(bytes)) if first.is_empty() => first = bytes,
+                Ok(Some(bytes)) if first.is_empty() && rest.is_empty() => first = bytes,
                 Ok(Some(bytes)) => {
                     if rest.is_empty() {
                         rest.extend_from_slice(&first);
