@@ -6,6 +6,7 @@
 #   run.sh HUB             HUB is the hub's binary; it is started on a free port
 #   SHORT=1 run.sh HUB     one other format for each client
 #   CLIENTS="boto3 aigne"  only these
+#   SLICE=7 run.sh HUB     the mock's answers come in pieces of seven bytes
 #   KEEP=folder            keeps what the clients returned and the upstream received, and the hub's log
 #
 # HUB_CACHE holds the clients (default target/cache).

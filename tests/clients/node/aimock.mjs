@@ -13,6 +13,13 @@ let requests = [];
 
 const pairs = (raw) => raw.flatMap((name, at) => (at % 2 ? [] : [[name, raw[at + 1]]]));
 
+/** Answers come in pieces of so many bytes, if any: a test of those who put them together. */
+const slice = Number(process.env.SLICE ?? 0);
+function write(response, bytes) {
+  const size = slice || bytes.length;
+  for (let at = 0; at < bytes.length; at += size) response.write(bytes.subarray(at, at + size));
+}
+
 const server = http.createServer((request, response) => {
   const parts = [];
   request.on("data", (part) => parts.push(part));
@@ -31,13 +38,13 @@ const server = http.createServer((request, response) => {
       { host: upstream.hostname, port: upstream.port, method: request.method, path: asked(request.url), headers: { ...request.headers, "content-length": given.length } },
       (answer) => {
         const mend = mending(request.url, answer.statusCode);
-        if (!mend) {
+        if (!mend && !slice) {
           response.writeHead(answer.statusCode, answer.rawHeaders);
           answer.pipe(response);
         } else {
           const { "content-length": _, ...headers } = answer.headers;
-          response.writeHead(answer.statusCode, { ...headers, ...mend.headers });
-          answer.on("data", (part) => response.write(mend.part(part)));
+          response.writeHead(answer.statusCode, { ...headers, ...mend?.headers });
+          answer.on("data", (part) => write(response, Buffer.from(mend ? mend.part(part) : part)));
           answer.on("end", () => response.end());
         }
         answer.on("error", () => response.destroy());
