@@ -64,7 +64,9 @@ pub(super) fn fit(
     if call.model != target.model {
         changes.push(("model", Change::Set(quoted(target.model.as_str()))));
     }
-    let dropped = vendor.drop.iter().chain(model.into_iter().flat_map(|model| &model.drop));
+    // who names the model itself knows what it takes, and is told by the vendor
+    let choice = model.filter(|_| !is_named(call, target));
+    let dropped = vendor.drop.iter().chain(choice.into_iter().flat_map(|model| &model.drop));
     let mut untold: Vec<String> = Vec::new();
     for name in dropped {
         if body.says(name) {
@@ -76,7 +78,7 @@ pub(super) fn fit(
     if vendor.reasoning == ReasoningStyle::Thinking {
         no_thinking(body, &mut changes);
     }
-    for (name, values) in model.into_iter().flat_map(|model| &model.values).chain(&vendor.values) {
+    for (name, values) in choice.into_iter().flat_map(|model| &model.values).chain(&vendor.values) {
         let known = body.text(name).and_then(|said| values.get(&*said));
         changes.extend(known.map(|known| (name.as_str(), Change::Set(quoted(known)))));
     }
@@ -86,6 +88,15 @@ pub(super) fn fit(
     let roles = vendor.developer_role.as_deref().and_then(|role| with_role(body, role));
     changes.extend(roles.map(|roles| ("messages", roles)));
     Ok((edit(body.bytes, body.fields, &changes), untold))
+}
+
+/// Whether the client speaks the vendor's format and asks for this very model, and not for a route or in
+/// another format.
+fn is_named(call: &Call, target: &Target) -> bool {
+    let asked = call.model.as_str();
+    let pinned = asked.split_once('/').map_or(asked, |(_, model)| model);
+    let named = asked == target.model.as_str() || pinned == target.model.as_str();
+    named && call.dialect.speech().wire() == Some(target.endpoint.vendor.format)
 }
 
 /// Fields that the vendor knows under another name.
