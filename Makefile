@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test build clickhouse kafka cluster chaos chaos-kafka outage-kafka bench bench-kafka fmt lint tools help
+.PHONY: run test test-clients build clickhouse kafka cluster chaos chaos-kafka outage-kafka bench bench-kafka fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,12 @@ cluster: tools build clickhouse ## The hub as a cluster of processes: Kafka, reg
 
 test: tools ## Checks everything: format, lints, unit, contract, end to end, a short chaos run
 	@tests/run
+
+test-clients: tools ## The official clients of all vendors through the hub to providers of all formats
+	@infra/deploy/tools openssl python3 python3-venv
+	@cargo build --locked -p hub --bin hub -p e2e --bins
+	@FAKE_PROVIDER=$(TARGET)/debug/fake-provider tests/sdk/run.sh $(TARGET)/debug/hub
+	@tests/clients/run.sh $(TARGET)/debug/hub
 
 chaos: tools clickhouse ## Kills every part at random under load and compares with the oracle
 	@tests/chaos/run
