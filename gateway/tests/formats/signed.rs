@@ -171,7 +171,7 @@ fn flipped(text: &str) -> impl Iterator<Item = String> + '_ {
     text.bytes().enumerate().map(|(at, byte)| {
         let mut bytes = text.as_bytes().to_vec();
         bytes[at] = match byte {
-            b'0'..b'9' => byte + 1,
+            b'0'..=b'8' => byte + 1,
             b'z' => b'y',
             _ => b'z',
         };
