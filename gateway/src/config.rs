@@ -239,6 +239,20 @@ pub struct KeySeed {
     /// None when empty: a key in a page is known to all who see the page.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// Lets Bedrock's clients sign requests with a credential of the hub's own, as they do for AWS. Off when not set.
+    #[serde(default)]
+    pub aws: Option<AwsSeed>,
+}
+
+/// A credential that signs requests (SigV4). AWS knows nothing of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsSeed {
+    /// Its public name: letters and digits.
+    pub access_key_id: String,
+    /// What signs: `env:NAME`, `file:PATH`, or itself; another than the key's. Kept as it is, as
+    /// checking a signature takes it.
+    pub secret: SecretRef,
 }
 
 /// An account.

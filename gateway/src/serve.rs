@@ -48,8 +48,9 @@ async fn admitted(
     let limits = &gateway.limits;
 
     let snapshot = gateway.snapshot.load_full();
-    let key = auth::authenticate(&head, &snapshot)?;
+    let claim = auth::claim(&head, &snapshot, gateway.clock.now())?;
     let bytes = read_body(&head.headers, body, limits.body, limits.body_time).await?;
+    let key = claim.prove(&bytes)?;
     let mut call = dialect.speech().parse(&head, bytes)?;
     call.id = id;
     call.trace = Trace::begin(&gateway.traces, id, &call, &head.headers);

@@ -9,3 +9,4 @@ pub mod kafka;
 pub mod load;
 pub mod process;
 pub mod requests;
+pub mod signed;

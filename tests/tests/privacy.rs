@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use e2e::hub::Hub;
 use e2e::process::Process;
+use e2e::signed::Signer;
 use rig::http;
 use serde_json::json;
 
@@ -25,7 +26,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn prompts_answers_and_secrets_stay_out() {
     let folder = tempfile::tempdir().unwrap();
-    let more = "[telemetry]\nfilter = \"trace\"\nformat = \"json\"\n";
+    let more = "[telemetry]\nfilter = \"trace\"\nformat = \"json\"\n[[keys]]\nid = \"signs\"\nsecret = \"a-key\"\n\
+                aws = { access_key_id = \"HUBKEYTEST\", secret = \"marker-of-what-signs\" }\n";
     let hub = Hub::new(rig::binary(), folder.path(), &[], more).unwrap();
     let mut command = rig::command(&hub, &["serve"]);
     command.env("OPENAI_API_KEY", "sk-marker-of-a-provider-key");
@@ -44,6 +46,15 @@ fn prompts_answers_and_secrets_stay_out() {
     }
     let refused = http::chat(hub.listen, "hk-marker-of-a-wrong-key", &say(false));
     assert_eq!(refused.status, 401);
+    let signer = Signer { id: "HUBKEYTEST", secret: "marker-of-what-signs" };
+    let said = json!({"messages": [{"role": "user", "content": [{"text": "marker-of-a-prompt"}]}]});
+    let (path, said) = ("/model/demo/converse", said.to_string());
+    let signed = signer.headers("hub", path, said.as_bytes()).unwrap();
+    let signed: Vec<(&str, &str)> =
+        signed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let signed = http::request("POST", path, &signed, said.as_bytes());
+    let signed = http::exchange(hub.listen, &signed);
+    assert_eq!(signed.status, 200, "{}", signed.text());
     let broken = http::exchange(
         hub.listen,
         &http::request(
@@ -70,8 +81,14 @@ fn prompts_answers_and_secrets_stay_out() {
     assert!(written.len() > 5, "{written:?}");
     let log = std::fs::read_to_string(hub.log("serve")).unwrap();
     assert!(log.lines().count() > 20, "the log at trace says more:\n{log}");
-    let markers =
-        ["marker-of-a-prompt", "sk-marker-of", "marker-of-a-wrong", secret.trim(), &hub.key];
+    let markers = [
+        "marker-of-a-prompt",
+        "sk-marker-of",
+        "marker-of-a-wrong",
+        "marker-of-what-signs",
+        secret.trim(),
+        &hub.key,
+    ];
     for marker in markers {
         assert!(!shown.contains(marker), "{marker} is in /readyz or /metrics");
         for path in &written {

@@ -1,18 +1,60 @@
-//! Who is calling: a key's hash looked up in the snapshot. No I/O.
+//! Who is calling: a key's hash looked up in the snapshot, or a signature made again. No I/O.
+
+mod sigv4;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::header;
 use http::request::Parts;
+use runtime::clock::Micros;
 use schemas::ids::ModelId;
 use sha2::{Digest as _, Sha256};
 
+use self::sigv4::line::SCHEME;
 use crate::call::Call;
 use crate::control::{Key, Snapshot};
 use crate::error::{Error, Kind};
 
+pub use self::sigv4::Signed;
+
 /// Longer than any key; more is not hashed.
 const MAX_KEY: usize = 512;
+
+/// Who calls, as far as the head of a request tells.
+pub enum Claim<'a> {
+    /// It showed its key.
+    Shown(Arc<Key>),
+    /// It says that it signed, and the body is a part of what is signed.
+    Signed(Signed<'a>),
+}
+
+impl Claim<'_> {
+    /// The key, now that the body is there.
+    ///
+    /// # Errors
+    /// The signature is not that of the request.
+    pub fn prove(self, body: &[u8]) -> Result<Arc<Key>, Error> {
+        match self {
+            Self::Shown(key) => Ok(key),
+            Self::Signed(signed) => signed.prove(body),
+        }
+    }
+}
+
+/// Who says to call: as [`authenticate`] finds it, or, where `Authorization` is `AWS4-HMAC-SHA256 …`, who says to have
+/// signed at about this time.
+///
+/// # Errors
+/// No key, one that is not known, or a signature that can't be right whatever the body is.
+pub fn claim<'a>(head: &'a Parts, snapshot: &'a Snapshot, now: Micros) -> Result<Claim<'a>, Error> {
+    let signed = head.headers.get(header::AUTHORIZATION);
+    let signed = signed.filter(|value| value.as_bytes().starts_with(SCHEME.as_bytes()));
+    match signed {
+        Some(value) => Signed::claim(value, head, snapshot, now).map(Claim::Signed),
+        None => authenticate(head, snapshot).map(Claim::Shown),
+    }
+}
 
 /// The key of a request: `Authorization: Bearer …`, or where the client's own vendor wants it (`x-api-key`,
 /// `x-goog-api-key`, `?key=`).

@@ -3,9 +3,10 @@
 pub mod check;
 pub mod discovery;
 pub mod follow;
+mod keys;
 mod ready;
 pub mod seed;
 mod snapshot;
 
 pub use ready::Ready;
-pub use snapshot::{AccountTerms, Key, Listings, Origin, Route, RouteTarget, Snapshot};
+pub use snapshot::{AccountTerms, Key, Listings, Origin, Route, RouteTarget, SigningKey, Snapshot};

@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::secret::SecretRef;
 use schemas::ids::{CredentialId, ModelId, ProviderId, credential_subject, target_subject};
 use schemas::price::PriceBook;
 
 use super::snapshot::offered_as;
-use super::{AccountTerms, Key, Origin, Route, RouteTarget, Snapshot};
-use crate::auth;
-use crate::config::{KeySeed, ProviderSeed, Seed, TargetSeed};
+use super::{AccountTerms, Origin, Route, RouteTarget, Snapshot, keys};
+use crate::config::{ProviderSeed, Seed, TargetSeed};
 use crate::providers::compat::{Vendor, Vendors};
 use crate::providers::{Auth, Deadlines, Endpoint, Unfit};
 use crate::routing::Target;
@@ -94,6 +92,24 @@ pub enum Error {
         /// The one before it.
         other: String,
     },
+    /// An access key id is none, or that of two keys.
+    #[error(
+        "keys[{key}].aws.access_key_id = {id:?} must be there once, and be of at most 128 letters and digits"
+    )]
+    AccessKey {
+        /// Which key.
+        key: String,
+        /// Which id.
+        id: String,
+    },
+    /// What signs is also sent: who sees it sent could sign.
+    #[error("keys[{key}].aws.secret is the secret of keys[{other}]; give it one of its own")]
+    SigningSecret {
+        /// Which key.
+        key: String,
+        /// Whose secret it is.
+        other: String,
+    },
     /// A credential's id is used twice: the health of two would be one.
     #[error("providers[{provider}].credentials: id {id:?} must be there once")]
     Credential {
@@ -174,8 +190,10 @@ pub fn snapshot(
             return Err(Error::Id { field: "accounts", id: account.id.clone() });
         }
     }
+    let keys = keys::shown(&seed.keys, lookup)?;
     Ok(Snapshot {
-        keys: keys(&seed.keys, lookup)?,
+        signing: keys::signing(&seed.keys, &keys, lookup)?,
+        keys,
         routes: routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect(),
         providers,
         accounts,
@@ -185,7 +203,7 @@ pub fn snapshot(
     })
 }
 
-fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
+pub(super) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if id.is_empty() || !id.bytes().all(plain) {
         return Err(Error::Id { field, id: id.to_owned() });
@@ -347,49 +365,4 @@ fn route_targets(
         ..target.with_model(&model)
     });
     Ok(targets.collect())
-}
-
-fn keys(seeds: &[KeySeed], lookup: Lookup<'_>) -> Result<HashMap<[u8; 32], Arc<Key>>, Error> {
-    let mut keys = HashMap::new();
-    let mut ids = std::collections::BTreeSet::new();
-    for seed in seeds {
-        check_id("keys", &seed.id)?;
-        let hash = match (&seed.secret, &seed.sha256) {
-            (Some(secret), None) => hash_of(&seed.id, secret, lookup)?,
-            (None, Some(hex)) => from_hex(hex).ok_or_else(|| Error::Key(seed.id.clone()))?,
-            _ => return Err(Error::Key(seed.id.clone())),
-        };
-        let key = Key {
-            id: seed.id.as_str().into(),
-            account: seed.account.as_str().into(),
-            project: seed.project.as_str().into(),
-            models: seed.models.clone(),
-            origins: seed.origins.clone(),
-        };
-        if !ids.insert(&seed.id) {
-            return Err(Error::Id { field: "keys", id: seed.id.clone() });
-        }
-        if let Some(other) = keys.insert(hash, Arc::new(key)) {
-            return Err(Error::SameSecret { key: seed.id.clone(), other: other.id.to_string() });
-        }
-    }
-    Ok(keys)
-}
-
-fn hash_of(id: &str, secret: &SecretRef, lookup: Lookup<'_>) -> Result<[u8; 32], Error> {
-    let field = format!("keys[{id}].secret");
-    let secret = secret.resolve(lookup).map_err(|source| Error::Secret { field, source })?;
-    Ok(auth::hash(secret.expose().as_bytes()))
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(pair.iter().fold(0, |high, low| high * 16 + low)).ok()?;
-    }
-    Some(bytes)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use runtime::secret::Secret;
 use schemas::ids::{AccountId, KeyId, ModelId, PriceVersion, ProjectId, ProviderId};
 use schemas::price::PriceBook;
 
@@ -14,6 +15,8 @@ use crate::routing::Target;
 pub struct Snapshot {
     /// API keys by their SHA-256.
     pub keys: HashMap<[u8; 32], Arc<Key>>,
+    /// Those that may sign requests as AWS's clients do, by access key id.
+    pub signing: HashMap<Box<str>, SigningKey>,
     /// What serves each model by the name that callers use.
     pub routes: BTreeMap<ModelId, Arc<Route>>,
     /// Targets by provider, for models pinned to it: each credential with its weight, the model
@@ -29,7 +32,7 @@ pub struct Snapshot {
     pub unpriced: Unpriced,
 }
 
-/// An API key; its secret is known only as a hash.
+/// An API key; the secret that it shows is known only as a hash.
 #[derive(Debug)]
 pub struct Key {
     /// Its public name.
@@ -42,6 +45,15 @@ pub struct Key {
     pub models: Vec<String>,
     /// Origins of pages whose scripts may call with it; `*` for any.
     pub origins: Vec<String>,
+}
+
+/// A key that has opted in to signing.
+#[derive(Clone, Debug)]
+pub struct SigningKey {
+    /// What it signs with; to check a signature is to sign again, so no hash would do.
+    pub secret: Secret,
+    /// The key.
+    pub key: Arc<Key>,
 }
 
 impl Key {

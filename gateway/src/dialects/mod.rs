@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use translated::Translated;
 
 use crate::call::{Asked, Call};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::providers::Wire;
 use crate::reply::{Delta, Tally};
 use crate::routing::Target;
@@ -146,7 +146,7 @@ pub trait Speech: Sync {
     fn error(&self, error: &Error) -> Value;
 
     /// A header of that answer, where the dialect's clients read the class of an error from one.
-    fn error_header(&self, _kind: Kind) -> Option<(&'static str, &'static str)> {
+    fn error_header(&self, _error: &Error) -> Option<(&'static str, &'static str)> {
         None
     }
 

@@ -65,7 +65,7 @@ pub fn response(dialect: Dialect, error: &Error, call: Option<CallId>) -> Respon
         Fault::Us => "hub",
     };
     headers.insert(FAULT, HeaderValue::from_static(fault));
-    if let Some((name, value)) = dialect.speech().error_header(error.kind) {
+    if let Some((name, value)) = dialect.speech().error_header(error) {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     if let Some(value) = call.and_then(|call| HeaderValue::from_str(&call.to_string()).ok()) {

@@ -16,7 +16,7 @@ pub mod listing;
 mod ollama;
 mod openai;
 mod responses;
-mod sigv4;
+pub(crate) mod sigv4;
 
 use std::sync::OnceLock;
 use std::time::Duration;

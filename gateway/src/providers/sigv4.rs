@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use http::{HeaderName, HeaderValue, Request, header};
@@ -15,7 +17,7 @@ use runtime::clock::Micros;
 use super::auth::Unfit;
 
 /// The service's name in a signature; that of its host differs.
-const SERVICE: &str = "bedrock";
+pub(crate) const SERVICE: &str = "bedrock";
 
 /// A credential that signs.
 #[derive(Clone, Debug)]
@@ -48,16 +50,6 @@ impl Aws {
 
     /// Signs a request: its address, type and body. What a proxy on the way may change is left out.
     pub(super) fn sign<B>(&self, request: &mut Request<B>, body: &[u8], now: Micros) -> Option<()> {
-        let time = UNIX_EPOCH.checked_add(Duration::from_micros(u64::try_from(now.0).ok()?))?;
-        let params = v4::SigningParams::builder()
-            .identity(&self.identity)
-            .region(&self.region)
-            .name(SERVICE)
-            .time(time)
-            .settings(SigningSettings::default())
-            .build()
-            .ok()?
-            .into();
         let uri = request.uri().to_string();
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|value| value.to_str().ok());
@@ -68,7 +60,8 @@ impl Aws {
             headers,
             SignableBody::Bytes(body),
         );
-        let (made, _) = sign(signable.ok()?, &params).ok()?.into_parts();
+        let settings = SigningSettings::default();
+        let (made, _) = signed(&self.identity, &self.region, now, settings, signable.ok()?)?;
         let (made, _) = made.into_parts();
         for made in made {
             let mut value = HeaderValue::from_str(made.value()).ok()?;
@@ -77,6 +70,27 @@ impl Aws {
         }
         Some(())
     }
+}
+
+/// What signing adds to a request, and the signature itself.
+pub(crate) fn signed(
+    identity: &Identity,
+    region: &str,
+    now: Micros,
+    settings: SigningSettings,
+    request: SignableRequest<'_>,
+) -> Option<(SigningInstructions, String)> {
+    let time = UNIX_EPOCH.checked_add(Duration::from_micros(u64::try_from(now.0).ok()?))?;
+    let params = v4::SigningParams::builder()
+        .identity(identity)
+        .region(region)
+        .name(SERVICE)
+        .time(time)
+        .settings(settings)
+        .build()
+        .ok()?
+        .into();
+    Some(sign(request, &params).ok()?.into_parts())
 }
 
 /// The region in a host such as `bedrock-runtime.us-east-1.amazonaws.com`.

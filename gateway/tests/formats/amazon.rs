@@ -14,14 +14,14 @@ use serde::Deserialize;
 use super::rig::{cases, folder};
 
 #[derive(Deserialize)]
-struct Signed {
-    secret: String,
-    url: String,
-    micros: i64,
-    body: String,
-    date: String,
-    token: Option<String>,
-    authorization: String,
+pub(crate) struct Signed {
+    pub(crate) secret: String,
+    pub(crate) url: String,
+    pub(crate) micros: i64,
+    pub(crate) body: String,
+    pub(crate) date: String,
+    pub(crate) token: Option<String>,
+    pub(crate) authorization: String,
 }
 
 #[test]

@@ -20,3 +20,4 @@ mod dialects;
 mod formats;
 mod matrix;
 mod rig;
+mod signed;

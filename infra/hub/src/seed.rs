@@ -45,6 +45,7 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
         project: "default".into(),
         models: Vec::new(),
         origins: Vec::new(),
+        aws: None,
     });
     made_of(config, environment, vec![demo], keys)
 }

@@ -10,6 +10,7 @@ mod page;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod roles;
+mod signed;
 mod stuck;
 
 use std::path::Path;

@@ -7,8 +7,10 @@ use crate::error::{Error, Fault, Kind};
 use crate::streaming::frames;
 
 /// What stands in `x-amzn-errortype`, which is what SDKs go by.
-pub(super) const fn code(kind: Kind) -> &'static str {
-    match kind {
+pub(super) const fn code(error: &Error) -> &'static str {
+    match error.kind {
+        // only of a signature is it said which header is wrong
+        Kind::InvalidKey if error.field.is_some() => "InvalidSignatureException",
         Kind::MissingKey | Kind::InvalidKey => "UnrecognizedClientException",
         Kind::Forbidden => "AccessDeniedException",
         Kind::NoCredit => "ServiceQuotaExceededException",
@@ -18,7 +20,7 @@ pub(super) const fn code(kind: Kind) -> &'static str {
         Kind::ProviderTimeout => "ModelTimeoutException",
         Kind::ProviderFailed | Kind::Truncated => "ModelErrorException",
         Kind::OutboxFull | Kind::NotReady => "ServiceUnavailableException",
-        _ => match kind.fault() {
+        _ => match error.kind.fault() {
             Fault::Caller => "ValidationException",
             Fault::Provider => "ModelErrorException",
             Fault::Us => "InternalServerException",

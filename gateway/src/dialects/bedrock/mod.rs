@@ -95,8 +95,8 @@ impl Speech for Converse {
         error::body(error)
     }
 
-    fn error_header(&self, kind: Kind) -> Option<(&'static str, &'static str)> {
-        Some(("x-amzn-errortype", error::code(kind)))
+    fn error_header(&self, error: &Error) -> Option<(&'static str, &'static str)> {
+        Some(("x-amzn-errortype", error::code(error)))
     }
 
     fn broken(&self, error: &Error) -> Bytes {

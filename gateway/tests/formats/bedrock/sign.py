@@ -1,12 +1,14 @@
-"""Signs requests with botocore at a fixed time, into signed.json.
+"""Signs requests with botocore at a fixed time: as the hub signs them (signed.json), and as the hub is sent them
+(received.json).
 
-    pip install botocore && python sign.py > signed.json
+    pip install botocore && python sign.py > signed.json && python sign.py received > received.json
 """
 
 import datetime
 import hashlib
 import json
 import random
+import sys
 from unittest import mock
 
 import botocore.auth
@@ -65,9 +67,49 @@ def signed(number, dice):
     }
 
 
+HOSTS = ["http://127.0.0.1:8787", "https://hub.example", "http://hub.example:80", "http://[::1]:8787", "https://hub.example:8443"]
+TARGETS = [
+    "/model/demo/converse",
+    "/model/openai%2Fgpt-4o-mini/converse-stream",
+    "/model/a%20b~c%28d%29%C3%A9%2B/converse",
+    "/model/a:b,c@d!e$f'g(h)*i+j;k=l/converse",
+    "/model/demo/converse?b=2&a=1&a=0&empty=&bare&z%2Fz=%C3%A9%2B",
+]
+# what clients send beside content type, host and date
+SENT = [
+    [],
+    [["Accept", "application/json"], ["User-Agent", "Boto3/1"], ["amz-sdk-invocation-id", "0b3c"], ["amz-sdk-request", "attempt=1; max=5"]],
+    [["X-Amz-Meta", "two"], ["X-Amz-Meta", "one"], ["x-other", "  many   spaces\tand a  tab "]],
+    [["X-Amz-Content-SHA256", None], ["X-Amzn-Bedrock-Trace", "ENABLED"], ["x-text", "a=b;c"]],
+]
+
+
+def received(number):
+    host, target = HOSTS[number % len(HOSTS)], TARGETS[(number // 2) % len(TARGETS)]
+    body = BODIES[number % 4]
+    region = REGIONS[number % len(REGIONS)]
+    access, secret = f"HUBKEY{number}", f"secret/of+signing-{number}"
+    micros = (1_790_000_000 + 86_399 * number) * 1_000_000
+    now = datetime.datetime.fromtimestamp(micros / 1e6, datetime.timezone.utc).replace(tzinfo=None)
+    sha256 = hashlib.sha256(body.encode()).hexdigest()
+    request = AWSRequest("POST", host + target, data=body.encode())
+    request.headers["Content-Type"] = "application/json"
+    for name, value in SENT[number % len(SENT)]:
+        request.headers[name] = value or sha256
+    signer = botocore.auth.SigV4Auth(Credentials(access, secret), "bedrock", region)
+    with mock.patch("botocore.auth.get_current_datetime", lambda *_: now):
+        signer.add_auth(request)
+    host = botocore.auth._host_from_url(host)
+    headers = [["Host", host]] + [[name, value] for name, value in request.headers.items()]
+    return {"secret": f"{access}:{secret}", "target": target, "micros": micros, "headers": headers, "body": body}
+
+
 def main():
     dice = random.Random(1)
-    rows = [json.dumps(signed(number, dice)) for number in range(50)]
+    if sys.argv[1:] == ["received"]:
+        rows = [json.dumps(received(number)) for number in range(40)]
+    else:
+        rows = [json.dumps(signed(number, dice)) for number in range(50)]
     print("[\n" + ",\n".join(rows) + "\n]")
 
 
