@@ -11,6 +11,7 @@ mod page;
 mod rig;
 mod roles;
 mod stuck;
+mod vendors;
 
 use std::path::Path;
 use std::process::{Command, Output};
