@@ -10,9 +10,9 @@ One line per fault; ends with `N passed, N failed, N skipped`. Skipped is what h
 
 import base64
 import copy
+import hashlib
 import json
 import pathlib
-import re
 import sys
 import typing
 
@@ -69,11 +69,21 @@ def closed(schema, is_open=False):
     return made
 
 
+def document_of(vendor):
+    """A document as the vendor published it: the package tells its address, day and hash in metadata.json."""
+    path = load_spec_path(vendor, "official")
+    told = json.loads((path.parent / "metadata.json").read_bytes())
+    content = path.read_bytes()
+    if told["hash"] != f"sha256:{hashlib.sha256(content).hexdigest()}":
+        sys.exit(f"{path} is not what {told['source']} was on {told['version']}")
+    return yaml.load(content, yaml.CSafeLoader)
+
+
 class OpenApi:
     """A vendor's OpenAPI document."""
 
     def __init__(self, vendor):
-        document = yaml.load(load_spec_path(vendor, "official").read_bytes(), yaml.CSafeLoader)
+        document = document_of(vendor)
         schemas = document["components"]["schemas"]
         self.components = {
             "schemas": {name: closed(one) for name, one in schemas.items()},
@@ -87,7 +97,7 @@ class OpenApi:
 
 def discovery():
     """Google's discovery document as a JSON schema."""
-    document = json.loads(load_spec_path("gemini", "official").read_bytes())
+    document = document_of("gemini")
 
     def strict(schema):
         if "$ref" in schema:
@@ -129,7 +139,7 @@ anthropic._types.SequenceNotStr.__get_pydantic_core_schema__ = classmethod(seque
 
 
 def typed(kind):
-    """A validator of the SDK's type, by which JSON must be of the very type."""
+    """A validator of the SDK's type, by which JSON must be of the very type and hold no other fields."""
     adapter = pydantic.TypeAdapter(typing.List[kind], config=pydantic.ConfigDict(extra="forbid", strict=True))
 
     def faults(body):
@@ -138,20 +148,39 @@ def typed(kind):
         except pydantic.ValidationError as error:
             # of a choice's branches the one that got furthest is meant
             worst = max(error.errors(include_url=False), key=lambda one: len(one["loc"]))
-            return [f"{'.'.join(map(str, worst['loc']))}: {worst['msg']}"]
+            return [f"{'.'.join(map(str, worst['loc'][1:]))}: {worst['msg']}"]
         return []
 
     return faults
 
 
 def ollama_types():
-    every = vars(ollama._types).values()
-    models = [one for one in every if isinstance(one, type) and issubclass(one, ollama._types.SubscriptableBaseModel)]
+    """Ollama's types are models with a configuration of their own, and take a mapping where they name a model."""
+    kinds = ollama._types
+    every = [one for one in vars(kinds).values() if isinstance(one, type)]
+    models = [one for one in every if issubclass(one, kinds.SubscriptableBaseModel)]
     for model in models:
-        model.model_config = {**model.model_config, "extra": "forbid"}
+        model.model_config = {**model.model_config, "extra": "forbid", "strict": True}
     for model in models:
         model.model_rebuild(force=True)
-    return models
+    chat, embed, options = typed(kinds.ChatRequest), typed(kinds.EmbedRequest), typed(kinds.Options)
+    messages, tools = typed(kinds.Message), typed(kinds.Tool)
+
+    def message(body):
+        # the type of an image writes itself as text
+        images = {"images": [{"value": one} for one in body["images"]]} if "images" in body else {}
+        return messages({**body, **images})
+
+    def within(whole):
+        def faults(body):
+            found = whole(body) + (options(body["options"]) if "options" in body else [])
+            for name, one in (("messages", message), ("tools", tools)):
+                found += [f"{name}: {fault}" for member in body.get(name, []) for fault in one(member)]
+            return found
+
+        return faults
+
+    return {"ollama chat": {"sdk": within(chat)}, "ollama embed": {"sdk": within(embed)}}
 
 
 # AWS
@@ -196,7 +225,6 @@ def validators():
     """By the kind of a request: the validators by the names that allowed.json gives them."""
     openai_document, anthropic_document, google = OpenApi("openai"), OpenApi("anthropic"), discovery()
     amazon = Converse()
-    ollama_types()
 
     def by_google(name):
         schema = {"$ref": f"#/schemas/{name}", "schemas": google}
@@ -227,21 +255,8 @@ def validators():
         "gemini embed": by_google("BatchEmbedContentsRequest"),
         "bedrock converse": {"botocore": amazon.validator("Converse")},
         "bedrock stream": {"botocore": amazon.validator("ConverseStream")},
-        "ollama chat": {"sdk": typed_model(ollama._types.ChatRequest)},
-        "ollama embed": {"sdk": typed_model(ollama._types.EmbedRequest)},
+        **ollama_types(),
     }
-
-
-def typed_model(model):
-    def faults(body):
-        try:
-            model.model_validate_json(json.dumps(body))
-        except pydantic.ValidationError as error:
-            worst = max(error.errors(include_url=False), key=lambda one: len(one["loc"]))
-            return [f"{'.'.join(map(str, worst['loc']))}: {worst['msg']}"]
-        return []
-
-    return faults
 
 
 # By format and by what is asked; a model's own body for Bedrock's InvokeModel has no schema.
@@ -307,11 +322,23 @@ def allow(body, rule):
     return found
 
 
+def lax(schemas, bodies):
+    """Validators that take a field that nobody knows: at the top, or in what is first said."""
+    for kind, body in bodies.items():
+        deeper = next((name for name in ("messages", "contents", "input", "requests") if isinstance(body.get(name), list)), None)
+        strange = [{**body, "brand_new": 1}]
+        if deeper and isinstance(body[deeper][0], dict):
+            strange.append({**body, deeper: [{**body[deeper][0], "brand_new": 1}, *body[deeper][1:]]})
+        for schema, validate in schemas[kind].items():
+            yield from (f"{kind}, {schema}: takes whatever it is given" for one in strange if not validate(one))
+
+
 def main():
     allowed = json.loads((HERE / "allowed.json").read_bytes())
     used = set()
     schemas = validators()
     passed = failed = skipped = 0
+    bodies = {}
     for where, vendor, kind, body in requests():
         if kind is None:
             skipped += 1
@@ -324,13 +351,18 @@ def main():
                 if fits and allow(left, one):
                     used.add(number)
             faults += [f"{where} ({vendor}), {schema}: {fault}" for fault in validate(left)]
+        if not faults:
+            bodies.setdefault(kind, left)
         passed, failed = passed + (not faults), failed + bool(faults)
         for fault in faults:
             print(fault)
-    for number, one in enumerate(allowed):
-        if number not in used:
-            failed += 1
-            print(f"allowed.json, {one['vendor']} {one['path']}: nothing needs it")
+    unused = [one for number, one in enumerate(allowed) if number not in used]
+    others = [f"allowed.json, {one['vendor']} {one['path']}: nothing needs it" for one in unused]
+    others += lax(schemas, bodies)
+    others += [f"{kind}: no request of it" for kind in schemas.keys() - bodies.keys()]
+    for fault in others:
+        failed += 1
+        print(fault)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     sys.exit(1 if failed or not passed else 0)
 
