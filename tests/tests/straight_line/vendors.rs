@@ -30,11 +30,11 @@ fn answers(fake: &FakeProvider, body: &str, who: &str) {
 
 /// The last request that came, with its path.
 fn last(fake: &FakeProvider) -> (String, Whole) {
-    let arrivals = fake.record().entries().into_iter().filter_map(|entry| match entry {
+    let latest = fake.record().entries().into_iter().rev().find_map(|entry| match entry {
         Entry::Arrival(arrival) => Some((arrival.path, arrival.whole.unwrap())),
         Entry::End(_) => None,
     });
-    arrivals.last().unwrap()
+    latest.unwrap()
 }
 
 fn header<'a>(whole: &'a Whole, name: &str) -> &'a str {
