@@ -292,6 +292,10 @@ fn endpoint(
         value: without_secrets(text),
         why: why.to_owned(),
     };
+    if text.is_empty() {
+        let like = vendor.base_url_example.as_deref().unwrap_or("https://api.openai.com/v1");
+        return Err(refuse(&format!("it must be given, such as {like}")));
+    }
     let base_url = url::Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
     if !matches!(base_url.scheme(), "http" | "https") || base_url.host().is_none() {
         return Err(refuse("an address such as https://api.openai.com/v1 is wanted"));

@@ -1,4 +1,4 @@
-//! Vendors that speak OpenAI's format, as rows of data: `providers.toml`, and a file of the
+//! Vendors, as rows of data: `providers.toml`, and a file of the
 //! operator's in the same shape.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,11 @@ use super::{AuthKind, Wire};
 pub struct Vendor {
     /// Its name; also the name of its price list.
     pub id: String,
-    /// Its usual address, without a slash at the end.
+    /// Its usual address, without a slash at the end; empty when the operator must give one.
     pub base_url: String,
+    /// What such an address looks like.
+    #[serde(default)]
+    pub base_url_example: Option<String>,
     /// The format that it speaks.
     #[serde(default)]
     pub format: Wire,
@@ -270,16 +273,27 @@ mod tests {
             ids,
             [
                 "anthropic",
+                "azure",
                 "bedrock",
+                "cerebras",
                 "deepseek",
                 "demo",
                 "doubao",
+                "fireworks",
                 "gemini",
+                "groq",
+                "lmstudio",
+                "mistral",
+                "moonshot",
                 "ollama",
                 "openai",
                 "openrouter",
+                "perplexity",
                 "poe",
-                "xai"
+                "together",
+                "vertex",
+                "vllm",
+                "xai",
             ]
         );
         assert!(vendors["openai"].model("gpt-5-mini").is_some());

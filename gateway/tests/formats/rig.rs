@@ -43,9 +43,11 @@ pub(crate) fn target(vendor: &str, model: &str) -> Target {
     let second = Duration::from_secs(1);
     let vendors = compat::shipped().unwrap();
     let vendor = vendors.get(vendor).unwrap_or_else(|| panic!("no vendor {vendor}")).clone();
-    let uri = |path: &str| {
-        (!path.is_empty()).then(|| format!("{}{path}", vendor.base_url).parse().unwrap())
-    };
+    // some have no usual address
+    let base =
+        if vendor.base_url.is_empty() { "https://host/v1" } else { vendor.base_url.as_str() };
+    let base_url = base.parse().unwrap();
+    let uri = |path: &str| (!path.is_empty()).then(|| format!("{base}{path}").parse().unwrap());
     Target {
         provider: vendor.id.as_str().into(),
         credential: "main".into(),
@@ -57,7 +59,7 @@ pub(crate) fn target(vendor: &str, model: &str) -> Target {
         endpoint: Arc::new(Endpoint {
             counts: Default::default(),
             id: vendor.id.as_str().into(),
-            base_url: vendor.base_url.parse().unwrap(),
+            base_url,
             chat: uri(&vendor.chat_path),
             embeddings: uri(&vendor.embeddings_path),
             responses: uri(&vendor.responses_path),

@@ -4,6 +4,7 @@
 
 mod accounting;
 mod check;
+mod custom;
 mod deadlines;
 mod discovery;
 mod failover;

@@ -50,7 +50,8 @@ impl Vendor {
     /// The stream up to its content, and the rest of it.
     fn stream(&self) -> (Vec<u8>, Vec<u8>) {
         let dialect = match self.wire {
-            Wire::OpenAi | Wire::Responses => Dialect::OpenAiChat,
+            Wire::OpenAi => Dialect::OpenAiChat,
+            Wire::Responses => Dialect::Responses,
             Wire::Anthropic => Dialect::Anthropic,
             Wire::Gemini => Dialect::Gemini,
             Wire::Bedrock => Dialect::Bedrock,

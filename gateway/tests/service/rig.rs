@@ -100,6 +100,15 @@ impl Rig {
             true => chat(&headers, body).unwrap(),
             false => embeddings(&headers, body).unwrap(),
         };
+        self.call(call, plan)
+    }
+
+    /// The same, of a call in whichever dialect.
+    pub(crate) fn call(
+        &mut self,
+        call: Call,
+        plan: Plan,
+    ) -> impl Future<Output = Result<Response<Body>, Error>> + use<> {
         let ticket = self.ticket(&call);
         let client = self.client.clone();
         async move { Ok(relay(attempt(&client, call, plan, ticket).await?)) }
@@ -148,14 +157,15 @@ pub(crate) fn target_at(vendor: &str, base: &str, deadlines: Deadlines) -> Arc<T
     let provider = ProviderId::from(vendor);
     let (credential, model) = (CredentialId::from("main"), ModelId::from("gpt-4o-mini"));
     let uri = |path: &str| Some(format!("{base}{path}").parse().unwrap());
+    let vendor = compat::shipped().unwrap()[vendor].clone();
     let endpoint = Endpoint {
         counts: Default::default(),
         id: provider.clone(),
         base_url: base.parse().unwrap(),
         chat: uri("/chat/completions"),
         embeddings: uri("/embeddings"),
-        responses: None,
-        vendor: compat::shipped().unwrap()[vendor].clone(),
+        responses: uri("/responses").filter(|_| !vendor.responses_path.is_empty()),
+        vendor,
         deadlines,
     };
     Arc::new(Target {

@@ -149,6 +149,12 @@ fn from_environment(
         if key.is_none() && (vendor.key_env.is_some() || address.is_none()) {
             return None;
         }
+        if vendor.base_url.is_empty() && address.is_none() {
+            // many have such a key in their environment that was never meant for the hub
+            tracing::info!(vendor = %vendor.id, "its key is in the environment, but no address: it is not used; \
+                to use it, set its base_url under [[providers]]");
+            return None;
+        }
         let credentials = key.map(|name| CredentialSeed {
             id: "env".into(),
             secret: SecretRef::Variable(name),

@@ -109,6 +109,7 @@ const CASES: &[Case] = &[
 
     toml("an unknown vendor", "[[providers]]\nid = \"acme\"", &["providers[acme].vendor = \"acme\" is not known", "deepseek"]),
     toml("a base_url of another scheme", "[[providers]]\nid = \"openai\"\nbase_url = \"ftp://host/v1\"", &["providers[openai].base_url = \"ftp://host/v1\"", "such as https://api.openai.com/v1"]),
+    toml("a vendor without a usual address", "[[providers]]\nid = \"azure\"", &["providers[azure].base_url = \"\": it must be given", "https://RESOURCE.openai.azure.com/openai/v1"]),
     toml("a base_url with a password", "[[providers]]\nid = \"openai\"\nbase_url = \"https://user:hidden-word@host/v1\"", &["providers[openai].base_url", "no user, password or query"]),
     toml("a provider's id with a slash", "[[providers]]\nid = \"a/b\"\nvendor = \"openai\"", &["providers", "\"a/b\"", "letters, digits"]),
     toml("two providers of one id", "[[providers]]\nid = \"openai\"\n[[providers]]\nid = \"openai\"", &["providers: id \"openai\" must be there once"]),

@@ -12,6 +12,7 @@ mod rig;
 mod roles;
 mod signed;
 mod stuck;
+mod vendors;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -120,11 +120,12 @@ impl<'a, 'l> Writer<'a, 'l> {
                 Content::Refusal(text) => to.refusal.get_or_insert_default().push_str(text),
                 Content::ToolCall { id, name, arguments, signature } => {
                     let arguments = if arguments.is_empty() { "{}" } else { arguments };
+                    let proof = signature.as_ref().filter(|_| self.vendor.knows("extra_content"));
                     to.tool_calls.push(ToolCall {
                         id,
                         r#type: "function",
                         function: Called { name, arguments },
-                        extra_content: signature.as_ref().and_then(extra),
+                        extra_content: proof.and_then(extra),
                     });
                 }
                 Content::Reasoning { text, signature } => {
