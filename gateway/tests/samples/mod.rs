@@ -12,15 +12,15 @@ use gateway::routing::Target;
 use gateway::streaming::frames;
 
 /// A format, spoken by a vendor.
-pub struct Sample {
+pub(crate) struct Sample {
     /// Format.
-    pub wire: Wire,
+    pub(crate) wire: Wire,
     /// Who speaks it.
-    pub vendor: &'static str,
+    pub(crate) vendor: &'static str,
     /// One of its models.
-    pub model: &'static str,
+    pub(crate) model: &'static str,
     /// Its clients' dialect; `None` where no client speaks it.
-    pub dialect: Option<Dialect>,
+    pub(crate) dialect: Option<Dialect>,
     /// Where they ask.
     path: &'static str,
     /// A request of theirs.
@@ -32,7 +32,7 @@ pub struct Sample {
 }
 
 /// All formats.
-pub const SAMPLES: [Sample; 6] = [
+pub(crate) const SAMPLES: [Sample; 6] = [
     Sample {
         wire: Wire::OpenAi,
         vendor: "openai",
@@ -104,23 +104,23 @@ pub const SAMPLES: [Sample; 6] = [
 ];
 
 /// Words, so many bytes of them.
-pub fn words(bytes: usize) -> String {
+pub(crate) fn words(bytes: usize) -> String {
     "a few words of a text ".chars().cycle().take(bytes).collect()
 }
 
 impl Sample {
     /// The JSON of a chunk that holds this text, which is escaped already.
-    pub fn json(&self, text: &str) -> String {
+    pub(crate) fn json(&self, text: &str) -> String {
         self.chunk.replace("TEXT", text)
     }
 
     /// A chunk as it comes.
-    pub fn chunk(&self, text: &str) -> Bytes {
+    pub(crate) fn chunk(&self, text: &str) -> Bytes {
         self.framed(self.json(text))
     }
 
     /// What comes before the chunks.
-    pub fn head(&self) -> Bytes {
+    pub(crate) fn head(&self) -> Bytes {
         let head = self.head.iter().flat_map(|json| self.framed((*json).to_owned()));
         head.collect::<Vec<u8>>().into()
     }
@@ -143,13 +143,13 @@ impl Sample {
     }
 
     /// A client's request of this format, of about so many bytes; `None` where no client speaks it.
-    pub fn request(&self, bytes: usize) -> Option<Call> {
+    pub(crate) fn request(&self, bytes: usize) -> Option<Call> {
         let text = words(bytes.saturating_sub(self.request.len()));
         Some(parse(self.dialect?, self.path, self.request.replace("TEXT", &text)))
     }
 
     /// The vendor.
-    pub fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         let vendor = compat::shipped().unwrap()[self.vendor].clone();
         let uri = |path: &str| {
             (!path.is_empty()).then(|| format!("{}{path}", vendor.base_url).parse().unwrap())
@@ -178,7 +178,7 @@ impl Sample {
 }
 
 /// A client's call.
-pub fn parse(dialect: Dialect, path: &str, body: String) -> Call {
+pub(crate) fn parse(dialect: Dialect, path: &str, body: String) -> Call {
     let head = http::Request::post(path).body(()).unwrap().into_parts().0;
     dialect.speech().parse(&head, body.into()).unwrap()
 }
