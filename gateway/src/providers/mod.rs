@@ -17,6 +17,7 @@ mod ollama;
 mod openai;
 mod responses;
 pub(crate) mod sigv4;
+mod text;
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -50,7 +50,8 @@ impl Tally {
         }
     }
 
-    /// A rough count of the output tokens given so far: four bytes each, rounded up.
+    /// A rough count of the output tokens given so far: four bytes each, rounded up, whoever the vendor. Hidden thoughts
+    /// are not in it.
     pub fn estimated_output(&self) -> i64 {
         i64::try_from(self.content_bytes.div_ceil(4)).unwrap_or(i64::MAX)
     }

@@ -42,6 +42,30 @@ enum What {
     Hidden,
 }
 
+/// What a frame says.
+struct Says {
+    wanted: Wanted,
+    deltas: Vec<Delta>,
+    /// Whether it says anything: deltas are made only where they are wanted.
+    any: bool,
+}
+
+impl Says {
+    fn say(&mut self, delta: impl FnOnce() -> Delta) {
+        self.any = true;
+        if self.wanted == Wanted::Deltas {
+            self.deltas.push(delta());
+        }
+    }
+
+    /// What had to be made to know whether it is any.
+    fn maybe(&mut self, delta: Option<Delta>) {
+        if let Some(delta) = delta {
+            self.say(|| delta);
+        }
+    }
+}
+
 impl Stream {
     pub(super) fn new(endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
         Self {
@@ -59,22 +83,22 @@ impl Stream {
     fn frame(&mut self, frame: &Frame, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let payload = frame.payload();
         let vendor = &self.endpoint.vendor;
-        let mut deltas = Vec::new();
+        let mut says = Says { wanted: self.wanted, deltas: Vec::new(), any: false };
         let kind = match frame.kind() {
             FrameKind::Event("messageStart") => {
-                deltas.push(Delta::Start { id: None, model: None });
+                says.say(|| Delta::Start { id: None, model: None });
                 PieceKind::Preamble
             }
-            FrameKind::Event("contentBlockStart") => self.start(read(payload)?, &mut deltas),
-            FrameKind::Event("contentBlockDelta") => self.more(read(payload)?, &mut deltas),
-            FrameKind::Event("contentBlockStop") => self.stop(&read(payload)?, &mut deltas),
+            FrameKind::Event("contentBlockStart") => self.start(read(payload)?, &mut says),
+            FrameKind::Event("contentBlockDelta") => self.more(read(payload)?, &mut says),
+            FrameKind::Event("contentBlockStop") => self.stop(&read(payload)?, &mut says),
             FrameKind::Event("messageStop") => {
                 let stop: MessageStop<'_> = read(payload)?;
-                if vendor.failed_finish.iter().any(|bad| *bad == stop.stop_reason) {
+                if vendor.failed_finish.iter().any(|bad| *bad == *stop.stop_reason) {
                     return Err(error::failed());
                 }
                 self.stopped = true;
-                deltas.push(Delta::Finish { choice: 0, reason: finish(&stop.stop_reason) });
+                says.say(|| Delta::Finish { choice: 0, reason: finish(&stop.stop_reason) });
                 PieceKind::Closing
             }
             FrameKind::Event("metadata") => {
@@ -95,15 +119,11 @@ impl Stream {
                 return Err(error::inside(vendor, code, payload));
             }
         };
-        let mut piece = Piece::new(frame.bytes.clone(), kind);
-        if self.wanted == Wanted::Deltas {
-            piece.deltas = deltas;
-        }
-        pieces.push(piece);
+        pieces.push(Piece { bytes: frame.bytes.clone(), kind, deltas: says.deltas });
         Ok(())
     }
 
-    fn start(&mut self, event: BlockStart<'_>, deltas: &mut Vec<Delta>) -> PieceKind {
+    fn start(&mut self, event: BlockStart<'_>, says: &mut Says) -> PieceKind {
         let block = event.content_block_index;
         if let Some(call) = event.start.tool_use {
             if call.kind.is_some() {
@@ -114,8 +134,10 @@ impl Stream {
             self.calls += 1;
             self.open = Some(Open { block, what: What::Call(index, false) });
             weigh(&mut self.tally, &call.name);
-            let (id, name) = (call.tool_use_id.into_owned(), call.name.into_owned());
-            deltas.push(Delta::ToolCall { choice: 0, index, id, name, signature: None });
+            says.say(|| {
+                let (id, name) = (call.tool_use_id.into_owned(), call.name.into_owned());
+                Delta::ToolCall { choice: 0, index, id, name, signature: None }
+            });
             return PieceKind::Content;
         }
         let what = match event.start.image {
@@ -126,43 +148,46 @@ impl Stream {
         PieceKind::Preamble
     }
 
-    fn more(&mut self, event: BlockDelta<'_>, deltas: &mut Vec<Delta>) -> PieceKind {
+    fn more(&mut self, event: BlockDelta<'_>, says: &mut Says) -> PieceKind {
         let block = event.content_block_index;
         let More { text, tool_use, reasoning_content, citation: cited, image } = event.delta;
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             weigh(&mut self.tally, &text);
-            deltas.push(Delta::Text { choice: 0, text: text.into_owned() });
+            says.say(|| Delta::Text { choice: 0, text: text.into_owned() });
         }
         let open = self.open.as_mut().filter(|open| open.block == block);
         match (open.map(|open| &mut open.what), tool_use, image) {
             (Some(What::Call(index, has)), Some(more), _) if !more.input.is_empty() => {
                 *has = true;
                 weigh(&mut self.tally, &more.input);
-                let json = more.input.into_owned();
-                deltas.push(Delta::Arguments { choice: 0, index: *index, json });
+                let json = || more.input.into_owned();
+                says.say(|| Delta::Arguments { choice: 0, index: *index, json: json() });
             }
-            (Some(What::Image(format)), _, Some(image)) => deltas.extend(picture(image, format)),
+            (Some(What::Image(format)), _, Some(image)) => says.maybe(picture(image, format)),
             _ => {}
         }
         if let Some(more) = reasoning_content {
             if let Some(text) = more.text.filter(|text| !text.is_empty()) {
                 weigh(&mut self.tally, &text);
-                deltas.push(Delta::Reasoning { choice: 0, text: text.into_owned() });
+                says.say(|| Delta::Reasoning { choice: 0, text: text.into_owned() });
             }
-            let proof = more.signature.filter(|proof| !proof.is_empty());
-            deltas.extend(proof.map(|proof| signed(&proof)));
-            deltas.extend(more.redacted_content.map(|sealed| redacted(&sealed)));
+            if let Some(proof) = more.signature.filter(|proof| !proof.is_empty()) {
+                says.say(|| signed(&proof));
+            }
+            if let Some(sealed) = more.redacted_content {
+                says.say(|| redacted(&sealed));
+            }
         }
-        deltas.extend(cited.and_then(citation));
-        if deltas.is_empty() { PieceKind::Preamble } else { PieceKind::Content }
+        says.maybe(cited.and_then(citation));
+        if says.any { PieceKind::Content } else { PieceKind::Preamble }
     }
 
     /// A call without arguments has none to say: an empty object.
-    fn stop(&mut self, event: &BlockStop, deltas: &mut Vec<Delta>) -> PieceKind {
+    fn stop(&mut self, event: &BlockStop, says: &mut Says) -> PieceKind {
         let open = self.open.take_if(|open| open.block == event.content_block_index);
         if let Some(Open { what: What::Call(index, false), .. }) = open {
             weigh(&mut self.tally, "{}");
-            deltas.push(Delta::Arguments { choice: 0, index, json: "{}".into() });
+            says.say(|| Delta::Arguments { choice: 0, index, json: "{}".into() });
         }
         PieceKind::Preamble
     }

@@ -36,7 +36,7 @@ impl Decoder for Whole {
         let bytes = joined(&mut self.held);
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
-        if self.endpoint.vendor.failed_finish.iter().any(|bad| *bad == answer.stop_reason) {
+        if self.endpoint.vendor.failed_finish.iter().any(|bad| *bad == *answer.stop_reason) {
             return Err(error::failed());
         }
         let mut deltas = vec![Delta::Start { id: None, model: None }];
@@ -100,7 +100,7 @@ fn read(block: Block<'_>, calls: &mut u32, tally: &mut Tally, deltas: &mut Vec<D
         deltas.extend(cited.citations.into_iter().filter_map(citation));
     }
     deltas.extend(block.image.and_then(|image| {
-        let format = image.format.clone().into_owned();
+        let format = image.format.to_string();
         picture(image, &format)
     }));
 }

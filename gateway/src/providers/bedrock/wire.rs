@@ -2,12 +2,10 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-type Text<'a> = Cow<'a, str>;
+use crate::providers::text::Text;
 
 /// A whole answer.
 #[derive(Deserialize)]

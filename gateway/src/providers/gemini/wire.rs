@@ -1,22 +1,9 @@
 //! Google's documents, as far as the hub reads them. Unknown fields pass.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Text that is not copied where it holds no escapes, also behind an `Option`.
-#[derive(Deserialize, Default)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-impl std::ops::Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
+pub(super) use crate::providers::text::Text;
 
 /// A whole answer, or a chunk of a stream.
 #[derive(Deserialize)]

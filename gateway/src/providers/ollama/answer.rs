@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::wire::{Answer, SaidCall};
 use crate::call::Call;
+use crate::providers::text::Text;
 use crate::providers::{PieceKind, Wanted};
 use crate::reply::{Delta, Finish, Tally};
 
@@ -27,45 +28,48 @@ impl Reader {
 
     /// Appends what the document says.
     pub(super) fn read(&mut self, answer: Answer<'_>, deltas: &mut Vec<Delta>) -> PieceKind {
-        let mut said = Vec::new();
         if !self.started {
             self.started = true;
-            said.push(Delta::Start { id: None, model: answer.model.map(Into::into) });
+            let model = answer.model;
+            self.say(deltas, || Delta::Start { id: None, model: model.map(Text::into_owned) });
         }
-        let before = said.len();
+        let mut content = false;
         if let Some(message) = answer.message {
             for (text, is_thought) in [(message.thinking, true), (message.content, false)] {
                 let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
+                content = true;
                 self.weigh(text.len());
-                let (choice, text) = (0, text.into());
-                said.push(match is_thought {
-                    true => Delta::Reasoning { choice, text },
-                    false => Delta::Text { choice, text },
+                self.say(deltas, || {
+                    let (choice, text) = (0, text.into_owned());
+                    match is_thought {
+                        true => Delta::Reasoning { choice, text },
+                        false => Delta::Text { choice, text },
+                    }
                 });
             }
             for call in message.tool_calls.unwrap_or_default() {
-                self.call(call, &mut said);
+                content = true;
+                self.call(call, deltas);
             }
         }
-        let vectors = answer.embeddings.unwrap_or_default();
-        said.extend((0..).zip(vectors).map(|(index, values)| Delta::Embedding { index, values }));
-        let content = said.len() > before;
+        for (index, values) in (0..).zip(answer.embeddings.unwrap_or_default()) {
+            content = true;
+            self.say(deltas, || Delta::Embedding { index, values });
+        }
         // its tokens are told as OpenAI's are
-        let tokens = answer.logprobs.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        let tokens = answer.logprobs.filter(|_| self.wanted == Wanted::Deltas);
+        let tokens = tokens.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
         if let Some(tokens) =
             tokens.filter(|tokens| tokens.as_array().is_some_and(|all| !all.is_empty()))
         {
             let value = json!({ "content": tokens });
-            said.push(Delta::Own { choice: 0, name: "logprobs".into(), value });
+            deltas.push(Delta::Own { choice: 0, name: "logprobs".into(), value });
         }
         self.count(answer.prompt_eval_count, answer.eval_count);
         let done = answer.done == Some(true);
         if done {
             let reason = self.finish(answer.done_reason.as_deref().unwrap_or_default());
-            said.push(Delta::Finish { choice: 0, reason });
-        }
-        if self.wanted == Wanted::Deltas {
-            deltas.append(&mut said);
+            self.say(deltas, || Delta::Finish { choice: 0, reason });
         }
         match (done, content) {
             (true, _) => PieceKind::Terminal,
@@ -74,19 +78,25 @@ impl Reader {
         }
     }
 
+    fn say(&self, deltas: &mut Vec<Delta>, delta: impl FnOnce() -> Delta) {
+        if self.wanted == Wanted::Deltas {
+            deltas.push(delta());
+        }
+    }
+
     /// A call comes whole.
-    fn call(&mut self, call: SaidCall<'_>, said: &mut Vec<Delta>) {
+    fn call(&mut self, call: SaidCall<'_>, deltas: &mut Vec<Delta>) {
         let (choice, index) = (0, self.calls);
         self.calls = self.calls.saturating_add(1);
         let made_up = || format!("call_{:016x}_{index}", self.seed);
-        let id = call.id.filter(|id| !id.is_empty()).map_or_else(made_up, Into::into);
+        let id = call.id.filter(|id| !id.is_empty()).map_or_else(made_up, Text::into_owned);
         let name: String = call.function.name.into();
         let json = call.function.arguments.map_or("{}", RawValue::get);
         // some that imitate it give the text of an object
         let json = serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned());
         self.weigh(name.len() + json.len());
-        said.push(Delta::ToolCall { choice, index, id, name, signature: None });
-        said.push(Delta::Arguments { choice, index, json });
+        self.say(deltas, || Delta::ToolCall { choice, index, id, name, signature: None });
+        self.say(deltas, || Delta::Arguments { choice, index, json });
     }
 
     fn weigh(&mut self, bytes: usize) {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::providers::ErrorBody;
+use crate::providers::text::Text;
 
 /// A chat.
 #[derive(Serialize)]
@@ -95,7 +96,7 @@ pub(super) struct EmbedRequest<'a> {
 #[derive(Deserialize)]
 pub(super) struct Answer<'a> {
     #[serde(borrow, default)]
-    pub(super) model: Option<Cow<'a, str>>,
+    pub(super) model: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) message: Option<Said<'a>>,
     #[serde(borrow, default)]
@@ -103,7 +104,7 @@ pub(super) struct Answer<'a> {
     #[serde(default)]
     pub(super) done: Option<bool>,
     #[serde(borrow, default)]
-    pub(super) done_reason: Option<Cow<'a, str>>,
+    pub(super) done_reason: Option<Text<'a>>,
     /// Left out where the whole prompt was cached.
     #[serde(default)]
     pub(super) prompt_eval_count: Option<i64>,
@@ -119,9 +120,9 @@ pub(super) struct Answer<'a> {
 #[derive(Deserialize)]
 pub(super) struct Said<'a> {
     #[serde(borrow, default)]
-    pub(super) content: Option<Cow<'a, str>>,
+    pub(super) content: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) thinking: Option<Cow<'a, str>>,
+    pub(super) thinking: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) tool_calls: Option<Vec<SaidCall<'a>>>,
 }
@@ -130,7 +131,7 @@ pub(super) struct Said<'a> {
 pub(super) struct SaidCall<'a> {
     /// Older servers give none.
     #[serde(borrow, default)]
-    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) id: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) function: SaidFunction<'a>,
 }

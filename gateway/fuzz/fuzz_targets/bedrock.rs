@@ -1,0 +1,5 @@
+#![no_main]
+
+use gateway::providers::Wire;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| gateway_fuzz::answer(Wire::Bedrock, input));
