@@ -49,7 +49,8 @@ async fn admitted(
 
     let snapshot = gateway.snapshot.load_full();
     let key = auth::authenticate(&head, &snapshot)?;
-    let bytes = read_body(&head.headers, body, limits.body, limits.body_time).await?;
+    let takes = dialect.speech().takes();
+    let bytes = read_body(&head.headers, takes, body, limits.body, limits.body_time).await?;
     let mut call = dialect.speech().parse(&head, bytes)?;
     call.id = id;
     call.trace = Trace::begin(&gateway.traces, id, &call, &head.headers);
