@@ -163,3 +163,82 @@ impl Decoder for Events {
         &self.tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialects::Dialect;
+    use crate::providers::Deadlines;
+    use crate::providers::compat::shipped;
+
+    fn endpoint() -> Arc<Endpoint> {
+        let second = std::time::Duration::from_secs(1);
+        let deadlines =
+            Deadlines { connect: second, first_byte: second, idle: second, total: second };
+        Arc::new(Endpoint {
+            id: "openai".into(),
+            base_url: "https://api.openai.com/v1".parse().unwrap(),
+            chat: None,
+            embeddings: None,
+            responses: None,
+            vendor: shipped().unwrap()["openai"].clone(),
+            deadlines,
+            counts: Default::default(),
+        })
+    }
+
+    fn heard() -> Call {
+        let body = "--b\r\nContent-Disposition: form-data; name=model\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=stream\r\n\r\ntrue\r\n--b\r\nContent-Disposition: form-data; name=file\r\n\r\nx\r\n--b--";
+        let form = HeaderValue::from_static("multipart/form-data; boundary=b");
+        let head = http::Request::post("/").header("content-type", form);
+        let (head, ()) = head.body(()).unwrap().into_parts();
+        Dialect::OpenAiTranscriptions.speech().parse(&head, body.into()).unwrap()
+    }
+
+    type Read = (Vec<u8>, Tally, Option<Failure>, bool);
+
+    fn read(call: &Call, parts: &[&[u8]]) -> Read {
+        let mut decoder = Events::new(call, endpoint());
+        let mut pieces = Vec::new();
+        let mut failed = None;
+        for part in parts {
+            failed = failed.or(decoder.push(Bytes::copy_from_slice(part), &mut pieces).err());
+            if failed.is_some() {
+                break;
+            }
+        }
+        failed = failed.or_else(|| decoder.end(&mut pieces).err());
+        let terminal = pieces.iter().any(|piece| piece.kind == PieceKind::Terminal);
+        let bytes = pieces.iter().flat_map(|piece| piece.bytes.clone()).collect();
+        (bytes, decoder.tally().clone(), failed, terminal)
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_decodes_the_same(
+            which in 0_usize..6,
+            cuts in proptest::collection::vec(0_usize..400, 0..6),
+        ) {
+            let stream = [
+                "data: {\"type\":\"transcript.text.delta\",\"delta\":\"H\"}\n\ndata: {\"type\":\"transcript.text.done\",\"text\":\"H\",\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}\n\ndata: [DONE]\n\n",
+                ": hi\r\n\r\nevent: x\r\ndata: {\"type\":\"transcript.text.segment\"}\r\n\r\ndata: {\"type\":\"transcript.text.done\"}\r\n\r\n",
+                "{\"text\":\"data: no\",\"usage\":{\"type\":\"duration\",\"seconds\":2}}",
+                "data: {\"type\":\"transcript.text.delta\"}\n\n",
+                "data: {\"type\":\"error\",\"error\":{\"message\":\"no\",\"type\":\"server_error\"}}\n\n",
+                "not JSON, and JSON was asked for",
+            ][which];
+            let bytes = stream.as_bytes();
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let parts: Vec<_> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let call = heard();
+            let whole = read(&call, &[bytes]);
+            prop_assert_eq!(whole.3, which < 3, "{:?}", whole.2);
+            prop_assert_eq!(read(&call, &parts), whole);
+        }
+    }
+}
