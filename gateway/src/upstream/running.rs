@@ -192,7 +192,8 @@ impl Running {
                 quantities.push(Quantity { meter, units });
             }
         };
-        if estimated {
+        // what was answered may tell more of it than what was asked
+        if estimated && tally.units(meter) == 0 {
             add(meter, self.input);
         }
         if tokens && !tally.reported {

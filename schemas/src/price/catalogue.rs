@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<PriceBook, Error> {
         (record.len()..headers.len()).for_each(|_| record.push_field(""));
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() > headers.len() {
-            let value = record.iter().last().unwrap_or_default().chars().take(40).collect();
+            let value = record.iter().next_back().unwrap_or_default().chars().take(40).collect();
             let wanted = format!("a line has at most {} fields, as the first", headers.len());
             return Err(Error::Field { line, field: "the last field", value, wanted });
         }

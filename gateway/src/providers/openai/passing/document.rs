@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use schemas::event::{AttemptError, Operation};
+use memchr::memmem;
+use schemas::event::{AttemptError, Meter, Operation, Quantity};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -55,6 +56,10 @@ impl Document {
         let malformed = Failure::of(AttemptError::Malformed);
         let answer: Option<Answer<'_>> = serde_json::from_slice(bytes).ok();
         let Some(answer) = answer else {
+            // no usage, but subtitles end with the speech
+            let seconds = subtitled(bytes).filter(|_| self.text);
+            self.tally.quantities =
+                seconds.map(|units| Quantity { meter: Meter::Second, units }).into_iter().collect();
             return if self.text { Ok(()) } else { Err(malformed) };
         };
         if answer.error.is_some() {
@@ -95,5 +100,41 @@ impl Decoder for Document {
 
     fn tally(&self) -> &Tally {
         &self.tally
+    }
+}
+
+/// Begun seconds until the last subtitle ends: `00:00:01,000 --> 00:00:02,500`, hours may be absent.
+fn subtitled(bytes: &[u8]) -> Option<i64> {
+    let arrow = memmem::rfind(bytes, b" --> ")?;
+    let line = bytes.get(arrow + 5..)?;
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    let (whole, part) = std::str::from_utf8(line.get(..end)?).ok()?.split_once([',', '.'])?;
+    let mut seconds = i64::from(part.bytes().any(|digit| digit != b'0'));
+    for (number, of) in whole.rsplit(':').zip([1, 60, 3600]) {
+        seconds += of * i64::from(number.parse::<u16>().ok()?);
+    }
+    (seconds > 0).then_some(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subtitles_end_with_the_speech() {
+        for (text, wanted) in [
+            (
+                "1\n00:00:00,000 --> 00:00:02,000\nHi.\n\n2\n00:00:02,000 --> 01:01:02,500\n",
+                Some(3663),
+            ),
+            ("WEBVTT\n\n00:00.000 --> 00:08.001 align:left\nHi.", Some(9)),
+            ("1\n00:00:00,000 --> 00:00:00,000", None),
+            ("1\n00:00 --> soon", None),
+            ("1 --> 99999:00.0", None),
+            (" --> ", None),
+            ("Hi.", None),
+        ] {
+            assert_eq!(subtitled(text.as_bytes()), wanted, "{text}");
+        }
     }
 }
