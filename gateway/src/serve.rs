@@ -49,7 +49,8 @@ async fn admitted(
 
     let snapshot = gateway.snapshot.load_full();
     let claim = auth::claim(&head, &snapshot, gateway.clock.now())?;
-    let bytes = read_body(&head.headers, body, limits.body, limits.body_time).await?;
+    let takes = dialect.speech().takes();
+    let bytes = read_body(&head.headers, takes, body, limits.body, limits.body_time).await?;
     let key = claim.prove(&bytes)?;
     let mut call = dialect.speech().parse(&head, bytes)?;
     call.id = id;

@@ -11,7 +11,7 @@ use schemas::event::{Meter, Operation, Tick, Usage};
 use schemas::wire::{Codec, Error, SCHEMAS, SchemaName};
 
 const TICK: &str = include_str!("../avro/tick.avsc");
-const USAGE: &str = include_str!("../avro/usage.avsc");
+const USAGE: &str = include_str!("../avro/usage.13.avsc");
 
 /// Pairs of versions of one name that can't read each other.
 fn broken(schemas: &[(u32, SchemaName, &str)]) -> Vec<(u32, u32)> {

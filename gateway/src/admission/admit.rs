@@ -53,8 +53,7 @@ pub fn admit(
         streamed: call.stream,
         model: call.model.clone(),
         price_version: snapshot.price_version.clone(),
-        // four bytes a token, as all estimates here
-        input_estimate: call.input_bound() / 4,
+        input_estimate: call.estimate(),
     };
     gateway.outbox.admit(admission, hold, Arc::clone(&snapshot.prices)).map_err(|full| {
         let mut error = Error::new(Kind::OutboxFull, full.to_string());

@@ -20,13 +20,12 @@ pub(super) fn bound(
     snapshot: &Snapshot,
     account: AccountKind,
 ) -> Result<Nano, Error> {
-    let input = call.input_bound();
-    let output = call.max_output.unwrap_or(0).saturating_mul(call.choices);
+    let units = call.most();
     let must = account == AccountKind::Prepaid || snapshot.unpriced == Unpriced::Refuse;
     let mut most = Nano(0);
     plan.targets.retain(|target| {
         let prices = snapshot.prices.find(&target.provider, &target.model);
-        match prices.and_then(|prices| upper_bound(prices, input, output)) {
+        match prices.and_then(|prices| upper_bound(prices, &units)) {
             Some(bound) => {
                 most = most.max(bound);
                 true

@@ -3,7 +3,10 @@
 mod asked;
 pub mod chat;
 mod fields;
+mod form;
 mod lacks;
+mod most;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,7 +21,9 @@ pub use asked::{Asked, Draw, Embed, Embeddable};
 pub use chat::{Chat, Own};
 pub(crate) use fields::place;
 pub use fields::scan;
+pub use form::scan_form;
 pub use lacks::Lacks;
+pub use shape::Shape;
 
 use crate::dialects::Dialect;
 use crate::error::Error;
@@ -60,9 +65,11 @@ pub struct Call {
     pub tags: BTreeMap<String, String>,
     /// The client's headers that a provider of the same format is told.
     pub passed_headers: Vec<(HeaderName, HeaderValue)>,
-    /// The client's own bytes: a JSON object.
+    /// The client's own bytes: a JSON object, or a form.
     pub body: Bytes,
-    /// Where the top-level fields of the body stand, in order.
+    /// Of a form: its content type, which says its boundary.
+    pub form: Option<HeaderValue>,
+    /// Where the top-level fields of the body stand, in order; of a form, its parts.
     pub fields: Vec<Field>,
     /// What the body asks for, once somebody wanted to know.
     pub asked: OnceLock<Result<Arc<Asked>, Error>>,
@@ -75,7 +82,7 @@ pub struct Call {
 pub struct Field {
     /// Its name, unescaped.
     pub name: Box<str>,
-    /// From the name's opening quote to the end of the value.
+    /// From the name's opening quote to the end of the value; of a part of a form, from its head.
     pub whole: Range<usize>,
     /// The value.
     pub value: Range<usize>,
@@ -90,7 +97,7 @@ impl Call {
         self.asked.get_or_init(|| self.dialect.speech().read(self).map(Arc::new)).clone()
     }
 
-    /// The JSON text of a top-level field.
+    /// The JSON text of a top-level field, or the content of a form's first part of this name.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let field = self.fields.iter().find(|field| &*field.name == name)?;
         self.body.get(field.value.clone())

@@ -36,6 +36,16 @@ pub enum Dialect {
     OpenAiEmbeddings,
     /// OpenAI's `POST /v1/images/generations`.
     OpenAiImages,
+    /// OpenAI's `POST /v1/images/edits`.
+    OpenAiImageEdits,
+    /// OpenAI's `POST /v1/moderations`.
+    OpenAiModerations,
+    /// OpenAI's `POST /v1/audio/speech`.
+    OpenAiSpeech,
+    /// OpenAI's `POST /v1/audio/transcriptions`.
+    OpenAiTranscriptions,
+    /// OpenAI's `POST /v1/audio/translations`.
+    OpenAiTranslations,
     /// OpenAI's `POST /v1/responses`.
     Responses,
     /// Anthropic's `POST /v1/messages`.
@@ -56,10 +66,15 @@ pub enum Dialect {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::OpenAiChat,
         Self::OpenAiEmbeddings,
         Self::OpenAiImages,
+        Self::OpenAiImageEdits,
+        Self::OpenAiModerations,
+        Self::OpenAiSpeech,
+        Self::OpenAiTranscriptions,
+        Self::OpenAiTranslations,
         Self::Responses,
         Self::Anthropic,
         Self::Gemini,
@@ -76,6 +91,11 @@ impl Dialect {
             Self::OpenAiChat => "openai.chat",
             Self::OpenAiEmbeddings => "openai.embeddings",
             Self::OpenAiImages => "openai.images",
+            Self::OpenAiImageEdits => "openai.image_edits",
+            Self::OpenAiModerations => "openai.moderations",
+            Self::OpenAiSpeech => "openai.speech",
+            Self::OpenAiTranscriptions => "openai.transcriptions",
+            Self::OpenAiTranslations => "openai.translations",
             Self::Responses => "openai.responses",
             Self::Anthropic => "anthropic.messages",
             Self::Gemini => "gemini.generate",
@@ -98,6 +118,11 @@ impl Dialect {
             Self::OpenAiChat => &openai::Chat,
             Self::OpenAiEmbeddings => &openai::Embeddings,
             Self::OpenAiImages => &openai::Images,
+            Self::OpenAiImageEdits => &openai::IMAGE_EDITS,
+            Self::OpenAiModerations => &openai::MODERATIONS,
+            Self::OpenAiSpeech => &openai::SPEECH,
+            Self::OpenAiTranscriptions => &openai::TRANSCRIPTIONS,
+            Self::OpenAiTranslations => &openai::TRANSLATIONS,
             Self::Responses => &responses::Responses,
             Self::Anthropic => &anthropic::Messages,
             Self::Gemini => &gemini::Generate,
@@ -110,10 +135,26 @@ impl Dialect {
     }
 }
 
+/// What a dialect's requests are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Takes {
+    /// JSON.
+    Json,
+    /// Forms (`multipart/form-data`).
+    Forms,
+    /// Either.
+    Both,
+}
+
 /// A dialect as a client speaks it. Pure.
 pub trait Speech: Sync {
     /// The format that it is; `None` where no provider speaks it.
     fn wire(&self) -> Option<Wire>;
+
+    /// What its requests are.
+    fn takes(&self) -> Takes {
+        Takes::Json
+    }
 
     /// The call of a request: its model, whether it streams, what it may cost at most. The body is
     /// checked as far as its top-level fields say; what is inside is left to [`read`](Self::read).

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use schemas::event::Operation;
 use schemas::ids::{CallId, ModelId};
 
 use super::Dialect;
 use super::fields::{Table, check};
-use crate::call::{Call, scan};
+use crate::call::{Call, Field, scan, scan_form};
 use crate::error::{Error, Kind};
 
 /// The longest name of a model.
@@ -32,7 +32,41 @@ pub(super) fn start(
     table: Table,
 ) -> Result<Call, Error> {
     let fields = scan(&body)?;
-    let call = Call {
+    let call = begin(dialect, operation, headers, (body, fields, None));
+    check(&call, table)?;
+    Ok(call)
+}
+
+/// A call of a form; the parts of these names are read here and may be there once.
+///
+/// # Errors
+/// What is wrong with the form.
+pub(super) fn start_form(
+    dialect: Dialect,
+    operation: Operation,
+    headers: &HeaderMap,
+    body: Bytes,
+    once: &[&str],
+) -> Result<Call, Error> {
+    let none = HeaderValue::from_static("");
+    let form = headers.get(header::CONTENT_TYPE).cloned().unwrap_or(none);
+    let fields = scan_form(&form, &body)?;
+    for name in once {
+        if fields.iter().filter(|field| &*field.name == *name).count() > 1 {
+            let message = format!("{name} is in the form twice");
+            return Err(Error::new(Kind::InvalidField, message).at(*name));
+        }
+    }
+    Ok(begin(dialect, operation, headers, (body, fields, Some(form))))
+}
+
+fn begin(
+    dialect: Dialect,
+    operation: Operation,
+    headers: &HeaderMap,
+    (body, fields, form): (Bytes, Vec<Field>, Option<HeaderValue>),
+) -> Call {
+    Call {
         id: CallId::default(),
         operation,
         dialect,
@@ -48,12 +82,11 @@ pub(super) fn start(
         tags: BTreeMap::new(),
         passed_headers: Vec::new(),
         body,
+        form,
         fields,
         asked: OnceLock::new(),
         trace: None,
-    };
-    check(&call, table)?;
-    Ok(call)
+    }
 }
 
 /// A model that stands in a path, unescaped.

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
+use crate::dialects::Takes;
 use crate::error::{Error, Kind};
 
 /// The largest first allocation: a caller's word for the length is not trusted beyond it.
@@ -15,14 +16,15 @@ const FIRST: usize = 64 << 10;
 /// Reads the whole body.
 ///
 /// # Errors
-/// Too large, too slow, broken off, or not said to be JSON.
+/// Too large, too slow, broken off, or not said to be what is taken.
 pub async fn read(
     headers: &HeaderMap,
+    takes: Takes,
     body: Body,
     limit: usize,
     time: Duration,
 ) -> Result<Bytes, Error> {
-    require_json(headers)?;
+    require(headers, takes)?;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let length: Option<usize> = length.and_then(|text| text.parse().ok());
     if length.is_some_and(|length| length > limit) {
@@ -68,8 +70,9 @@ fn too_large(limit: usize) -> Error {
     Error::new(Kind::BodyTooLarge, format!("the request body is larger than {limit} bytes"))
 }
 
-/// A body without a content type is taken for JSON, as many small clients send none.
-fn require_json(headers: &HeaderMap) -> Result<(), Error> {
+/// A body without a content type is taken for JSON, as many small clients send none; a form has one, as it says its
+/// boundary there.
+fn require(headers: &HeaderMap, takes: Takes) -> Result<(), Error> {
     if let Some(encoding) =
         headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity")
     {
@@ -79,17 +82,26 @@ fn require_json(headers: &HeaderMap) -> Result<(), Error> {
             format!("content-encoding {name:?} is not supported; send the body uncompressed"),
         ));
     }
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
+    let text = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    let essence = text.map(|text| text.split(';').next().unwrap_or(text).trim());
+    let (known, wanted): (&[&str], _) = match takes {
+        Takes::Json => (&["application/json"], "application/json"),
+        Takes::Forms => (&["multipart/form-data"], "multipart/form-data"),
+        Takes::Both => (
+            &["application/json", "multipart/form-data"],
+            "application/json or multipart/form-data",
+        ),
     };
-    let text = value.to_str().unwrap_or("?");
-    let essence = text.split(';').next().unwrap_or(text).trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    let fits = match essence {
+        Some(essence) => known.iter().any(|known| essence.eq_ignore_ascii_case(known)),
+        None => takes != Takes::Forms,
+    };
+    if fits {
         return Ok(());
     }
-    let name: String = essence.chars().take(60).collect();
+    let name: String = essence.unwrap_or_default().chars().take(60).collect();
     Err(Error::new(
         Kind::ContentType,
-        format!("content-type {name:?} is not supported; send application/json"),
+        format!("content-type {name:?} is not supported; send {wanted}"),
     ))
 }

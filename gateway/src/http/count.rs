@@ -11,7 +11,7 @@ use super::models::answer;
 use super::{Body, read_body};
 use crate::Gateway;
 use crate::auth::{authenticate, may_use};
-use crate::dialects::{Dialect, anthropic};
+use crate::dialects::{Dialect, Takes, anthropic};
 use crate::error::Error;
 
 pub(super) async fn tokens(
@@ -28,7 +28,7 @@ async fn counted(gateway: &Gateway, request: Request) -> Result<Value, Error> {
     let (head, body) = request.into_parts();
     let limits = &gateway.limits;
     let key = authenticate(&head, &gateway.snapshot.load_full())?;
-    let bytes = read_body(&head.headers, body, limits.body, limits.body_time).await?;
+    let bytes = read_body(&head.headers, Takes::Json, body, limits.body, limits.body_time).await?;
     let (model, count) = anthropic::count::count(&head, bytes)?;
     may_use(&key, &model)?;
     Ok(count)

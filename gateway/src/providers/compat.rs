@@ -59,6 +59,9 @@ pub struct Vendor {
     /// How it makes images; `None` when it does not.
     #[serde(default)]
     pub images: Option<Images>,
+    /// What it offers of OpenAI's that only passes.
+    #[serde(default)]
+    pub offers: Offers,
     /// Fields that it knows under another name.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
@@ -127,6 +130,24 @@ pub struct Images {
     /// The fields that it takes beside model and prompt.
     #[serde(default)]
     pub takes: Vec<String>,
+}
+
+/// Paths of what only passes from OpenAI's clients to those who offer it; empty where there is none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Offers {
+    /// Changed images.
+    pub image_edits: String,
+    /// Moderations.
+    pub moderations: String,
+    /// Speech of text.
+    pub speech: String,
+    /// Text of speech.
+    pub transcriptions: String,
+    /// English text of speech.
+    pub translations: String,
+    /// It takes no forms, only JSON.
+    pub json_only: bool,
 }
 
 /// How a vendor that speaks OpenAI's format is told how much to think.

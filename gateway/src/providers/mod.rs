@@ -32,6 +32,7 @@ pub use failure::{ErrorBody, Failure, Next, retry_after};
 pub use format::{Format, Wire, classify, decoder, encode, instead_of_stream, passes, wants_media};
 pub(crate) use gemini::proof as gemini_proof;
 
+use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 use crate::reply::{Delta, Tally};
 use compat::Vendor;
@@ -71,6 +72,25 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Where a call goes in OpenAI's format; `None` where the provider does not offer it.
+    ///
+    /// # Errors
+    /// As [`at`](Self::at).
+    pub fn offered(&self, dialect: Dialect) -> Result<Option<http::Uri>, Error> {
+        let offers = &self.vendor.offers;
+        let path = match dialect {
+            Dialect::OpenAiChat => return Ok(self.chat.clone()),
+            Dialect::OpenAiEmbeddings => return Ok(self.embeddings.clone()),
+            Dialect::OpenAiImageEdits => &offers.image_edits,
+            Dialect::OpenAiModerations => &offers.moderations,
+            Dialect::OpenAiSpeech => &offers.speech,
+            Dialect::OpenAiTranscriptions => &offers.transcriptions,
+            Dialect::OpenAiTranslations => &offers.translations,
+            _ => return Ok(None),
+        };
+        (!path.is_empty()).then(|| self.at(path)).transpose()
+    }
+
     /// The address of a path below the base address, such as `/models/m:generateContent?alt=sse`.
     /// The path must be escaped.
     ///

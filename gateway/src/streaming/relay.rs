@@ -144,12 +144,19 @@ enum Silence {
     Late(AttemptError),
 }
 
+/// An answer that broke off and that nothing can be told in: the client's connection is broken off too.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the provider broke the answer off")]
+struct Cut;
+
 enum Phase {
     Flowing,
     /// Settled; what is held goes out when the event is safe.
     Settled {
         wait: Option<Wait>,
         last: Option<Bytes>,
+        /// It broke, and nothing in it can say so.
+        cut: bool,
     },
     /// All went out; the upstream's own end is waited for.
     Ending,
@@ -217,12 +224,8 @@ impl Relay {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Silence> {
         let since = *self.silent.get_or_insert_with(Instant::now);
         let idle = since + self.flow.idle;
-        let beat = self
-            .flow
-            .dialect
-            .speech()
-            .heartbeat()
-            .map(|beat| (self.heard.max(since) + HEARTBEAT, beat));
+        let beat = self.flow.dialect.speech().heartbeat().filter(|_| self.flow.framed);
+        let beat = beat.map(|beat| (self.heard.max(since) + HEARTBEAT, beat));
         let over = idle.min(self.flow.deadline);
         let at = beat.map_or(over, |(at, _)| at.min(over));
         if self.alarm.deadline() > at {
@@ -245,15 +248,17 @@ impl Relay {
     fn settle(&mut self, outcome: Outcome, error: Option<&'static str>, attempt: AttemptError) {
         let end = End { outcome, error, status: self.status, attempt };
         let settled = self.running.settle(end, self.flow.decoder.tally());
+        let cut = outcome != Outcome::Completed && !self.flow.framed;
         let last = match outcome {
             Outcome::Completed => self.flow.outgoing.all(),
+            _ if cut => None,
             // the provider's own words, or else ours
             _ => {
                 self.flow.outgoing.failure().or_else(|| Some(frame_of(self.flow.dialect, attempt)))
             }
         };
         let wait = settled.filter(|settled| !settled.is_durable()).map(wait);
-        self.phase = Phase::Settled { wait, last };
+        self.phase = Phase::Settled { wait, last, cut };
     }
 
     /// Ready when the upstream's answer has ended, or was waited for long enough.
@@ -273,7 +278,7 @@ impl Relay {
 
 impl http_body::Body for Relay {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         self: Pin<&mut Self>,
@@ -287,9 +292,13 @@ impl http_body::Body for Relay {
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                 }
-                Phase::Settled { wait, last } => {
+                Phase::Settled { wait, last, cut } => {
                     if let Some(wait) = wait {
                         ready!(wait.poll_unpin(cx));
+                    }
+                    if *cut {
+                        this.phase = Phase::Over;
+                        return Poll::Ready(Some(Err(Cut)));
                     }
                     let last = last.take();
                     this.phase = Phase::Ending;

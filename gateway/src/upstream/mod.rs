@@ -112,6 +112,8 @@ pub(crate) enum Answer {
 /// A stream that has begun.
 pub(crate) struct Flow {
     pub(crate) dialect: Dialect,
+    /// Whether it is made of events, between which the hub can say something.
+    pub(crate) framed: bool,
     pub(crate) body: Body,
     pub(crate) decoder: Box<dyn Decoder>,
     pub(crate) outgoing: Outgoing,

@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderValue, Request, header};
 use http_body::Body as _;
 use http_body_util::Full;
 use runtime::clock::Micros;
-use schemas::event::AttemptError;
+use schemas::event::{AttemptError, Operation};
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::{self, Body};
 use super::verdict::Failed;
 use super::{Answer, Client, Flow, Running};
-use crate::call::Call;
+use crate::call::{Call, Shape};
 use crate::error::Passed;
 use crate::providers::{self, Failure, Outbound};
 use crate::routing::Target;
@@ -66,7 +66,8 @@ impl Reach<'_> {
         running.begin(self.target);
         let dropped = outbound.dropped.clone();
         let now = self.client.0.options.clock.now();
-        let request = request(outbound, self.target, running, self.call.stream, now)
+        let shape = self.call.shape();
+        let request = request(outbound, self.target, running, accept(self.call), now)
             .ok_or_else(|| self.failed(AttemptError::Malformed))?;
         let limits = &self.target.endpoint.deadlines;
         // a whole answer begins when it is complete: only the total deadline holds for it
@@ -85,10 +86,12 @@ impl Reach<'_> {
         if !head.status.is_success() {
             return Err(self.refused(&head, body).await);
         }
-        let answer = match self.call.stream {
-            true if is_json(&head.headers) => return Err(self.no_stream(&head, body).await),
-            true => self.stream(body, first, running).await,
-            false => self.whole(body, running).await,
+        let answer = match shape {
+            Shape::Whole => self.whole(body, running).await,
+            Shape::Events | Shape::Bytes if is_json(&head.headers) => {
+                return Err(self.no_stream(&head, body).await);
+            }
+            Shape::Events | Shape::Either | Shape::Bytes => self.stream(body, first, running).await,
         };
         match answer {
             Ok(answer) => {
@@ -133,6 +136,7 @@ impl Reach<'_> {
         running.content();
         Ok(Answer::Stream(Box::new(Flow {
             dialect: self.call.dialect,
+            framed: self.call.shape() != Shape::Bytes,
             body,
             decoder,
             outgoing,
@@ -208,7 +212,7 @@ impl Reach<'_> {
         Failed { status, refusal, ..self.failed_as(failure) }
     }
 
-    /// A request for a stream that was answered with a document: an error, whatever its status.
+    /// A request for a stream or for sound that was answered with a document: an error, whatever its status.
     async fn no_stream(&self, head: &http::response::Parts, mut body: Body) -> Failed {
         let failure = match self.collect(&mut body, MAX_ERROR, ERROR_TIME).await {
             Ok(body) => providers::instead_of_stream(self.call, self.target, &body),
@@ -253,10 +257,9 @@ fn request(
     outbound: Outbound,
     target: &Target,
     running: &Running,
-    stream: bool,
+    accept: &'static str,
     now: Micros,
 ) -> Option<Request<Full<Bytes>>> {
-    let accept = if stream { "text/event-stream" } else { "application/json" };
     let body = outbound.body;
     let mut request = Request::post(outbound.uri).body(Full::new(body.clone())).ok()?;
     let headers = request.headers_mut();
@@ -274,6 +277,15 @@ fn request(
     // a signature is made over what goes out
     target.auth.show(&mut request, &body, now)?;
     Some(request)
+}
+
+const fn accept(call: &Call) -> &'static str {
+    match (call.operation, call.shape()) {
+        // sound, subtitles, plain text
+        (Operation::Speech | Operation::Transcription, _) => "*/*",
+        (_, Shape::Whole) => "application/json",
+        (_, Shape::Events | Shape::Either | Shape::Bytes) => "text/event-stream",
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -14,7 +14,7 @@ use crate::call::Call;
 use crate::reply::Tally;
 use crate::routing::Target;
 use crate::trace::Trace;
-use crate::usage::{AttemptReport, Settled, Settlement, Ticket};
+use crate::usage::{AttemptReport, Settled, Settlement, Ticket, counted_in};
 
 /// Holds the ticket of a call. Dropped before it is settled, which happens when the client leaves,
 /// it settles the call as cancelled with nothing delivered; in a panic the ticket says abandoned.
@@ -23,7 +23,7 @@ pub(crate) struct Running {
     ticket: Option<Ticket>,
     client: Client,
     operation: Operation,
-    /// An estimate of the input tokens.
+    /// An estimate of the input, in what the operation is counted in.
     input: i64,
     current: Option<Current>,
     /// The target that was tried last.
@@ -60,8 +60,7 @@ impl Running {
             ticket: Some(ticket),
             client: client.clone(),
             operation: call.operation,
-            // four bytes a token, as all estimates here
-            input: call.input_bound() / 4,
+            input: call.estimate(),
             current: None,
             target: None,
             attempts: 0,
@@ -184,17 +183,20 @@ impl Running {
     /// What is owed to the target: as it said, or else estimated.
     fn charge(&self, target: &Target, tally: &Tally) -> Charge {
         let mut quantities = tally.quantities.clone();
-        // a provider that says nothing, or that nothing was read, which can't be
-        let estimated = !tally.reported || tally.input() == 0;
+        let meter = counted_in(self.operation);
+        let tokens = meter == Meter::Input;
+        // a provider that says nothing, or that no token was read, which can't be
+        let estimated = !tally.reported || (tokens && tally.input() == 0);
         let mut add = |meter, units| {
             if units > 0 {
                 quantities.push(Quantity { meter, units });
             }
         };
-        if estimated {
-            add(Meter::Input, self.input);
+        // what was answered may tell more of it than what was asked
+        if estimated && tally.units(meter) == 0 {
+            add(meter, self.input);
         }
-        if !tally.reported {
+        if tokens && !tally.reported {
             add(Meter::Output, tally.estimated_output());
         }
         Charge {

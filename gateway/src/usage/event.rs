@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runtime::clock::Micros;
-use schemas::event::{Attempt, AttemptError, Charge, Meter, Outcome, Purpose, Quantity, Usage};
+use schemas::event::{
+    Attempt, AttemptError, Charge, Meter, Operation, Outcome, Purpose, Quantity, Usage,
+};
 use schemas::ids::{
     CallId, CredentialId, ModelId, Origin, ProviderId, SubjectId, credential_subject,
 };
@@ -166,9 +168,26 @@ fn add(to: &mut Vec<Quantity>, quantity: Quantity) {
     }
 }
 
+/// What an estimate of the operation is counted in, beside its tokens of output; tokens of input for all that is read
+/// and answered in tokens.
+pub(crate) const fn counted_in(operation: Operation) -> Meter {
+    match operation {
+        Operation::Other | Operation::Chat | Operation::Embeddings => Meter::Input,
+        Operation::Image => Meter::Image,
+        Operation::Moderation => Meter::Request,
+        Operation::Transcription => Meter::Second,
+        Operation::Speech => Meter::Character,
+    }
+}
+
 /// What is owed for a call whose end is not known: its input and the output that was given, if
 /// any was.
-pub(super) fn estimate(target: Option<&Flight>, input: i64, output: i64) -> Vec<Charge> {
+pub(super) fn estimate(
+    operation: Operation,
+    target: Option<&Flight>,
+    input: i64,
+    output: i64,
+) -> Vec<Charge> {
     if output <= 0 {
         return Vec::new();
     }
@@ -176,11 +195,16 @@ pub(super) fn estimate(target: Option<&Flight>, input: i64, output: i64) -> Vec<
     let unknown = Flight::default();
     let target = target.unwrap_or(&unknown);
     let quantity = |meter, units| Quantity { meter, units };
+    let meter = counted_in(operation);
+    let mut quantities = vec![quantity(meter, input.max(0))];
+    if meter == Meter::Input {
+        quantities.push(quantity(Meter::Output, output));
+    }
     vec![Charge {
         provider: ProviderId(Arc::clone(&target.provider)),
         credential: CredentialId(Arc::clone(&target.credential)),
         model: ModelId(Arc::clone(&target.model)),
-        quantities: vec![quantity(Meter::Input, input.max(0)), quantity(Meter::Output, output)],
+        quantities,
         estimated: true,
         reported_nano: None,
     }]

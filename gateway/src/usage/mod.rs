@@ -25,6 +25,7 @@ mod ticket;
 mod tests;
 
 pub use event::MAX_ATTEMPTS;
+pub(crate) use event::counted_in;
 pub use outbox::{
     Durability, Error, Full, Options, Outbox, Partitions, Position, Recovered, Stats,
 };
@@ -67,7 +68,7 @@ pub struct Admission {
     pub model: ModelId,
     /// The price book of the snapshot that admitted it.
     pub price_version: PriceVersion,
-    /// An estimate of the input tokens, for calls that are lost after content was given.
+    /// An estimate of the input in what the operation is counted in, for calls that are lost after content was given.
     pub input_estimate: i64,
 }
 

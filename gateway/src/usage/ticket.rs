@@ -121,7 +121,12 @@ impl Drop for Ticket {
             outcome: Outcome::Abandoned,
             error: Some("abandoned"),
             status: 0,
-            charges: event::estimate(open.flight.as_ref(), open.input_estimate, output),
+            charges: event::estimate(
+                open.usage.operation,
+                open.flight.as_ref(),
+                open.input_estimate,
+                output,
+            ),
             ttft: None,
         };
         open.settle(settlement, &self.live);

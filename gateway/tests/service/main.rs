@@ -12,6 +12,7 @@ mod flow;
 mod log;
 mod matrix;
 mod media;
+mod passing;
 mod rig;
 mod scripted;
 mod wire;

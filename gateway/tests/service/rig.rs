@@ -77,7 +77,7 @@ impl Rig {
             streamed: call.stream,
             model: call.model.clone(),
             price_version: "0123456789abcdef".into(),
-            input_estimate: call.input_bound() / 4,
+            input_estimate: call.estimate(),
         };
         let prices = Arc::new(schemas::price::shipped().unwrap());
         self.outbox.admit(admission, None, prices).unwrap()

@@ -66,7 +66,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 /// The list with the catalogue's prices: lines that the catalogue does not name stay as they are, and of those that
 /// it does the columns that it knows are replaced. Gives a line per change.
 fn merge(before: &str, imported: &Imported) -> anyhow::Result<(String, Vec<String>)> {
-    let mut reader = csv::Reader::from_reader(before.as_bytes());
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(before.as_bytes());
     let mut columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let needed = ["provider", "model", "above_input"].into_iter().chain(PRICES);
     for column in needed {
@@ -75,8 +75,11 @@ fn merge(before: &str, imported: &Imported) -> anyhow::Result<(String, Vec<Strin
         }
     }
     let mut lines: BTreeMap<Name, BTreeMap<String, String>> = BTreeMap::new();
-    for record in reader.deserialize::<BTreeMap<String, String>>() {
-        let line = record?;
+    for record in reader.records() {
+        // empty fields at the end of a line may be left out
+        let values = record?;
+        let values = values.iter().map(str::to_owned).chain(std::iter::repeat(String::new()));
+        let line: BTreeMap<String, String> = columns.iter().cloned().zip(values).collect();
         lines.insert(name_of(&line), line);
     }
     let mut changes = Vec::new();

@@ -87,7 +87,7 @@ pub struct Charge {
 pub struct Quantity {
     /// Which meter.
     pub meter: Meter,
-    /// How many: tokens, images, seconds, requests; never negative.
+    /// How many: tokens, images, seconds, characters, requests; never negative.
     pub units: i64,
 }
 
@@ -101,8 +101,24 @@ pub enum Operation {
     Chat,
     /// Embeddings.
     Embeddings,
+    /// Images, made or changed.
+    Image,
+    /// Whether something is fit to be shown.
+    Moderation,
+    /// Text of speech, in its language or in English.
+    Transcription,
+    /// Speech of text.
+    Speech,
 }
-symbols!(Operation { Other = "other", Chat = "chat", Embeddings = "embeddings" });
+symbols!(Operation {
+    Other = "other",
+    Chat = "chat",
+    Embeddings = "embeddings",
+    Image = "image",
+    Moderation = "moderation",
+    Transcription = "transcription",
+    Speech = "speech",
+});
 
 /// How a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
@@ -167,6 +183,8 @@ pub enum Meter {
     Search,
     /// Seconds of media.
     Second,
+    /// Characters of text that is spoken.
+    Character,
 }
 symbols!(Meter {
     Other = "other",
@@ -184,6 +202,7 @@ symbols!(Meter {
     Image = "image",
     Search = "search",
     Second = "second",
+    Character = "character",
 });
 
 /// One event per upstream attempt or probe, at its end.

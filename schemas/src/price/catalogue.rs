@@ -29,7 +29,7 @@ pub enum Error {
     },
 }
 
-/// Token prices are USD per million tokens, `image` is USD per image.
+/// Prices of tokens and characters are USD per million, those of an image, a request and a second are USD for one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -58,6 +58,16 @@ struct Row {
     #[serde(default)]
     #[expect(dead_code, reason = "for the people who read the file")]
     note: String,
+    #[serde(default)]
+    input_audio: String,
+    #[serde(default)]
+    output_audio: String,
+    #[serde(default)]
+    character: String,
+    #[serde(default)]
+    second: String,
+    #[serde(default)]
+    request: String,
 }
 
 /// The catalogue compiled in.
@@ -68,17 +78,23 @@ pub fn shipped() -> Result<PriceBook, Error> {
     parse(include_str!("../../catalogue.csv"))
 }
 
-/// Reads a price list with the columns of the shipped one; columns may be left out.
+/// Reads a price list with the columns of the shipped one; columns may be left out, and empty ones at the end of a line.
 ///
 /// # Errors
 /// [`Error`] names the line and the column.
 pub fn parse(text: &str) -> Result<PriceBook, Error> {
     let mut book = PriceBook::default();
-    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let headers = rows.headers()?.clone();
     for record in rows.records() {
-        let record = record?;
+        let mut record = record?;
+        (record.len()..headers.len()).for_each(|_| record.push_field(""));
         let line = record.position().map_or(0, csv::Position::line);
+        if record.len() > headers.len() {
+            let value = record.iter().next_back().unwrap_or_default().chars().take(40).collect();
+            let wanted = format!("a line has at most {} fields, as the first", headers.len());
+            return Err(Error::Field { line, field: "the last field", value, wanted });
+        }
         let row: Row = record.deserialize(Some(&headers))?;
         let prices = read(&row, line)?;
         book.prices.entry(row.provider).or_default().entry(row.model).or_default().push(prices);
@@ -101,6 +117,11 @@ fn read(row: &Row, line: u64) -> Result<Prices, Error> {
         ("output", Meter::Output, &row.output),
         ("output_image", Meter::OutputImage, &row.output_image),
         ("image", Meter::Image, &row.image),
+        ("input_audio", Meter::InputAudio, &row.input_audio),
+        ("output_audio", Meter::OutputAudio, &row.output_audio),
+        ("character", Meter::Character, &row.character),
+        ("second", Meter::Second, &row.second),
+        ("request", Meter::Request, &row.request),
     ];
     let mut rates = BTreeMap::new();
     for (field, meter, text) in per_million {
@@ -110,7 +131,8 @@ fn read(row: &Row, line: u64) -> Result<Prices, Error> {
         let price: Nano = text
             .parse()
             .map_err(|error: crate::money::Error| refuse(field, text, error.to_string()))?;
-        let scale = if meter == Meter::Image { 1_000_000 } else { 1 };
+        let one = matches!(meter, Meter::Image | Meter::Second | Meter::Request);
+        let scale = if one { 1_000_000 } else { 1 };
         let price = (price.0 >= 0).then(|| price.0.checked_mul(scale)).flatten();
         let price = price.ok_or_else(|| {
             refuse(field, text, "a price is 0 or more, below 9 thousand USD".into())
@@ -155,6 +177,26 @@ mod tests {
     }
 
     #[test]
+    fn prices_are_of_a_million_or_of_one() {
+        let text = "provider,model,input,second,request,character\na,m,1,0.0001,0,15\na,n,2\n";
+        let book = parse(text).unwrap();
+        let rates = |model: &str| {
+            let rows = book.find(&"a".into(), &model.into()).unwrap();
+            rows[0].rates.iter().map(|(meter, price)| (*meter, price.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            rates("m"),
+            [
+                (Meter::Input, 1_000_000_000),
+                (Meter::Request, 0),
+                (Meter::Second, 100_000_000_000),
+                (Meter::Character, 15_000_000_000),
+            ]
+        );
+        assert_eq!(rates("n"), [(Meter::Input, 2_000_000_000)]);
+    }
+
+    #[test]
     fn bad_rows_name_line_and_column() {
         for (row, wanted) in [
             ("a,m,,,1.0000000001", "line 2: input is"),
@@ -162,6 +204,7 @@ mod tests {
             ("a,m,x,,1", "line 2: above_input is"),
             ("a,m,,4-1,1", "line 2: hours is"),
             ("a,m,,25,1", "line 2: hours is"),
+            ("a,m,,,1,2", "line 2: the last field is"),
         ] {
             let text = format!("provider,model,above_input,hours,input\n{row}\n");
             let error = parse(&text).unwrap_err().to_string();

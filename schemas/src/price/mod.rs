@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub use catalogue::{Error as CatalogueError, parse as parse_catalogue, shipped};
 pub use import::{Error as ImportError, Imported, Row, import};
-pub use rate::{Error as RateError, Rated, upper_bound};
+pub use rate::{Error as RateError, Most, Rated, upper_bound};
 
 use crate::event::Meter;
 use crate::ids::{ModelId, PriceVersion, ProviderId};

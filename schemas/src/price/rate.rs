@@ -162,38 +162,57 @@ fn price_of(prices: &Prices, meter: Meter) -> Option<Nano> {
         | Meter::Request
         | Meter::Image
         | Meter::Search
-        | Meter::Second => None,
+        | Meter::Second
+        | Meter::Character => None,
     })
 }
 
-/// The most that a call of at most `input` and `output` tokens can cost under any class of the
-/// model's prices, rounded up to nano. For holds.
+/// The most units that a call can be of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Most {
+    /// Tokens, however they are read.
+    pub input: i64,
+    /// Tokens, however they are made.
+    pub output: i64,
+    /// Images made.
+    pub images: i64,
+    /// Characters spoken.
+    pub characters: i64,
+    /// Seconds of media.
+    pub seconds: i64,
+}
+
+/// The most that a call of at most so many units can cost under any class of the model's prices, rounded up to nano.
+/// For holds.
 ///
-/// `None` when the model has no token price at all (it is then refused or flagged by policy).
-pub fn upper_bound(prices: &[Prices], input: i64, output: i64) -> Option<Nano> {
-    let dearest = |meters: &[Meter]| {
+/// `None` when the model has no price for any of them (it is then refused or flagged by policy).
+pub fn upper_bound(prices: &[Prices], most: &Most) -> Option<Nano> {
+    use Meter::{
+        CacheWrite, CacheWriteLong, Character, Image, Input, InputAudio, InputCached, InputImage,
+        Output, OutputAudio, OutputImage, OutputReasoning, Request, Second,
+    };
+    let parts: [(&[Meter], i64); 6] = [
+        (
+            &[Input, InputCached, CacheWrite, CacheWriteLong, InputAudio, InputImage],
+            most.input.max(0),
+        ),
+        (&[Output, OutputReasoning, OutputAudio, OutputImage], most.output.max(0)),
+        (&[Image], most.images),
+        (&[Character], most.characters),
+        (&[Second], most.seconds),
+        (&[Request], 1),
+    ];
+    let mut units: Option<i128> = None;
+    for (index, (meters, count)) in parts.into_iter().enumerate() {
         let rates =
             prices.iter().flat_map(|row| meters.iter().filter_map(|meter| row.rates.get(meter)));
-        rates.max().copied()
-    };
-    let input_price = dearest(&[
-        Meter::Input,
-        Meter::InputCached,
-        Meter::CacheWrite,
-        Meter::CacheWriteLong,
-        Meter::InputAudio,
-        Meter::InputImage,
-    ]);
-    let output_price =
-        dearest(&[Meter::Output, Meter::OutputReasoning, Meter::OutputAudio, Meter::OutputImage]);
-    if input_price.is_none() && output_price.is_none() {
-        return None;
+        // a price of tokens counts also for a call that may have none of them
+        if let Some(price) = rates.max().filter(|_| index < 2 || count > 0) {
+            let part = i128::from(count.max(0)) * i128::from(price.0);
+            units = Some(units.unwrap_or(0).checked_add(part)?);
+        }
     }
-    let part = |units: i64, price: Option<Nano>| {
-        i128::from(units.max(0)) * i128::from(price.unwrap_or_default().0)
-    };
-    let units = part(input, input_price).checked_add(part(output, output_price))?;
-    Some(Amount::from_units(units).and_then(Amount::to_nano_up).unwrap_or(Nano(i64::MAX)))
+    Some(Amount::from_units(units?).and_then(Amount::to_nano_up).unwrap_or(Nano(i64::MAX)))
 }
 
 #[cfg(test)]
@@ -265,11 +284,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_counted_in_tokens_has_a_bound_too() {
+        use Meter::{Character, Image, Request, Second};
+        let book = shipped().unwrap();
+        let most = Most { images: 2, characters: 4_096, seconds: 60, ..Most::default() };
+        for (provider, model, meter, units, wanted) in [
+            ("openai", "tts-1", Character, 4_096, "0.06144"),
+            ("openai", "whisper-1", Second, 60, "0.006"),
+            ("openai", "omni-moderation-latest", Request, 1, "0.00"),
+            ("doubao", "seedream-4-0", Image, 2, "0.06"),
+        ] {
+            let owed = charge(provider, model, &[(meter, units)]);
+            assert_eq!(cost(&owed, 0).as_deref(), Ok(wanted), "{model}");
+            let prices = book.find(&provider.into(), &model.into()).unwrap();
+            let bound = upper_bound(prices, &most).unwrap();
+            assert!(Amount::from(bound) >= book.cost(&owed, 0).unwrap(), "{model}");
+        }
+        // a price of other units than the call can be of is none
+        let seconds = book.find(&"openai".into(), &"whisper-1".into()).unwrap();
+        assert_eq!(upper_bound(seconds, &Most { input: 10, ..Most::default() }), None);
+    }
+
+    #[test]
     fn a_hold_is_never_below_the_cost() {
         let book = shipped().unwrap();
         for (provider, models) in &book.prices {
             for (model, prices) in models {
-                let Some(bound) = upper_bound(prices, 300_000, 5_000) else {
+                let most = Most { input: 300_000, output: 5_000, ..Most::default() };
+                let Some(bound) = upper_bound(prices, &most) else {
                     continue;
                 };
                 for meters in [

@@ -116,6 +116,7 @@ pub const SCHEMAS: &[(u32, SchemaName, &str)] = &[
     (10, SchemaName::Audit, include_str!("../../avro/audit.avsc")),
     (11, SchemaName::Dead, include_str!("../../avro/dead.avsc")),
     (12, SchemaName::State, include_str!("../../avro/state.avsc")),
+    (13, SchemaName::Usage, include_str!("../../avro/usage.13.avsc")),
 ];
 
 /// A Rust type with a schema.

@@ -97,7 +97,7 @@ impl Speech for Image {
     }
 
     fn parse(&self, head: &Parts, body: Bytes) -> Result<Call, Error> {
-        parse::parse(Dialect::AigneImage, Operation::Other, &head.headers, body)
+        parse::parse(Dialect::AigneImage, Operation::Image, &head.headers, body)
     }
 
     fn read(&self, call: &Call) -> Result<Asked, Error> {

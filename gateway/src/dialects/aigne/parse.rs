@@ -61,7 +61,7 @@ pub(super) fn parse(
     require(&call, "input", "an object")?;
     let (model, max_output) = asked(call.field("input").unwrap_or_default())?;
     call.stream = streaming(call.field("options"))?;
-    if let (true, Operation::Embeddings | Operation::Other) = (call.stream, operation) {
+    if let (true, Operation::Embeddings | Operation::Image) = (call.stream, operation) {
         let message = "options.streaming: only chats are streamed; leave it out";
         return Err(Error::new(Kind::UnsupportedField, message).at("options.streaming"));
     }

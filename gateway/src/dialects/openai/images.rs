@@ -35,7 +35,7 @@ const IMAGES: Table = &[
 /// # Errors
 /// Names the field and what would be right.
 pub(super) fn parse(headers: &HeaderMap, body: Bytes) -> Result<Call, Error> {
-    let mut call = start(Dialect::OpenAiImages, Operation::Other, headers, body, IMAGES)?;
+    let mut call = start(Dialect::OpenAiImages, Operation::Image, headers, body, IMAGES)?;
     require(&call, "model", "the name of a model")?;
     require(&call, "prompt", "what the images shall show")?;
     call.model = model(&call)?;

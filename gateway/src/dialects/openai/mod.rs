@@ -1,18 +1,20 @@
-//! OpenAI's chat completions, embeddings and images, as clients speak them.
+//! OpenAI's chat completions, embeddings, images, sound and moderations, as clients speak them.
 //!
 //! Fields as documented for `POST /v1/chat/completions` and `POST /v1/embeddings` in OpenAI's API
 //! reference. To a provider of the same format the body stays as the client wrote it; for others it is
-//! read into what it asks for.
+//! read into what it asks for. What [`passing`] has only passes.
 
 mod answer;
 pub(super) mod error;
 mod images;
+mod passing;
 mod read;
 mod request;
 
 use bytes::Bytes;
 use http::request::Parts;
 
+pub use self::passing::{IMAGE_EDITS, MODERATIONS, Passing, SPEECH, TRANSCRIPTIONS, TRANSLATIONS};
 pub use self::request::{chat, embeddings};
 use super::{Renderer, Speech};
 use crate::call::{Asked, Call};

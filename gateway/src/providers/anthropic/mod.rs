@@ -102,8 +102,8 @@ impl Format for Anthropic {
 
 fn uri(operation: Operation, target: &Target) -> Result<http::Uri, Error> {
     let chat = match operation {
-        Operation::Embeddings => None,
-        Operation::Chat | Operation::Other => target.endpoint.chat.clone(),
+        Operation::Chat => target.endpoint.chat.clone(),
+        _ => None,
     };
     chat.ok_or_else(|| offers_no(operation, target))
 }

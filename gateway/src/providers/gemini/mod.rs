@@ -56,10 +56,8 @@ impl Format for Gemini {
     fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder> {
         match call.operation {
             Operation::Embeddings => Box::new(embed::Vectors::new(target, wanted)),
-            Operation::Chat | Operation::Other if call.stream => {
-                Box::new(stream::Stream::new(call, target, wanted))
-            }
-            Operation::Chat | Operation::Other => Box::new(whole::Whole::new(call, target, wanted)),
+            _ if call.stream => Box::new(stream::Stream::new(call, target, wanted)),
+            _ => Box::new(whole::Whole::new(call, target, wanted)),
         }
     }
 

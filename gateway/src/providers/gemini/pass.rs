@@ -22,8 +22,8 @@ pub(super) fn pass(call: &Call, target: &Target) -> Result<Outbound, Error> {
     let method = match call.operation {
         Operation::Embeddings if batch => "batchEmbedContents",
         Operation::Embeddings => "embedContent",
-        Operation::Chat | Operation::Other if call.stream => "streamGenerateContent?alt=sse",
-        Operation::Chat | Operation::Other => "generateContent",
+        _ if call.stream => "streamGenerateContent?alt=sse",
+        _ => "generateContent",
     };
     let resource = address::resource(target);
     let mut changes: Vec<(&str, Change)> = Vec::new();

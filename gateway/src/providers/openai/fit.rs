@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use memchr::memmem;
+use schemas::event::Operation;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -61,7 +62,8 @@ pub(super) fn fit(
         changes
             .push((vendor.max_output_field.as_str(), Change::Set(most.to_string().into_bytes())));
     }
-    if call.model != target.model {
+    // moderations have a model that need not be named
+    if call.model != target.model || !body.says("model") {
         changes.push(("model", Change::Set(quoted(target.model.as_str()))));
     }
     // who names the model itself knows what it takes, and is told by the vendor
@@ -82,7 +84,8 @@ pub(super) fn fit(
         let known = body.text(name).and_then(|said| values.get(&*said));
         changes.extend(known.map(|known| (name.as_str(), Change::Set(quoted(known)))));
     }
-    if call.stream && vendor.include_usage && !call.usage_wanted {
+    let chats = call.operation == Operation::Chat;
+    if chats && call.stream && vendor.include_usage && !call.usage_wanted {
         changes.push(("stream_options", with_usage(body)));
     }
     let roles = vendor.developer_role.as_deref().and_then(|role| with_role(body, role));

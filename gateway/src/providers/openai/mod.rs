@@ -1,4 +1,5 @@
-//! OpenAI's chat completions, embeddings and images, to OpenAI and to vendors that speak the same format.
+//! OpenAI's chat completions, embeddings, images, sound and moderations, to OpenAI and to vendors that speak the same
+//! format.
 //!
 //! A client that speaks it too has its bytes sent as they are but for the fields that must change,
 //! and gets the provider's bytes but for what is there only because the hub asked for it. What
@@ -10,6 +11,7 @@ mod fit;
 mod images;
 mod inside;
 mod message;
+mod passing;
 mod stream;
 mod usage;
 mod vectors;
@@ -25,12 +27,14 @@ use schemas::event::{AttemptError, Operation};
 
 use self::fit::{Body, fit};
 use self::inside::failure_inside;
+use self::passing::{Document, Events, Sound};
 use self::stream::Stream;
 use self::whole::Whole;
 use self::wire::Answer;
 use super::compat::Vendor;
 use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call, scan};
+use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 use crate::routing::Target;
 
@@ -40,7 +44,10 @@ pub(super) struct OpenAi;
 
 impl Format for OpenAi {
     fn pass(&self, call: &Call, target: &Target) -> Result<Outbound, Error> {
-        let uri = address(call.operation, target)?;
+        let uri = address(call.dialect, target)?;
+        if let Some(form) = &call.form {
+            return passing::form(call, form, target, uri);
+        }
         let body = Body { bytes: &call.body, fields: &call.fields };
         let most = call.max_output.filter(|_| call.capped);
         let (bytes, mut dropped) = fit(body, call, target, most)?;
@@ -52,10 +59,10 @@ impl Format for OpenAi {
     fn write(&self, asked: &Asked, call: &Call, target: &Target) -> Result<Outbound, Error> {
         let (uri, written) = match asked {
             Asked::Chat(chat) => {
-                (address(Operation::Chat, target)?, write::chat(chat, call, target)?)
+                (address(Dialect::OpenAiChat, target)?, write::chat(chat, call, target)?)
             }
             Asked::Embed(embed) => {
-                (address(Operation::Embeddings, target)?, write::embed(embed, target)?)
+                (address(Dialect::OpenAiEmbeddings, target)?, write::embed(embed, target)?)
             }
             Asked::Draw(draw) => {
                 let images = target.endpoint.vendor.images.as_ref();
@@ -73,9 +80,15 @@ impl Format for OpenAi {
 
     fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder> {
         let endpoint = Arc::clone(&target.endpoint);
-        match call.stream {
-            true => Box::new(Stream::new(call, endpoint, wanted)),
-            false => Box::new(Whole::new(call, endpoint, wanted)),
+        match call.operation {
+            Operation::Image if call.stream => Box::new(Events::new(call, endpoint)),
+            Operation::Moderation => Box::new(Document::new(call, endpoint)),
+            Operation::Transcription if call.stream => Box::new(Events::new(call, endpoint)),
+            Operation::Transcription => Box::new(Document::new(call, endpoint)),
+            Operation::Speech if call.stream => Box::new(Events::new(call, endpoint)),
+            Operation::Speech => Box::new(Sound::default()),
+            _ if call.stream => Box::new(Stream::new(call, endpoint, wanted)),
+            _ => Box::new(Whole::new(call, endpoint, wanted)),
         }
     }
 
@@ -94,12 +107,20 @@ impl Format for OpenAi {
 }
 
 /// Where the vendor is asked for this.
-fn address(operation: Operation, target: &Target) -> Result<http::Uri, Error> {
-    let uri = match operation {
-        Operation::Embeddings => &target.endpoint.embeddings,
-        Operation::Chat | Operation::Other => &target.endpoint.chat,
-    };
-    uri.clone().ok_or_else(|| offers_no(operation.as_str(), target))
+fn address(dialect: Dialect, target: &Target) -> Result<http::Uri, Error> {
+    let uri = target.endpoint.offered(dialect)?;
+    uri.ok_or_else(|| {
+        let what = match dialect {
+            Dialect::OpenAiEmbeddings => "embeddings",
+            Dialect::OpenAiImageEdits => "changes of images",
+            Dialect::OpenAiModerations => "moderations",
+            Dialect::OpenAiSpeech => "speech",
+            Dialect::OpenAiTranscriptions => "transcriptions",
+            Dialect::OpenAiTranslations => "translations",
+            _ => "chat",
+        };
+        offers_no(what, target)
+    })
 }
 
 fn offers_no(what: &str, target: &Target) -> Error {

@@ -165,8 +165,6 @@ impl Recovery {
         let mut open: Vec<_> = self.open.into_iter().collect();
         open.sort_by_key(|(call, _)| *call);
         for (call, open) in open {
-            let estimate =
-                event::estimate(open.flight.as_ref(), open.input_estimate, open.progress);
             let attempts = open.attempts.max(open.begun);
             if let Some(flight) = open.flight.as_ref().filter(|_| open.begun > open.attempts) {
                 let attempt = flight.unfinished(call, attempts.into(), origin);
@@ -194,7 +192,12 @@ impl Recovery {
                 usage.outcome = Outcome::Lost;
                 usage.error = Some("gateway_died".into());
                 usage.attempts = attempts.into();
-                usage.charges = estimate;
+                usage.charges = event::estimate(
+                    usage.operation,
+                    open.flight.as_ref(),
+                    open.input_estimate,
+                    open.progress,
+                );
                 account.push_str(usage.account.as_str());
             });
             let payload =

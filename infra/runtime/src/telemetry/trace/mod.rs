@@ -116,9 +116,12 @@ impl Tokens {
                 | Meter::OutputReasoning
                 | Meter::OutputAudio
                 | Meter::OutputImage => &mut [&mut tokens.output],
-                Meter::Other | Meter::Request | Meter::Image | Meter::Search | Meter::Second => {
-                    &mut []
-                }
+                Meter::Other
+                | Meter::Request
+                | Meter::Image
+                | Meter::Search
+                | Meter::Second
+                | Meter::Character => &mut [],
             };
             for sum in sums {
                 **sum = sum.saturating_add(*units);
