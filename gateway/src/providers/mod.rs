@@ -17,6 +17,7 @@ mod ollama;
 mod openai;
 mod responses;
 mod sigv4;
+mod thinking;
 
 use std::sync::OnceLock;
 use std::time::Duration;
