@@ -94,7 +94,7 @@ fn answers_are_shown() {
             sourced(&name, &case.source);
             let mut call = call(dialect, &case.path, case.r#in.to_string()).unwrap();
             call.id = CallId::new(1_700_000_000_123, &[7; 10]);
-            let tally = tally_of(&case.meters);
+            let tally = tally_of(&case.meters).or_input(call.estimated_input());
             let mut renderer = dialect.speech().renderer(&call, &target("openai", "target-model"));
             let mut out = Vec::new();
             for delta in case.deltas {

@@ -21,7 +21,11 @@ pub(super) fn write(
         return Ok(());
     }
     // who must call one tool calls it once, as a rule
-    let one = matches!(chat.tool_choice, Some(ToolChoice::Tool(_)));
+    let one = match chat.tool_choice {
+        Some(ToolChoice::Tool(_)) => true,
+        Some(ToolChoice::Any) => chat.tools.len() == 1,
+        Some(ToolChoice::Auto | ToolChoice::None) | None => false,
+    };
     let one_at_a_time = chat.parallel_tools == Some(false);
     lacks.refuse("parallel_tools", one_at_a_time && !one)?;
     lacks.drop("parallel_tools", one_at_a_time);
