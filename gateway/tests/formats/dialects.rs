@@ -122,8 +122,9 @@ fn answers_are_shown() {
 /// nothing.
 fn parsed(line: &str) -> (&str, Value) {
     let start = line.find('{').unwrap_or(line.len());
-    match serde_json::from_str(&line[start..]) {
-        Ok(document) => (&line[..start], document),
+    let (before, document) = line.split_at(start);
+    match serde_json::from_str(document) {
+        Ok(document) => (before, document),
         Err(_) => (line, Value::Null),
     }
 }
