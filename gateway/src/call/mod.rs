@@ -111,6 +111,14 @@ impl Call {
         }
     }
 
+    /// A rough count of the input tokens, four bytes each; 0 for what is not counted in tokens.
+    pub fn estimated_input(&self) -> i64 {
+        match self.operation {
+            Operation::Chat | Operation::Embeddings => self.input_bound() / 4,
+            Operation::Other => 0,
+        }
+    }
+
     /// An upper bound of the input tokens: byte-level vocabularies never make more tokens of a
     /// text than it has bytes.
     pub fn input_bound(&self) -> i64 {

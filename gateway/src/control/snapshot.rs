@@ -166,6 +166,24 @@ impl Snapshot {
         all
     }
 
+    /// What serves a name, or a name that is pinned to a provider (`openai/gpt-4o`) which is known to have the model.
+    pub fn route(&self, name: &ModelId) -> Option<Arc<Route>> {
+        if let Some(route) = self.routes.get(name) {
+            return Some(Arc::clone(route));
+        }
+        let (provider, model) = name.as_str().split_once('/')?;
+        let (provider, model) = (ProviderId::from(provider), ModelId::from(model));
+        self.providers.get(&provider)?;
+        let serves =
+            |known: &&RouteTarget| known.target.provider == provider && known.target.model == model;
+        self.routes.values().find_map(|route| {
+            let targets: Vec<_> = route.targets.iter().filter(serves).cloned().collect();
+            // of several providers, the route does not say which of them lists it
+            let listed = route.listed.filter(|_| targets.len() == route.targets.len());
+            (!targets.is_empty()).then(|| Arc::new(Route { targets, origin: route.origin, listed }))
+        })
+    }
+
     /// Whether all of a route's targets have a price.
     pub fn is_priced(&self, route: &Route) -> bool {
         route
@@ -196,6 +214,43 @@ mod tests {
         let seed = Seed { accounts, ..Seed::default() };
         let time = std::time::Duration::from_secs(1);
         snapshot(&seed, &shipped().unwrap(), prices, time, &|_| None).unwrap()
+    }
+
+    #[test]
+    fn a_pinned_name_is_found_where_its_provider_has_the_model() {
+        let provider = |id: &str| crate::config::ProviderSeed {
+            id: id.into(),
+            vendor: None,
+            base_url: None,
+            credentials: vec![crate::config::CredentialSeed {
+                id: "main".into(),
+                secret: runtime::secret::SecretRef::Variable("KEY".into()),
+                version: 1,
+                weight: 1,
+            }],
+            models: Vec::new(),
+            weight: 1,
+        };
+        let seed =
+            Seed { providers: vec![provider("openai"), provider("anthropic")], ..Seed::default() };
+        let prices = schemas::price::shipped().unwrap();
+        let time = std::time::Duration::from_secs(1);
+        let secret = |_: &str| Some("secret".to_owned());
+        let snapshot = snapshot(&seed, &shipped().unwrap(), prices, time, &secret).unwrap();
+        for (name, found) in [
+            ("gpt-4o-mini", true),
+            ("openai/gpt-4o-mini", true),
+            ("anthropic/gpt-4o-mini", false),
+            ("nobody/gpt-4o-mini", false),
+            ("openai/", false),
+            ("openai/gpt-none", false),
+            ("/gpt-4o-mini", false),
+        ] {
+            let route = snapshot.route(&name.into());
+            assert_eq!(route.is_some(), found, "{name}");
+            let owners = route.iter().flat_map(|route| &route.targets);
+            assert!(owners.into_iter().all(|known| known.target.provider.as_str() == "openai"));
+        }
     }
 
     /// A reader sees the prices and the accounts of the same snapshot, however often it is swapped.

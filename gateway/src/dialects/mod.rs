@@ -8,9 +8,10 @@ pub mod aigne;
 pub mod anthropic;
 mod bedrock;
 mod fields;
-mod gemini;
+pub mod gemini;
 pub mod openai;
 pub(crate) mod responses;
+mod size;
 mod start;
 mod translated;
 

@@ -13,12 +13,15 @@ pub struct Translated {
     decoder: Box<dyn Decoder>,
     renderer: Box<dyn Renderer>,
     read: Vec<Piece>,
+    /// The call's input tokens, told where the provider counts none.
+    input: i64,
 }
 
 impl Translated {
     /// Shows what `decoder` reads to the client of the call.
     pub fn new(decoder: Box<dyn Decoder>, call: &Call, target: &Target) -> Self {
-        Self { decoder, renderer: call.dialect.speech().renderer(call, target), read: Vec::new() }
+        let renderer = call.dialect.speech().renderer(call, target);
+        Self { decoder, renderer, read: Vec::new(), input: call.estimated_input() }
     }
 
     fn show(&mut self, pieces: &mut Vec<Piece>) {
@@ -30,7 +33,10 @@ impl Translated {
             match piece.kind {
                 // the relay says it in the client's own words
                 PieceKind::Failed => continue,
-                PieceKind::Terminal => self.renderer.end(self.decoder.tally(), &mut out),
+                PieceKind::Terminal => {
+                    let tally = self.decoder.tally().clone().or_input(self.input);
+                    self.renderer.end(&tally, &mut out);
+                }
                 PieceKind::Preamble | PieceKind::Content | PieceKind::Closing => {}
             }
             pieces.push(Piece::new(Bytes::from(out), piece.kind));

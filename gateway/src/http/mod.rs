@@ -73,6 +73,7 @@ fn calls(dialect: Dialect) -> MethodRouter<Arc<Gateway>> {
 async fn gemini(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
     let method = request.uri().path().rsplit(':').next().unwrap_or_default();
     let dialect = match method {
+        "countTokens" => return count::tokens_gemini(&gateway, request).await,
         "embedContent" | "batchEmbedContents" => Dialect::GeminiEmbed,
         _ => Dialect::Gemini,
     };

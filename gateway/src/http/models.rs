@@ -15,11 +15,17 @@ use crate::control::{Route, Snapshot};
 use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 
-/// Anthropic's clients say their version; others at the same address are OpenAI's.
+/// Anthropic's clients say their version, Google's show the key in a place of their own; others at the same
+/// address are OpenAI's.
 fn asked_in(head: &Parts) -> Dialect {
-    match head.headers.contains_key("anthropic-version") {
-        true => Dialect::Anthropic,
-        false => Dialect::OpenAiChat,
+    let query = head.uri.query().unwrap_or_default();
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    if head.headers.contains_key("anthropic-version") {
+        Dialect::Anthropic
+    } else if head.headers.contains_key("x-goog-api-key") || pairs.any(|(name, _)| name == "key") {
+        Dialect::Gemini
+    } else {
+        Dialect::OpenAiChat
     }
 }
 
@@ -80,13 +86,13 @@ fn found(gateway: &Gateway, head: &Parts, dialect: Dialect, model: &str) -> Resp
     let snapshot = gateway.snapshot.load_full();
     let found = authenticate(head, &snapshot).and_then(|key| {
         let name = model.into();
-        let route = snapshot.routes.get(&name).filter(|_| key.allows(&name));
+        let route = snapshot.route(&name).filter(|_| key.allows(&name));
         let message = format!(
             "the model {:?} is not listed here",
             model.chars().take(100).collect::<String>()
         );
         route
-            .map(|route| entry(dialect, model, route, &snapshot))
+            .map(|route| entry(dialect, model, &route, &snapshot))
             .ok_or_else(|| Error::new(Kind::UnknownModel, message).at("model"))
     });
     match found {
@@ -113,7 +119,7 @@ fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Va
         Dialect::Gemini => json!({
             "name": format!("models/{name}"),
             "displayName": name,
-            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
         }),
         _ => json!({
             "id": name,
@@ -131,4 +137,23 @@ pub(super) fn answer(value: &Value) -> Response<Body> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_is_the_clients_own() {
+        for (path, header, wanted) in [
+            ("/v1/models", "authorization", Dialect::OpenAiChat),
+            ("/v1/models/m", "x-goog-api-key", Dialect::Gemini),
+            ("/v1/models?pageSize=5&key=k", "accept", Dialect::Gemini),
+            ("/v1/models?monkey=k", "accept", Dialect::OpenAiChat),
+            ("/v1/models", "anthropic-version", Dialect::Anthropic),
+        ] {
+            let request = http::Request::get(path).header(header, "x").body(()).unwrap();
+            assert_eq!(asked_in(&request.into_parts().0), wanted, "{path} {header}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod openai;
 mod responses;
 pub(crate) mod sigv4;
 mod text;
+mod thinking;
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -38,6 +38,16 @@ impl Tally {
         meters.into_iter().map(|meter| self.units(meter)).sum()
     }
 
+    /// The same with the input as it is estimated, where the provider counted none.
+    #[must_use]
+    pub fn or_input(mut self, estimated: i64) -> Self {
+        if self.input() <= 0 && estimated > 0 {
+            self.quantities.retain(|quantity| quantity.meter != Meter::Input);
+            self.quantities.push(Quantity { meter: Meter::Input, units: estimated });
+        }
+        self
+    }
+
     /// All output tokens, reasoning included; estimated where the provider said nothing.
     pub fn output(&self) -> i64 {
         use Meter::{Output, OutputAudio, OutputImage, OutputReasoning};

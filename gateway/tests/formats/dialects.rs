@@ -94,7 +94,7 @@ fn answers_are_shown() {
             sourced(&name, &case.source);
             let mut call = call(dialect, &case.path, case.r#in.to_string()).unwrap();
             call.id = CallId::new(1_700_000_000_123, &[7; 10]);
-            let tally = tally_of(&case.meters);
+            let tally = tally_of(&case.meters).or_input(call.estimated_input());
             let mut renderer = dialect.speech().renderer(&call, &target("openai", "target-model"));
             let mut out = Vec::new();
             for delta in case.deltas {
@@ -122,8 +122,9 @@ fn answers_are_shown() {
 /// nothing.
 fn parsed(line: &str) -> (&str, Value) {
     let start = line.find('{').unwrap_or(line.len());
-    match serde_json::from_str(&line[start..]) {
-        Ok(document) => (&line[..start], document),
+    let (before, document) = line.split_at(start);
+    match serde_json::from_str(document) {
+        Ok(document) => (before, document),
         Err(_) => (line, Value::Null),
     }
 }

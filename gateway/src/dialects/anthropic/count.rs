@@ -8,17 +8,13 @@ use schemas::ids::ModelId;
 use serde_json::{Value, json};
 
 use super::{begin, read};
-use crate::call::Chat;
-use crate::call::chat::{Content, Format, Part, Source};
+use crate::dialects::size::{Media, tokens};
 use crate::error::Error;
 
-/// The tokens of an image: what the vendor documents for the largest that it does not scale down
-/// (width times height through 750, at 1092 by 1092 pixels).
-const IMAGE: usize = 1_590;
-
-/// The tokens of a document whose pages can't be counted here: the upper end of what the vendor
-/// documents for the text of a page.
-const DOCUMENT: usize = 3_000;
+/// An image: what the vendor documents for the largest that it does not scale down (width times height
+/// through 750, at 1092 by 1092 pixels). A document whose pages can't be counted here: the upper end of
+/// what the vendor documents for the text of a page.
+const MEDIA: Media = Media { image: 1_590, other: 3_000 };
 
 /// Which model is asked about, and the answer: `{"input_tokens": n}`.
 ///
@@ -26,62 +22,8 @@ const DOCUMENT: usize = 3_000;
 /// Names the field and what would be right.
 pub fn count(head: &Parts, body: Bytes) -> Result<(ModelId, Value), Error> {
     let call = begin(&head.headers, body)?;
-    let tokens = tokens(&read::read(&call.body)?);
+    let tokens = tokens(&read::read(&call.body)?, MEDIA);
     Ok((call.model, json!({ "input_tokens": tokens })))
-}
-
-/// The tokens of a chat's input: four bytes each, as all estimates here, and fixed figures for
-/// what is no text.
-fn tokens(chat: &Chat) -> usize {
-    let mut size = Size::default();
-    size.parts(&chat.system);
-    for message in &chat.messages {
-        size.parts(&message.parts);
-    }
-    for tool in &chat.tools {
-        size.bytes += tool.name.len()
-            + tool.description.as_deref().map_or(0, str::len)
-            + tool.parameters.to_string().len();
-    }
-    for tool in &chat.hosted_tools {
-        size.bytes += tool.to_string().len();
-    }
-    if let Format::Schema { schema, .. } = &chat.format {
-        size.bytes += schema.to_string().len();
-    }
-    size.bytes.div_ceil(4).saturating_add(size.tokens)
-}
-
-#[derive(Default)]
-struct Size {
-    bytes: usize,
-    tokens: usize,
-}
-
-impl Size {
-    fn parts(&mut self, parts: &[Part]) {
-        for part in parts {
-            match &part.content {
-                Content::Text(text) | Content::Refusal(text) => self.bytes += text.len(),
-                // thoughts of earlier turns are not read again, so this is rather too much
-                Content::Reasoning { text, .. } => self.bytes += text.len(),
-                Content::Redacted(_) => {}
-                Content::Image { .. } => self.tokens += IMAGE,
-                Content::File { source: Source::Data { media_type, base64 }, .. }
-                    if media_type.starts_with("text/") =>
-                {
-                    self.bytes += base64.len() / 4 * 3;
-                }
-                Content::File { .. } | Content::Audio(_) | Content::Video(_) => {
-                    self.tokens += DOCUMENT;
-                }
-                Content::ToolCall { name, arguments, .. } => {
-                    self.bytes += name.len() + arguments.len();
-                }
-                Content::ToolResult { parts, .. } => self.parts(parts),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -99,11 +41,11 @@ mod tests {
             (r#""messages":[{"role":"user","content":"123456789"}],"system":"123""#, 3),
             (
                 r#""messages":[{"role":"user","content":[{"type":"text","text":"1234"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAAAAAA"}}]}]"#,
-                1 + IMAGE,
+                1 + MEDIA.image,
             ),
             (
                 r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x.test/a.pdf"}}]}]"#,
-                DOCUMENT,
+                MEDIA.other,
             ),
             (
                 r#""messages":[{"role":"user","content":"1234"}],"tools":[{"name":"abcd","description":"1234","input_schema":{"a":"12"}}]"#,

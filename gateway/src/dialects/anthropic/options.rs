@@ -60,6 +60,8 @@ fn read_thinking(
             let must = || fields.at("budget_tokens").must("a whole number of at least 1024");
             reasoning.budget = Some(least.ok_or_else(must)?);
             reasoning.enabled = Some(true);
+            // who asks for a budget is shown the thoughts, unless he says otherwise
+            reasoning.shown = Some(true);
         }
         "adaptive" => reasoning.enabled = Some(true),
         // the least that some models can be told; others can be told not to think at all
@@ -70,7 +72,7 @@ fn read_thinking(
         }
     }
     reasoning.shown = match fields.text("display")?.as_deref() {
-        None => None,
+        None => reasoning.shown,
         Some("summarized") => Some(true),
         Some("omitted") => Some(false),
         Some(_) => return Err(fields.at("display").must("summarized or omitted")),

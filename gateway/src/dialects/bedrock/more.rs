@@ -42,9 +42,11 @@ fn reasoning(chat: &mut Chat) -> &mut Reasoning {
 /// Claude's.
 fn thinking(node: Node<'_>, chat: &mut Chat) -> Result<(), Error> {
     node.only(&["type", "budget_tokens", "display"])?;
-    let enabled = node.need("type", |node| match node.text()? {
-        "enabled" | "adaptive" => Ok(true),
-        "disabled" => Ok(false),
+    // who asks for a budget is shown the thoughts, unless he says otherwise
+    let (enabled, shows) = node.need("type", |node| match node.text()? {
+        "enabled" => Ok((true, Some(true))),
+        "adaptive" => Ok((true, None)),
+        "disabled" => Ok((false, None)),
         _ => Err(node.wrong("enabled, adaptive or disabled")),
     })?;
     let budget = node.may("budget_tokens", |node| node.whole(1))?;
@@ -54,7 +56,8 @@ fn thinking(node: Node<'_>, chat: &mut Chat) -> Result<(), Error> {
         _ => Err(node.wrong("summarized or omitted")),
     })?;
     let reasoning = reasoning(chat);
-    (reasoning.enabled, reasoning.budget, reasoning.shown) = (Some(enabled), budget, shown);
+    (reasoning.enabled, reasoning.budget) = (Some(enabled), budget);
+    reasoning.shown = shown.or(shows);
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! The conversation.
 
-use schemas::ids::CallId;
 use serde_json::Value;
 
 use super::object::{At, Object, wrong};
@@ -16,11 +15,13 @@ pub(super) const HINTS: [&str; 3] = ["mediaResolution", "partMetadata", "thought
 #[derive(Default)]
 struct Open {
     calls: Vec<(String, String)>,
+    /// Calls so far. Ids are made up of their number, so that the conversation is the same when it is sent
+    /// again and goes on: caches of prompts compare it from its beginning.
     made: usize,
 }
 
 /// Reads the conversation into the chat.
-pub(super) fn read(root: &mut Object<'_>, id: CallId, chat: &mut Chat) -> Result<(), Error> {
+pub(super) fn read(root: &mut Object<'_>, chat: &mut Chat) -> Result<(), Error> {
     let mut open = Open::default();
     for content in root.list("contents")? {
         let mut content = content.object()?;
@@ -34,7 +35,7 @@ pub(super) fn read(root: &mut Object<'_>, id: CallId, chat: &mut Chat) -> Result
         let goes_on = role == Role::Assistant && last_is_model(chat);
         let mut parts: Vec<Part> = Vec::new();
         for given in content.list("parts")? {
-            part(given.object()?, id, &mut open, &mut chat.own, &mut parts)?;
+            part(given.object()?, &mut open, &mut chat.own, &mut parts)?;
         }
         content.left(&mut chat.own, &[]);
         match chat.messages.last_mut() {
@@ -72,7 +73,6 @@ fn go_on(parts: &mut Vec<Part>, more: Vec<Part>) {
 
 fn part(
     mut given: Object<'_>,
-    id: CallId,
     open: &mut Open,
     own: &mut Vec<Own>,
     parts: &mut Vec<Part>,
@@ -107,7 +107,7 @@ fn part(
     } else if let Some(mut called) = given.object("functionCall")? {
         let name = named(&mut called)?;
         let said = called.text("id")?.filter(|id| !id.is_empty()).map(str::to_owned);
-        let id = said.unwrap_or_else(|| format!("call_{:016x}_{}", id.seed(), open.made));
+        let id = said.unwrap_or_else(|| format!("call_{}", open.made));
         open.made += 1;
         let arguments = called.any("args");
         if let Some(arguments) = arguments.as_ref().filter(|args| !args.value.is_object()) {

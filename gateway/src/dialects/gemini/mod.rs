@@ -6,6 +6,7 @@
 mod answer;
 mod config;
 mod content;
+pub mod count;
 mod embed;
 mod error;
 mod logprobs;
@@ -79,6 +80,7 @@ impl Speech for Generate {
             Method::Generate => {}
             Method::Stream { events } => (call.stream, call.listed) = (events, !events),
             Method::Embed | Method::BatchEmbed => return Err(path::unknown("embedContent")),
+            Method::Count => return Err(path::unknown("countTokens")),
         }
         require(&call, "contents", "an array of contents")?;
         let (most, choices) = config::bounds(&call)?;
@@ -128,6 +130,7 @@ impl Speech for Embed {
             Method::Generate | Method::Stream { .. } => {
                 return Err(path::unknown("generateContent"));
             }
+            Method::Count => return Err(path::unknown("countTokens")),
         };
         require(&call, wanted, "what is to be embedded")?;
         if call.field(other).is_some() {

@@ -18,6 +18,8 @@ pub(super) enum Method {
     Embed,
     /// Several vectors.
     BatchEmbed,
+    /// The tokens of what would be asked.
+    Count,
 }
 
 /// Model and method of `/v1beta/models/{model}:{method}`. The model may hold slashes and colons.
@@ -35,6 +37,7 @@ pub(super) fn read(uri: &Uri) -> Result<(String, Method), Error> {
         "streamGenerateContent" => Method::Stream { events: events(uri)? },
         "embedContent" => Method::Embed,
         "batchEmbedContents" => Method::BatchEmbed,
+        "countTokens" => Method::Count,
         other => return Err(unknown(other)),
     };
     Ok((model.to_owned(), method))
@@ -44,7 +47,7 @@ pub(super) fn read(uri: &Uri) -> Result<(String, Method), Error> {
 pub(super) fn unknown(method: &str) -> Error {
     let name: String = method.chars().take(60).collect();
     let message = format!(
-        "there is no method {name:?} here; models have generateContent, streamGenerateContent, embedContent and batchEmbedContents"
+        "there is no method {name:?} here; models have generateContent, streamGenerateContent, countTokens, embedContent and batchEmbedContents"
     );
     Error::new(Kind::UnknownRoute, message).at("method")
 }
@@ -97,7 +100,8 @@ mod tests {
                 Some(("m", Method::Stream { events: false })),
             ),
             ("/v1beta/models/models/m:generateContent", Some(("models/m", Method::Generate))),
-            ("/v1beta/models/m:countTokens", None),
+            ("/v1beta/models/m:countTokens", Some(("m", Method::Count))),
+            ("/v1beta/models/m:computeTokens", None),
             ("/v1beta/models/m", None),
             ("/v1beta/models/m:streamGenerateContent?alt=proto", None),
             ("/v1beta/models/%ff:generateContent", None),

@@ -32,7 +32,7 @@ pub(super) fn read(call: &Call) -> Result<Chat, Error> {
         }
         system.left(&mut chat.own, &[]);
     }
-    content::read(&mut root, call.id, &mut chat)?;
+    content::read(&mut root, &mut chat)?;
     config::read(&mut root, &mut chat)?;
     tools::read(&mut root, &mut chat)?;
     safety(&mut root, &mut chat.own)?;

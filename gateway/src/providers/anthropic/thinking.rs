@@ -3,8 +3,8 @@
 use super::models::{Thinks, Traits};
 use super::request::Thinking;
 use crate::call::Lacks;
-use crate::call::chat::{Chat, Content, Effort, Reasoning, Role, ToolChoice};
-use crate::providers::Wire;
+use crate::call::chat::{Chat, Effort, Reasoning, ToolChoice};
+use crate::providers::{Wire, thinking};
 
 /// The least budget that the API takes.
 const LEAST: i64 = 1024;
@@ -98,11 +98,11 @@ fn within(
     let Some(budget) = budget else {
         return Told { thinking: None, effort };
     };
-    if max_tokens <= LEAST || resumes_without_thoughts(chat) {
+    if max_tokens <= LEAST || thinking::resumes_without_thoughts(chat, Wire::Anthropic) {
         lacks.drop("reasoning", true);
         return Told { thinking: None, effort };
     }
-    let most = (max_tokens - max_tokens / 4).max(LEAST).min(max_tokens - 1);
+    let most = thinking::most(max_tokens).max(LEAST).min(max_tokens - 1);
     Told {
         thinking: Some(Thinking::Enabled { budget_tokens: budget.max(LEAST).min(most) }),
         effort,
@@ -111,27 +111,6 @@ fn within(
 
 fn effort(wanted: Option<Effort>, traits: &Traits, most: Effort) -> Option<&'static str> {
     traits.effort(wanted?.min(most)).map(Effort::as_str)
-}
-
-/// Whether results of tools come last and the turn that called them does not begin with thoughts
-/// of this vendor's: within a budget the API refuses to think on from there.
-fn resumes_without_thoughts(chat: &Chat) -> bool {
-    let mut turns = chat.messages.iter().rev().filter(|message| message.role != Role::System);
-    let mut results = false;
-    let called = turns.by_ref().find(|message| {
-        let is_result = |content: &Content| matches!(content, Content::ToolResult { .. });
-        results |= message.parts.iter().any(|part| is_result(&part.content));
-        message.role == Role::Assistant
-    });
-    let before = turns.take_while(|message| message.role == Role::Assistant);
-    let first = called.into_iter().chain(before).last().and_then(|message| message.parts.first());
-    let thought = first.is_some_and(|part| match &part.content {
-        Content::Reasoning { signature: Some(signature), .. } | Content::Redacted(signature) => {
-            signature.for_target(Wire::Anthropic).is_some()
-        }
-        _ => false,
-    });
-    results && !thought
 }
 
 #[cfg(test)]

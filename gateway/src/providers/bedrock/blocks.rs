@@ -148,7 +148,7 @@ impl<'a> Blocks<'a> {
 /// The mark of a model that knows it.
 pub(super) fn cache_point(family: Family, mark: CacheMark) -> Value {
     match mark {
-        CacheMark::Long if family.is_claude() => {
+        CacheMark::Long if family.caches_long() => {
             json!({"cachePoint": {"type": "default", "ttl": "1h"}})
         }
         CacheMark::Long | CacheMark::Short => json!({"cachePoint": {"type": "default"}}),

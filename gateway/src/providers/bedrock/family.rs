@@ -37,13 +37,23 @@ impl Family {
         found.map_or(Self::Other, |(_, family)| family)
     }
 
-    /// Whether parts of a prompt can be marked to be cached: system and messages, and tools.
+    /// Whether parts of a prompt can be marked to be cached: system and messages, and tools. A model that does
+    /// not know the mark refuses the request.
+    ///
+    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>
     pub(super) const fn caches(self) -> (bool, bool) {
         match self {
-            Self::Claude(..) => (true, true),
+            Self::Claude(3, 5..) | Self::Claude(4.., _) => (true, true),
             Self::Nova(_) => (true, false),
-            Self::GptOss | Self::Cohere | Self::Mistral | Self::Other => (false, false),
+            Self::Claude(..) | Self::GptOss | Self::Cohere | Self::Mistral | Self::Other => {
+                (false, false)
+            }
         }
+    }
+
+    /// Whether it keeps a marked prompt for an hour.
+    pub(super) const fn caches_long(self) -> bool {
+        matches!(self, Self::Claude(4, 5..) | Self::Claude(5.., _))
     }
 
     /// Whether it lets the caller say how tokens are drawn: Claude from 4.7 on does not.

@@ -6,6 +6,7 @@ use super::family::Family;
 use crate::call::Lacks;
 use crate::call::chat::{Chat, Effort, Reasoning, ToolChoice};
 use crate::error::Error;
+use crate::providers::{Wire, thinking};
 
 /// The least budget that Claude takes.
 const LEAST: i64 = 1024;
@@ -90,12 +91,14 @@ fn claude(
         return Thinking { effort: asked.map(five), on: true, ..said("thinking", thinking) };
     }
     let budget = budget.unwrap_or_else(|| effort(wanted).budget()).max(LEAST);
-    // it must leave room for the answer
-    let budget = max_output.map_or(budget, |most| budget.min(most.saturating_sub(1)));
-    if budget < LEAST {
+    let too_short = max_output.is_some_and(|most| most <= LEAST);
+    if too_short || thinking::resumes_without_thoughts(chat, Wire::Bedrock) {
         lacks.drop("reasoning", true);
         return Thinking::default();
     }
+    // it must leave room for the answer
+    let room = max_output.map_or(budget, |most| thinking::most(most).max(LEAST).min(most - 1));
+    let budget = budget.min(room);
     lacks.drop("reasoning.shown", wanted.shown == Some(false));
     let thinking = json!({"type": "enabled", "budget_tokens": budget});
     Thinking { on: true, ..said("thinking", thinking) }

@@ -7,6 +7,7 @@ use super::tools;
 use crate::call::chat::{Effort, Format, Modality, Reasoning};
 use crate::call::{Call, Chat, Lacks};
 use crate::error::Error;
+use crate::providers::thinking;
 
 /// More texts that end the answer are refused by Google.
 const MAX_STOPS: usize = 5;
@@ -47,12 +48,18 @@ pub(super) fn write(
     lacks.refuse("modalities", chat.modalities.contains(&Modality::Audio))?;
     let images = chat.modalities.contains(&Modality::Image);
     set("responseModalities", images.then(|| json!(["TEXT", "IMAGE"])));
-    let thinking = chat.reasoning.as_ref().map(|asked| thinking(asked, model, lacks));
+    let most = chat.max_output.or(call.max_output);
+    let thinking = chat.reasoning.as_ref().map(|asked| thoughts(asked, most, model, lacks));
     set("thinkingConfig", thinking.filter(|thinking| !thinking.is_empty()).map(Value::from));
     Ok(config)
 }
 
-fn thinking(asked: &Reasoning, model: Model<'_>, lacks: &mut Lacks) -> Map<String, Value> {
+fn thoughts(
+    asked: &Reasoning,
+    max_output: Option<i64>,
+    model: Model<'_>,
+    lacks: &mut Lacks,
+) -> Map<String, Value> {
     let mut config = Map::new();
     let off = asked.enabled == Some(false);
     let wanted = asked.effort.is_some() || asked.budget.is_some();
@@ -62,12 +69,16 @@ fn thinking(asked: &Reasoning, model: Model<'_>, lacks: &mut Lacks) -> Map<Strin
             return config;
         }
         Thinks::Budget { least, most, off: can } => {
-            let tokens = match (asked.budget, asked.effort) {
+            // thoughts count as output: they must leave room for the answer
+            let most = max_output.map_or(most, |max| thinking::most(max).clamp(least, most));
+            let too_short = can && max_output.is_some_and(|max| max <= least);
+            lacks.drop("reasoning", too_short && wanted && !off);
+            let tokens = match asked.budget.or(asked.effort.map(Effort::budget)) {
                 _ if off => Some(if can { 0 } else { least }),
-                (Some(budget), _) => Some(budget.clamp(least, most)),
-                (None, Some(effort)) => Some(effort.budget().clamp(least, most)),
+                Some(_) if too_short => Some(0),
+                Some(budget) => Some(budget.clamp(least, most)),
                 // as it likes
-                (None, None) => asked.enabled.map(|_| -1),
+                None => asked.enabled.map(|_| -1),
             };
             config.extend(tokens.map(|tokens| ("thinkingBudget".to_owned(), tokens.into())));
         }

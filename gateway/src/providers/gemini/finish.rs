@@ -40,6 +40,8 @@ pub(super) fn meaning(reason: &str, calls: bool) -> Meaning {
         | "NO_IMAGE"
         | "IMAGE_OTHER"
         | "OTHER" => return Meaning::Wrong,
+        // a reason of tomorrow: the calls are there, and a client must know that it is its turn
+        _ if calls => Finish::ToolCalls,
         reason => Finish::Other(reason.to_owned()),
     })
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 pub(super) fn write(
     chat: &Chat,
     body: &mut Map<String, Value>,
-    lacks: &Lacks,
+    lacks: &mut Lacks,
 ) -> Result<(), Error> {
     for tool in &chat.hosted_tools {
         let kind = tool.get("type").and_then(Value::as_str).map(|kind| kind.chars().take(60));
@@ -20,7 +20,15 @@ pub(super) fn write(
     if chat.tools.is_empty() {
         return Ok(());
     }
-    lacks.refuse("parallel_tools", chat.parallel_tools == Some(false))?;
+    // who must call one tool calls it once, as a rule
+    let one = match chat.tool_choice {
+        Some(ToolChoice::Tool(_)) => true,
+        Some(ToolChoice::Any) => chat.tools.len() == 1,
+        Some(ToolChoice::Auto | ToolChoice::None) | None => false,
+    };
+    let one_at_a_time = chat.parallel_tools == Some(false);
+    lacks.refuse("parallel_tools", one_at_a_time && !one)?;
+    lacks.drop("parallel_tools", one_at_a_time);
     let declared: Vec<Value> = chat.tools.iter().map(declared).collect();
     body.insert("tools".into(), json!([{"functionDeclarations": declared}]));
     let strict = chat.tools.iter().any(|tool| tool.strict == Some(true));

@@ -25,7 +25,7 @@ pub(super) fn write(chat: &Chat, call: &Call, target: &Target) -> Result<Outboun
         body.insert("systemInstruction".into(), json!({"parts": system}));
     }
     body.insert("contents".into(), contents.into());
-    tools::write(chat, &mut body, &lacks)?;
+    tools::write(chat, &mut body, &mut lacks)?;
     let config = config::write(chat, call, model, &mut lacks)?;
     if !config.is_empty() {
         body.insert("generationConfig".into(), config.into());

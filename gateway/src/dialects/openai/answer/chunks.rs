@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::head::Head;
-use super::wire::{annotation, extra, finish, image, logprobs, sealed, signed};
+use super::wire::{Usage, annotation, extra, finish, image, logprobs, sealed, signed};
 use crate::call::Call;
 use crate::dialects::Renderer;
 use crate::reply::{Delta, Tally};
@@ -226,7 +226,7 @@ impl Renderer for Chunks {
 
     fn end(&mut self, tally: &Tally, out: &mut Vec<u8>) {
         if self.usage_wanted {
-            let usage = self.head.usage(tally);
+            let usage = Usage::of(tally);
             frame(&self.head.document::<Choice<'_>>(OBJECT, &[], Some(Some(usage))), out);
         }
         out.extend_from_slice(b"data: [DONE]\n\n");

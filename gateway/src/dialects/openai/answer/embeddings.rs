@@ -74,7 +74,7 @@ impl Renderer for Vectors {
 
     fn end(&mut self, tally: &Tally, out: &mut Vec<u8>) {
         self.data.sort_by_key(|(index, _)| *index);
-        let tokens = self.head.input(tally);
+        let tokens = tally.input();
         let list = List {
             object: "list",
             data: self.data.iter().map(|(index, values)| self.embedding(*index, values)).collect(),

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::wire::{Document, Usage};
 use crate::call::Call;
-use crate::reply::Tally;
 use crate::routing::Target;
 
 /// Id, model, time.
@@ -12,8 +11,6 @@ pub(super) struct Head {
     id: String,
     model: String,
     created: i64,
-    /// An estimate of the input tokens, four bytes each.
-    input: i64,
     /// The client speaks of functions, not of tools.
     pub(super) legacy: bool,
 }
@@ -24,7 +21,6 @@ impl Head {
             id: format!("chatcmpl-{}", call.id),
             model: target.model.as_str().to_owned(),
             created: call.id.millis() / 1000,
-            input: call.input_bound() / 4,
             legacy: call.field("functions").is_some() && call.field("tools").is_none(),
         }
     }
@@ -37,16 +33,6 @@ impl Head {
 
     pub(super) fn model(&self) -> &str {
         &self.model
-    }
-
-    /// Input tokens: as the provider said, or else estimated.
-    pub(super) fn input(&self, tally: &Tally) -> i64 {
-        let read = tally.input();
-        if read > 0 { read } else { self.input }
-    }
-
-    pub(super) fn usage(&self, tally: &Tally) -> Usage {
-        Usage::of(tally, self.input(tally))
     }
 
     pub(super) fn document<'a, C: Serialize>(

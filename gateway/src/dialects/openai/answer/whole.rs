@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::head::Head;
-use super::wire::{annotation, extra, finish, image, logprobs, sealed, signed};
+use super::wire::{Usage, annotation, extra, finish, image, logprobs, sealed, signed};
 use crate::call::Call;
 use crate::dialects::Renderer;
 use crate::reply::{Delta, Finish, Tally};
@@ -167,7 +167,7 @@ impl Renderer for Whole {
         let gathered = std::mem::take(&mut self.choices).into_iter();
         let choices: Vec<Choice> =
             gathered.map(|(index, gathered)| gathered.shown(index, legacy)).collect();
-        let usage = Some(Some(self.head.usage(tally)));
+        let usage = Some(Some(Usage::of(tally)));
         let document = self.head.document("chat.completion", &choices, usage);
         let start = out.len();
         if serde_json::to_writer(&mut *out, &document).is_err() {

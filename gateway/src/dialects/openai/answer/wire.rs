@@ -44,11 +44,11 @@ struct CompletionDetails {
 
 impl Usage {
     /// As the provider said; where it said nothing, as it is estimated.
-    pub(super) fn of(tally: &Tally, prompt_tokens: i64) -> Self {
+    pub(super) fn of(tally: &Tally) -> Self {
         use schemas::event::Meter::{
             CacheWrite, CacheWriteLong, InputAudio, InputCached, OutputAudio, OutputReasoning,
         };
-        let completion_tokens = tally.output();
+        let (prompt_tokens, completion_tokens) = (tally.input(), tally.output());
         Self {
             prompt_tokens,
             completion_tokens,

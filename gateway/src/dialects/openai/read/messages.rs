@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::json::{At, Fields, wrong};
 use super::parts;
+use crate::call::Own;
 use crate::call::chat::{Content, Message, Part, Role};
-use crate::call::{Call, Own};
 use crate::error::Error;
 use crate::providers::Wire;
 use crate::reply::Signature;
@@ -17,8 +17,6 @@ pub(super) struct Messages<'o> {
     pub(super) system: Vec<Part>,
     pub(super) messages: Vec<Message>,
     own: &'o mut Vec<Own>,
-    /// Ids of calls that have none are made of it.
-    seed: u64,
     /// Tools by the ids of their calls.
     called: BTreeMap<String, String>,
     /// Calls by the deprecated `function_call`, which have no id: id and name.
@@ -28,12 +26,11 @@ pub(super) struct Messages<'o> {
 const ROLES: &str = "system, developer, user, assistant or tool";
 
 impl<'o> Messages<'o> {
-    pub(super) fn new(call: &Call, own: &'o mut Vec<Own>) -> Self {
+    pub(super) fn new(own: &'o mut Vec<Own>) -> Self {
         Self {
             system: Vec::new(),
             messages: Vec::new(),
             own,
-            seed: call.id.seed(),
             called: BTreeMap::new(),
             unnamed: Vec::new(),
         }
@@ -147,7 +144,8 @@ impl<'o> Messages<'o> {
 
     fn unnamed(&mut self, value: Value, at: &At<'_>) -> Result<Part, Error> {
         let (name, arguments) = called(value, at)?;
-        let id = format!("call_{:016x}_{}", self.seed, self.unnamed.len());
+        // the same whenever the conversation is sent, for caches of prompts
+        let id = format!("call_{}", self.unnamed.len());
         self.unnamed.push((id.clone(), name.clone()));
         Ok(Content::ToolCall { id, name, arguments, signature: None }.into())
     }

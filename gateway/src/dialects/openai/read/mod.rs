@@ -52,7 +52,7 @@ pub(super) fn chat(call: &Call) -> Result<Asked, Error> {
     }
     // a bias of no token is none
     own.retain(|field| !(field.name == "logit_bias" && field.value == serde_json::json!({})));
-    let mut messages = Messages::new(call, &mut own);
+    let mut messages = Messages::new(&mut own);
     messages.read(fields.list("messages")?.unwrap_or_default())?;
     let mut chat = Chat { system: messages.system, messages: messages.messages, ..Chat::default() };
     tools::read(&mut fields, &mut chat, &mut own)?;
