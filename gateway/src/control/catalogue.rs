@@ -366,7 +366,10 @@ mod tests {
         let [a, b] = ["a", "b"].map(|name| known(&table, "v", "v", name).unwrap());
         let all = (*a).clone().and(&b);
         assert_eq!((all.context, all.max_output), (Some(10), Some(5)));
-        assert_eq!((all.takes(Modality::Text), all.takes(Modality::Image)), (Some(true), Some(false)));
+        assert_eq!(
+            (all.takes(Modality::Text), all.takes(Modality::Image)),
+            (Some(true), Some(false))
+        );
         assert_eq!(all.gives(Modality::Text), None);
         let can = [Feature::Tools, Feature::Cache, Feature::Stream, Feature::Reasoning];
         assert_eq!(can.map(|one| all.can(one)), [Some(false), Some(false), Some(true), None]);

@@ -106,7 +106,9 @@ fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Va
     let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
     let facts = facts(route, snapshot);
     let own = |mut entry: Value| {
-        if let (Some(entry), Value::Object(own)) = (entry.as_object_mut(), own(route, snapshot, &facts)) {
+        if let (Some(entry), Value::Object(own)) =
+            (entry.as_object_mut(), own(route, snapshot, &facts))
+        {
             entry.extend(own);
         }
         entry
@@ -144,7 +146,10 @@ fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Va
 /// What is known of all targets of a route alike.
 fn facts(route: &Route, snapshot: &Snapshot) -> Facts {
     let known = route.targets.iter().filter_map(|known| snapshot.facts(&known.target));
-    known.fold(None, |all: Option<Facts>, one| Some(all.map_or_else(|| (**one).clone(), |all| all.and(one))))
+    known
+        .fold(None, |all: Option<Facts>, one| {
+            Some(all.map_or_else(|| (**one).clone(), |all| all.and(one)))
+        })
         .unwrap_or_default()
 }
 

@@ -124,7 +124,8 @@ pub fn sources(text: &str) -> Result<Sources, Error> {
 
 /// Whether it is a day, a month, or nothing.
 fn is_date(text: &str) -> bool {
-    let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
     let mut parts = text.split('-');
     text.is_empty()
         || (parts.next().is_some_and(|year| digits(year, 4))
