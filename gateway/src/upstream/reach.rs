@@ -14,10 +14,9 @@ use schemas::event::AttemptError;
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::{self, Body};
-use super::verdict::Failed;
+use super::verdict::{Failed, refused};
 use super::{Answer, Client, Flow, Running};
 use crate::call::Call;
-use crate::error::Passed;
 use crate::providers::{self, Failure, Outbound};
 use crate::routing::Target;
 use crate::streaming::Outgoing;

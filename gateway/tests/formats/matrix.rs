@@ -413,7 +413,8 @@ fn untold(wanted: &[Delta], out: &[u8]) -> Option<String> {
     let out = String::from_utf8_lossy(out);
     let told = |text: &String| {
         let escaped = Value::from(text.as_str()).to_string();
-        out.contains(escaped.trim_matches('"'))
+        // JSON may stand there as such
+        out.contains(escaped.trim_matches('"')) || out.contains(text)
     };
     wanted.iter().find_map(|delta| match delta {
         Delta::Text { text, .. } | Delta::Reasoning { text, .. } if !told(text) => {

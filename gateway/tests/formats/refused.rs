@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use gateway::dialects::Dialect;
 use gateway::http::error::response;
 use gateway::providers::Wire;
@@ -81,7 +82,7 @@ fn fault(
     let answer = (StatusCode::from_u16(status).unwrap(), &headers, body);
     let error = told(&call, &target, answer, Micros(0));
     let (head, body) = response(dialect, &error, None).into_parts();
-    let body = futures::executor::block_on(body.collect()).unwrap().to_bytes();
+    let body = body.collect().now_or_never().unwrap().unwrap().to_bytes();
     let got = json(&body);
     let is_own = status == 400 && dialect.speech().wire() == Some(target.endpoint.vendor.format);
     // what the client's own vendor says of the request passes as it is
