@@ -4,11 +4,14 @@
 //! directly, behind the same interface.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::config::{Bytes, Time};
 use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
+
+use crate::control::catalogue::Catalogue;
 
 /// What fills the first snapshot.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,8 @@ pub struct Seed {
     pub keys: Vec<KeySeed>,
     /// Accounts; a key's account that is not listed is metered.
     pub accounts: Vec<AccountSeed>,
+    /// What is known of models.
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// Bounds on what a caller may send and how long it may take.

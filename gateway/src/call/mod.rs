@@ -115,7 +115,11 @@ impl Call {
     pub fn estimated_input(&self) -> i64 {
         match self.operation {
             Operation::Chat | Operation::Embeddings => self.input_bound() / 4,
-            Operation::Other => 0,
+            Operation::Other
+            | Operation::Image
+            | Operation::Moderation
+            | Operation::Transcription
+            | Operation::Speech => 0,
         }
     }
 

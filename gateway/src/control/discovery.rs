@@ -131,7 +131,8 @@ impl Discovery {
     }
 
     async fn page(&self, target: &Target, path: &str) -> Result<Vec<u8>, Error> {
-        let uri = target.endpoint.at(path).map_err(|_| Error::Malformed)?;
+        let base = listing::host(target.endpoint.vendor.format, target.endpoint.base_url.as_str());
+        let uri = format!("{}{path}", base.trim_end_matches('/'));
         let request = http::Request::get(uri).body(Full::new(Bytes::new()));
         let mut request = request.map_err(|_| Error::Malformed)?;
         if target.endpoint.vendor.format == Wire::Anthropic {

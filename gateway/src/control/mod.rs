@@ -1,5 +1,6 @@
 //! What the request path knows: one immutable snapshot, swapped whole.
 
+pub mod catalogue;
 pub mod check;
 pub mod discovery;
 pub mod follow;

@@ -199,6 +199,7 @@ pub fn snapshot(
         accounts,
         price_version: prices.version(),
         prices: Arc::new(prices),
+        catalogue: Arc::clone(&seed.catalogue),
         unpriced: seed.unpriced,
     })
 }

@@ -7,6 +7,7 @@ use runtime::secret::Secret;
 use schemas::ids::{AccountId, KeyId, ModelId, PriceVersion, ProjectId, ProviderId};
 use schemas::price::PriceBook;
 
+use super::catalogue::{Catalogue, Facts};
 use crate::config::{AccountKind, Unpriced};
 use crate::routing::Target;
 
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub prices: Arc<PriceBook>,
     /// Its version.
     pub price_version: PriceVersion,
+    /// What is known of models.
+    pub catalogue: Arc<Catalogue>,
     /// What happens to calls for models without a price.
     pub unpriced: Unpriced,
 }
@@ -190,6 +193,11 @@ impl Snapshot {
             .targets
             .iter()
             .all(|known| self.prices.find(&known.target.provider, &known.target.model).is_some())
+    }
+
+    /// What is known of a target's model.
+    pub fn facts(&self, target: &Target) -> Option<&Arc<Facts>> {
+        self.catalogue.find(&target.provider, &target.endpoint.vendor.id, &target.model)
     }
 
     /// How the account pays.

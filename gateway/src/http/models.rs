@@ -1,19 +1,24 @@
 //! `GET /v1/models` and its likes: what a key may call, in the shape that the client reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use http::request::Parts;
 use http::{HeaderValue, Response, header};
+use schemas::event::Meter;
+use schemas::money::Nano;
 use serde_json::{Value, json};
 
 use super::error::response;
 use crate::Gateway;
 use crate::auth::authenticate;
+use crate::control::catalogue::{Facts, Modality};
 use crate::control::{Route, Snapshot};
 use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
+use crate::routing::Target;
 
 /// Anthropic's clients say their version, Google's show the key in a place of their own; others at the same
 /// address are OpenAI's.
@@ -101,35 +106,98 @@ fn found(gateway: &Gateway, head: &Parts, dialect: Dialect, model: &str) -> Resp
     }
 }
 
-/// `priced` and `listed` are the hub's own: whether all that serves it has a price, and whether a
-/// provider lists it (`null` where none was asked).
+/// A model in the dialect's shape. Its clients let OpenAI's and Anthropic's hold more; Google's
+/// refuse fields that they do not know.
 fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Value {
-    let (priced, listed) = (snapshot.is_priced(route), route.listed);
     let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
+    let facts = facts(route, snapshot);
+    let own = |mut entry: Value| {
+        if let (Some(entry), Value::Object(own)) =
+            (entry.as_object_mut(), own(route, snapshot, &facts))
+        {
+            entry.extend(own);
+        }
+        entry
+    };
     match dialect {
-        Dialect::Anthropic => json!({
+        Dialect::Anthropic => own(json!({
             "type": "model",
             "id": name,
             "display_name": name,
             "created_at": "1970-01-01T00:00:00Z",
-            "priced": priced,
-            "listed": listed,
-        }),
-        // its clients refuse fields that they do not know
-        Dialect::Gemini => json!({
-            "name": format!("models/{name}"),
-            "displayName": name,
-            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
-        }),
-        _ => json!({
-            "id": name,
-            "object": "model",
-            "created": 0,
-            "owned_by": owner,
-            "priced": priced,
-            "listed": listed,
-        }),
+        })),
+        Dialect::Gemini => {
+            let methods = match facts.gives(Modality::Embedding) {
+                Some(true) => vec!["embedContent", "batchEmbedContents"],
+                _ => vec!["generateContent", "streamGenerateContent", "countTokens"],
+            };
+            let mut entry = json!({
+                "name": format!("models/{name}"),
+                "displayName": name,
+                "supportedGenerationMethods": methods,
+            });
+            for (field, tokens) in
+                [("inputTokenLimit", facts.context), ("outputTokenLimit", facts.max_output)]
+            {
+                if let Some(tokens) = tokens {
+                    entry[field] = tokens.into();
+                }
+            }
+            entry
+        }
+        _ => own(json!({"id": name, "object": "model", "created": 0, "owned_by": owner})),
     }
+}
+
+/// What is known of all targets of a route alike.
+fn facts(route: &Route, snapshot: &Snapshot) -> Facts {
+    let known = route.targets.iter().filter_map(|known| snapshot.facts(&known.target));
+    known
+        .fold(None, |all: Option<Facts>, one| {
+            Some(all.map_or_else(|| (**one).clone(), |all| all.and(one)))
+        })
+        .unwrap_or_default()
+}
+
+/// The hub's own fields: whether all that serves it has a price, whether a provider lists it
+/// (`null` where none was asked), and what is known of it (`null` where it is not).
+fn own(route: &Route, snapshot: &Snapshot, facts: &Facts) -> Value {
+    let names = |kinds: &Option<BTreeSet<Modality>>| {
+        kinds.as_ref().map(|kinds| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())
+    };
+    let can: Vec<&str> =
+        facts.features.iter().filter(|(_, can)| **can).map(|(name, _)| name.as_str()).collect();
+    json!({
+        "priced": snapshot.is_priced(route),
+        "listed": route.listed,
+        "context": facts.context,
+        "max_output": facts.max_output,
+        "input": names(&facts.input),
+        "output": names(&facts.output),
+        "features": (!facts.features.is_empty()).then_some(can),
+        "price": route.targets.first().and_then(|first| price(&first.target, snapshot)),
+    })
+}
+
+/// What a target's model costs: USD per million tokens, an image in USD.
+fn price(target: &Target, snapshot: &Snapshot) -> Option<Value> {
+    let (provider, model) = (&target.provider, &target.model);
+    let prices = snapshot.prices.find(provider, model)?.first()?;
+    let per_million = |meter| prices.rates.get(&meter).map(ToString::to_string);
+    // its rate is per million images
+    let image = prices.rates.get(&Meter::Image).map(|rate| Nano(rate.0 / 1_000_000).to_string());
+    let source = snapshot.catalogue.price_source(provider, &target.endpoint.vendor.id, model);
+    let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Some(json!({
+        "currency": "USD",
+        "input": per_million(Meter::Input),
+        "input_cached": per_million(Meter::InputCached),
+        "output": per_million(Meter::Output),
+        "image": image,
+        "as_reported": prices.reported,
+        "source": source.and_then(|source| told(&source.source)),
+        "date": source.and_then(|source| told(&source.date)),
+    }))
 }
 
 pub(super) fn answer(value: &Value) -> Response<Body> {

@@ -33,6 +33,7 @@ pub use beside::beside;
 pub use connect::Error;
 pub(crate) use pool::Body;
 pub(crate) use running::{End, Running};
+pub use verdict::told;
 
 use crate::config::UpstreamConfig;
 use crate::dialects::Dialect;

@@ -14,10 +14,9 @@ use schemas::event::{AttemptError, Operation};
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::{self, Body};
-use super::verdict::Failed;
+use super::verdict::{Failed, refused};
 use super::{Answer, Client, Flow, Running};
 use crate::call::{Call, Shape};
-use crate::error::Passed;
 use crate::providers::{self, Failure, Outbound};
 use crate::routing::Target;
 use crate::streaming::Outgoing;
@@ -199,17 +198,7 @@ impl Reach<'_> {
         // what could not be read in full is still classified by its status
         let body = self.collect(&mut body, MAX_ERROR, ERROR_TIME).await.unwrap_or_default();
         let now = self.client.0.options.clock.now();
-        let status = head.status.as_u16();
-        let said = (&head.headers, &body[..]);
-        let (failure, message) = providers::classify(self.call, self.target, status, said, now);
-        let refusal = head.status.is_client_error().then(|| Passed {
-            status,
-            content_type: head.headers.get(header::CONTENT_TYPE).cloned(),
-            body,
-            message,
-            is_own: providers::passes(self.call, self.target),
-        });
-        Failed { status, refusal, ..self.failed_as(failure) }
+        refused(self.call, self.target, (head.status, &head.headers, body), now)
     }
 
     /// A request for a stream or for sound that was answered with a document: an error, whatever its status.

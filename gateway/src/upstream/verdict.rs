@@ -3,11 +3,16 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use runtime::clock::Micros;
 use schemas::event::AttemptError;
 use schemas::ids::ProviderId;
 
+use crate::call::Call;
 use crate::error::{Error, Kind, Passed};
-use crate::providers::{Failure, Next};
+use crate::providers::{Failure, Next, classify, passes};
+use crate::routing::Target;
 
 /// Waits for the same target up to this long are shorter than a fresh start elsewhere.
 const SOON: Duration = Duration::from_secs(1);
@@ -26,6 +31,35 @@ pub(super) struct Failed {
     /// A kept connection broke before a byte of an answer: it may just have been closed for being
     /// idle, which says nothing about the target.
     pub(super) stale: bool,
+}
+
+/// What an answer means that is no success.
+pub(super) fn refused(
+    call: &Call,
+    target: &Target,
+    (status, headers, body): (StatusCode, &HeaderMap, Bytes),
+    now: Micros,
+) -> Failed {
+    let code = status.as_u16();
+    let (failure, message) = classify(call, target, code, (headers, &body), now);
+    let refusal = status.is_client_error().then(|| Passed {
+        status: code,
+        content_type: headers.get(header::CONTENT_TYPE).cloned(),
+        body,
+        message,
+        is_own: passes(call, target),
+    });
+    Failed { provider: target.provider.clone(), failure, status: code, refusal, stale: false }
+}
+
+/// What the caller is told when the only target refused so.
+pub fn told(
+    call: &Call,
+    target: &Target,
+    answer: (StatusCode, &HeaderMap, Bytes),
+    now: Micros,
+) -> Error {
+    verdict(vec![refused(call, target, answer, now)], None)
 }
 
 /// What comes after a failed attempt.

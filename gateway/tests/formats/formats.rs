@@ -4,41 +4,43 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use gateway::call::Asked;
+use gateway::call::{Asked, Call};
 use gateway::dialects::Dialect;
 use gateway::error::Error;
-use gateway::providers::{Outbound, PieceKind, Wanted, Wire, classify};
+use gateway::providers::{Outbound, PieceKind, Wanted, Wire, classify, listing};
 use gateway::reply::{Delta, Tally};
 use http::{HeaderMap, HeaderName};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use runtime::clock::Micros;
+use schemas::event::Operation;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::rig::{cases, head, json, meters, plain, sourced, subfolders, target};
 
 #[derive(Deserialize)]
-struct Written {
-    name: String,
-    source: String,
-    vendor: String,
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) vendor: String,
     model: String,
-    asked: Asked,
+    pub(crate) asked: Asked,
     #[serde(default)]
-    stream: bool,
+    pub(crate) stream: bool,
     /// The hub's own cap of the output.
     #[serde(default)]
     capped: Option<i64>,
     #[serde(flatten)]
-    sent: Sent,
+    pub(crate) sent: Sent,
 }
 
 #[derive(Deserialize)]
-struct Passed {
-    name: String,
-    source: String,
-    vendor: String,
+pub(crate) struct Passed {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) vendor: String,
     model: String,
     dialect: String,
     path: String,
@@ -49,12 +51,12 @@ struct Passed {
     #[serde(default)]
     capped: Option<i64>,
     #[serde(flatten)]
-    sent: Sent,
+    pub(crate) sent: Sent,
 }
 
 /// What goes to the vendor.
 #[derive(Deserialize)]
-struct Sent {
+pub(crate) struct Sent {
     /// The end of the address.
     #[serde(default)]
     to: Option<String>,
@@ -64,10 +66,10 @@ struct Sent {
     #[serde(default)]
     headers: BTreeMap<String, String>,
     #[serde(default)]
-    dropped: Vec<String>,
+    pub(crate) dropped: Vec<String>,
     /// What the error names.
     #[serde(default)]
-    refused: Option<String>,
+    pub(crate) refused: Option<String>,
 }
 
 impl Sent {
@@ -100,55 +102,67 @@ impl Sent {
     }
 }
 
+impl Written {
+    pub(crate) fn check(&self, wire: Wire) {
+        let name = format!("{}: {}", wire.as_str(), self.name);
+        sourced(&name, &self.source);
+        let mut call = plain(self.stream);
+        if let Some(tokens) = self.capped {
+            call.cap_output(tokens);
+        }
+        let target = target(&self.vendor, &self.model);
+        self.sent.check(&name, wire.format().write(&self.asked, &call, &target));
+    }
+}
+
 #[test]
 fn what_is_asked_is_written_as_the_vendor_documents_it() {
+    each::<Written>("written.json", |wire, case| case.check(wire));
+}
+
+/// Each case of the tables of this name, with its format.
+pub(crate) fn each<T: DeserializeOwned>(table: &str, mut see: impl FnMut(Wire, T)) {
     for (wire, folder) in subfolders("formats") {
         let wire = Wire::named(&wire).unwrap();
-        for case in cases::<Written>(&folder.join("written.json")) {
-            let name = format!("{}: {}", wire.as_str(), case.name);
-            sourced(&name, &case.source);
-            let mut call = plain(case.stream);
-            if let Some(tokens) = case.capped {
-                call.cap_output(tokens);
-            }
-            let target = target(&case.vendor, &case.model);
-            case.sent.check(&name, wire.format().write(&case.asked, &call, &target));
+        cases(&folder.join(table)).into_iter().for_each(|case| see(wire, case));
+    }
+}
+
+impl Passed {
+    /// The client's call.
+    pub(crate) fn check(&self, wire: Wire) -> Call {
+        let name = format!("{}: {}", wire.as_str(), self.name);
+        sourced(&name, &self.source);
+        let dialect = Dialect::named(&self.dialect).unwrap();
+        let head = head(&self.path, &self.client_headers);
+        let mut call = dialect.speech().parse(&head, self.r#in.clone().into()).unwrap();
+        if let Some(tokens) = self.capped {
+            call.cap_output(tokens);
         }
+        let target = target(&self.vendor, &self.model);
+        self.sent.check(&name, wire.format().pass(&call, &target));
+        call
     }
 }
 
 #[test]
 fn requests_in_the_same_format_pass() {
-    for (wire, folder) in subfolders("formats") {
-        let wire = Wire::named(&wire).unwrap();
-        for case in cases::<Passed>(&folder.join("passed.json")) {
-            let name = format!("{}: {}", wire.as_str(), case.name);
-            sourced(&name, &case.source);
-            let dialect = Dialect::named(&case.dialect).unwrap();
-            let head = head(&case.path, &case.client_headers);
-            let mut call = dialect.speech().parse(&head, case.r#in.clone().into()).unwrap();
-            if let Some(tokens) = case.capped {
-                call.cap_output(tokens);
-            }
-            let target = target(&case.vendor, &case.model);
-            case.sent.check(&name, wire.format().pass(&call, &target));
-        }
-    }
+    each::<Passed>("passed.json", |wire, case| drop(case.check(wire)));
 }
 
 #[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answer {
-    source: String,
+    pub(crate) source: String,
     #[serde(default)]
     model: Option<String>,
     pub(crate) stream: bool,
-    ends: String,
+    pub(crate) ends: String,
     content_bytes: u64,
-    meters: BTreeMap<String, i64>,
+    pub(crate) meters: BTreeMap<String, i64>,
     #[serde(default)]
     reported_nano: Option<i64>,
-    deltas: Vec<Delta>,
+    pub(crate) deltas: Vec<Delta>,
 }
 
 /// What a decoder made of an answer.
@@ -164,7 +178,11 @@ fn read(wire: Wire, path: &Path, answer: &Answer, wanted: Wanted, parts: &[&[u8]
     let name = path.file_name().unwrap().to_str().unwrap();
     let vendor = name.split('.').next().unwrap();
     let target = target(vendor, answer.model.as_deref().unwrap_or("m"));
-    let mut decoder = wire.format().decoder(&plain(answer.stream), &target, wanted);
+    let mut call = plain(answer.stream);
+    if answer.deltas.iter().any(|delta| matches!(delta, Delta::Embedding { .. })) {
+        call.operation = Operation::Embeddings;
+    }
+    let mut decoder = wire.format().decoder(&call, &target, wanted);
     let mut pieces = Vec::new();
     let fed =
         parts.iter().try_for_each(|part| decoder.push(Bytes::copy_from_slice(part), &mut pieces));
@@ -221,21 +239,27 @@ pub(crate) fn answers() -> Vec<(Wire, PathBuf, Vec<u8>, Answer)> {
 #[test]
 fn answers_are_read_and_counted() {
     for (wire, path, raw, answer) in answers() {
+        answer.check(wire, &path, &raw);
+    }
+}
+
+impl Answer {
+    pub(crate) fn check(&self, wire: Wire, path: &Path, raw: &[u8]) {
         let name = path.display().to_string();
-        sourced(&name, &answer.source);
-        let read_as = |wanted| read(wire, &path, &answer, wanted, &[&raw]);
+        sourced(&name, &self.source);
+        let read_as = |wanted| read(wire, path, self, wanted, &[raw]);
         let (said, passed) = (read_as(Wanted::Deltas), read_as(Wanted::Bytes));
-        assert_eq!(said.ends, answer.ends, "{name}");
-        assert_eq!(said.deltas, answer.deltas, "{name}");
-        assert_eq!(meters(&said.tally), answer.meters, "{name}");
-        assert_eq!(said.tally.content_bytes, answer.content_bytes, "{name}");
-        assert_eq!(said.tally.reported_nano, answer.reported_nano, "{name}");
+        assert_eq!(said.ends, self.ends, "{name}");
+        assert_eq!(said.deltas, self.deltas, "{name}");
+        assert_eq!(meters(&said.tally), self.meters, "{name}");
+        assert_eq!(said.tally.content_bytes, self.content_bytes, "{name}");
+        assert_eq!(said.tally.reported_nano, self.reported_nano, "{name}");
         // what passes is counted alike, and is the provider's own bytes
         assert_eq!((&passed.ends, &passed.tally), (&said.ends, &said.tally), "{name}");
         assert_eq!(passed.deltas, [], "{name}: nobody wants these");
         let shown: Vec<u8> = passed.shown.into_iter().flat_map(|(_, bytes)| bytes).collect();
-        let wanted = std::fs::read(path.with_extension("shown")).unwrap_or(raw);
-        if answer.ends == "done" {
+        let wanted = std::fs::read(path.with_extension("shown")).unwrap_or(raw.to_vec());
+        if self.ends == "done" {
             assert_eq!(String::from_utf8_lossy(&shown), String::from_utf8_lossy(&wanted), "{name}");
         }
     }
@@ -261,16 +285,16 @@ proptest! {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Refusal {
-    name: String,
-    source: String,
-    vendor: String,
+pub(crate) struct Refusal {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) vendor: String,
     status: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// JSON, or text as it is.
     body: Value,
-    error: String,
+    pub(crate) error: String,
     /// `Nothing`, `Same`, `Target`.
     next: String,
     #[serde(default)]
@@ -280,25 +304,63 @@ struct Refusal {
     message: Option<String>,
 }
 
+impl Refusal {
+    pub(crate) fn check(&self, wire: Wire) {
+        let name = format!("{}: {}", wire.as_str(), self.name);
+        sourced(&name, &self.source);
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        let body = self.body.as_str().map_or_else(|| self.body.to_string(), str::to_owned);
+        let said = (&headers, body.as_bytes());
+        let target = target(&self.vendor, "m");
+        let (failure, message) = classify(&plain(true), &target, self.status, said, Micros(0));
+        assert_eq!(failure.error.as_str(), self.error, "{name}");
+        assert_eq!(format!("{:?}", failure.next), self.next, "{name}");
+        let wait = failure.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap());
+        assert_eq!(wait, self.retry_after_ms, "{name}");
+        assert_eq!(message, self.message.clone().unwrap_or_default(), "{name}");
+    }
+}
+
 #[test]
 fn refusals_are_understood() {
-    for (wire, folder) in subfolders("formats") {
-        for case in cases::<Refusal>(&folder.join("errors.json")) {
-            let name = format!("{wire}: {}", case.name);
-            sourced(&name, &case.source);
-            let mut headers = HeaderMap::new();
-            for (name, value) in &case.headers {
-                headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-            }
-            let body = case.body.as_str().map_or_else(|| case.body.to_string(), str::to_owned);
-            let said = (&headers, body.as_bytes());
-            let target = target(&case.vendor, "m");
-            let (failure, message) = classify(&plain(true), &target, case.status, said, Micros(0));
-            assert_eq!(failure.error.as_str(), case.error, "{name}");
-            assert_eq!(format!("{:?}", failure.next), case.next, "{name}");
-            let wait = failure.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap());
-            assert_eq!(wait, case.retry_after_ms, "{name}");
-            assert_eq!(Some(message), case.message.or(Some(String::new())), "{name}");
+    each::<Refusal>("errors.json", |wire, case| case.check(wire));
+}
+
+/// A page of a provider's list of its models.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) vendor: String,
+    /// Where the first page is asked for, where this is one.
+    #[serde(default)]
+    from: Option<String>,
+    body: Value,
+    models: Vec<String>,
+    next: Option<String>,
+}
+
+impl Listed {
+    pub(crate) fn check(&self, wire: Wire) {
+        let name = format!("{}: {}", wire.as_str(), self.name);
+        sourced(&name, &self.source);
+        let page = listing::read(wire, self.body.to_string().as_bytes());
+        let page = page.unwrap_or_else(|| panic!("{name}: no list"));
+        assert_eq!((page.models, page.next), (self.models.clone(), self.next.clone()), "{name}");
+        if let Some(from) = &self.from {
+            let endpoint = target(&self.vendor, "m").endpoint;
+            let base = listing::host(wire, endpoint.base_url.as_str());
+            let path = format!("{}{}", endpoint.vendor.models_path, listing::first(wire));
+            assert_eq!(format!("{}{path}", base.trim_end_matches('/')), *from, "{name}");
         }
     }
+}
+
+#[test]
+fn lists_of_models_are_read() {
+    each::<Listed>("listed.json", |wire, case| case.check(wire));
 }

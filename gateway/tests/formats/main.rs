@@ -11,6 +11,13 @@
 //! - `requests.json`: a client's request and what it asks for.
 //! - `answers.json`: an answer's deltas, and what the client is shown of them.
 //!
+//! - `listed.json`: pages of providers' lists of their models.
+//! - `lacks.json` (beside the folders): what a promised provider does not have.
+//!
+//! `matrix/`: the same request in each dialect, at each format; `matrix/errors.json` is of refusals.
+//!
+//! `gateway/PROVIDERS.md` is written from what of all this passed.
+//!
 //! Each case names its source: the vendor's document, or the file of its SDK.
 #![cfg(test)]
 
@@ -19,5 +26,7 @@ mod damage;
 mod dialects;
 mod formats;
 mod matrix;
+mod promised;
+mod refused;
 mod rig;
 mod signed;

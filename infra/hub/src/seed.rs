@@ -1,10 +1,13 @@
 //! What this machine knows of providers, keys and prices at start, and telling the log of it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed, UpstreamConfig};
+use gateway::control::catalogue::{self, Catalogue};
 use gateway::control::{Snapshot, seed};
 use gateway::providers::compat::{self, Vendor, Vendors};
 use gateway::upstream;
@@ -12,7 +15,7 @@ use runtime::log::{NewRecord, Outgoing, Span};
 use runtime::secret::SecretRef;
 use schemas::event::{Control, Credit, CreditKind};
 use schemas::partition::partition_of;
-use schemas::price::{PriceBook, parse_catalogue, shipped};
+use schemas::price::{PriceBook, parse_catalogue, shipped, shipped_sources, sources};
 use schemas::topics::Topic;
 use schemas::wire::Event;
 
@@ -75,6 +78,7 @@ fn made_of(
         models: config.models.clone(),
         keys,
         accounts: config.accounts.clone(),
+        catalogue: Arc::new(catalogue(config)?),
     };
     // NAME:NAME is the texts of both, joined the same way
     let one = |name: &str| environment.get(name).map(String::as_str);
@@ -98,12 +102,33 @@ fn vendors(config: &Config) -> anyhow::Result<Vendors> {
 }
 
 fn own_prices(config: &Config) -> anyhow::Result<Option<PriceBook>> {
-    let Some(path) = &config.prices_file else {
+    own(&config.prices_file, "prices_file", parse_catalogue)
+}
+
+/// What is known of models, and where their prices are from; the operator's own over the shipped.
+fn catalogue(config: &Config) -> anyhow::Result<Catalogue> {
+    let mut known = catalogue::shipped()?.with_prices(shipped_sources()?);
+    if let Some(sources) = own(&config.prices_file, "prices_file", sources)? {
+        known = known.with_prices(sources);
+    }
+    if let Some(models) = own(&config.models_file, "models_file", catalogue::parse)? {
+        known = known.with(models);
+    }
+    Ok(known)
+}
+
+/// What a file of the settings holds, if one is named.
+fn own<T, E: std::error::Error + Send + Sync + 'static>(
+    path: &Option<PathBuf>,
+    setting: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> anyhow::Result<Option<T>> {
+    let Some(path) = path else {
         return Ok(None);
     };
-    let named = || format!("prices_file {}", path.display());
+    let named = || format!("{setting} {}", path.display());
     let text = std::fs::read_to_string(path).with_context(named)?;
-    Ok(Some(parse_catalogue(&text).with_context(named)?))
+    Ok(Some(parse(&text).with_context(named)?))
 }
 
 fn blank(id: &str) -> ProviderSeed {

@@ -29,6 +29,18 @@ pub enum Error {
     },
 }
 
+/// Where a price is from. It is no part of the book: the same prices from elsewhere are the same book.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Source {
+    /// Who says so; empty when the list does not tell.
+    pub source: String,
+    /// When it said so, such as `2026-11-23` or `2026-06`; empty when the list does not tell.
+    pub date: String,
+}
+
+/// Where the prices of each model of each list are from.
+pub type Sources = BTreeMap<ProviderId, BTreeMap<ModelId, Source>>;
+
 /// Prices of tokens and characters are USD per million, those of an image, a request and a second are USD for one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +68,10 @@ struct Row {
     #[serde(default)]
     reported: String,
     #[serde(default)]
+    source: String,
+    #[serde(default)]
+    date: String,
+    #[serde(default)]
     #[expect(dead_code, reason = "for the people who read the file")]
     note: String,
     #[serde(default)]
@@ -78,15 +94,61 @@ pub fn shipped() -> Result<PriceBook, Error> {
     parse(include_str!("../../catalogue.csv"))
 }
 
+/// Where the prices of the catalogue compiled in are from.
+///
+/// # Errors
+/// Never, as a test shows; the type is [`sources`]'s.
+pub fn shipped_sources() -> Result<Sources, Error> {
+    sources(include_str!("../../catalogue.csv"))
+}
+
 /// Reads a price list with the columns of the shipped one; columns may be left out, and empty ones at the end of a line.
 ///
 /// # Errors
 /// [`Error`] names the line and the column.
 pub fn parse(text: &str) -> Result<PriceBook, Error> {
     let mut book = PriceBook::default();
-    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let headers = rows.headers()?.clone();
-    for record in rows.records() {
+    for (line, row) in rows(text)? {
+        let prices = read(&row, line)?;
+        book.prices.entry(row.provider).or_default().entry(row.model).or_default().push(prices);
+    }
+    Ok(book)
+}
+
+/// Reads where the prices of a list are from: what the first line of a model says.
+///
+/// # Errors
+/// [`Error`] names the line and the column.
+pub fn sources(text: &str) -> Result<Sources, Error> {
+    let mut sources = Sources::new();
+    for (line, Row { provider, model, source, date, .. }) in rows(text)? {
+        if !is_date(&date) {
+            let wanted = "a date such as 2026-11-23, or a month such as 2026-11".into();
+            return Err(Error::Field { line, field: "date", value: date, wanted });
+        }
+        let list = sources.entry(provider).or_default();
+        list.entry(model).or_insert(Source { source, date });
+    }
+    Ok(sources)
+}
+
+/// Whether it is a day, a month, or nothing.
+fn is_date(text: &str) -> bool {
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = text.split('-');
+    text.is_empty()
+        || (parts.next().is_some_and(|year| digits(year, 4))
+            && parts.next().is_some_and(|month| digits(month, 2))
+            && parts.next().is_none_or(|day| digits(day, 2))
+            && parts.next().is_none())
+}
+
+/// The lines of a list, each with its number. Columns that are empty at the end of a line may be left out.
+fn rows(text: &str) -> Result<Vec<(u64, Row)>, Error> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let headers = reader.headers()?.clone();
+    let rows = reader.records().map(|record| {
         let mut record = record?;
         (record.len()..headers.len()).for_each(|_| record.push_field(""));
         let line = record.position().map_or(0, csv::Position::line);
@@ -95,11 +157,9 @@ pub fn parse(text: &str) -> Result<PriceBook, Error> {
             let wanted = format!("a line has at most {} fields, as the first", headers.len());
             return Err(Error::Field { line, field: "the last field", value, wanted });
         }
-        let row: Row = record.deserialize(Some(&headers))?;
-        let prices = read(&row, line)?;
-        book.prices.entry(row.provider).or_default().entry(row.model).or_default().push(prices);
-    }
-    Ok(book)
+        Ok((line, record.deserialize(Some(&headers))?))
+    });
+    rows.collect()
 }
 
 fn read(row: &Row, line: u64) -> Result<Prices, Error> {
@@ -194,6 +254,24 @@ mod tests {
             ]
         );
         assert_eq!(rates("n"), [(Meter::Input, 2_000_000_000)]);
+    }
+
+    #[test]
+    fn sources_are_told_for_every_price() {
+        let (book, sources) = (shipped().unwrap(), shipped_sources().unwrap());
+        for (provider, models) in &book.prices {
+            for model in models.keys() {
+                let source = &sources[provider][model];
+                // these two have no vendor who lists a price
+                let own = provider.as_str() == "demo" || model.as_str() == "*";
+                let known = !source.source.is_empty() && !source.date.is_empty();
+                assert!(known || own, "{provider} {model}");
+            }
+        }
+        for (date, fits) in [("", true), ("2026-11", true), ("2026-11-23", true), ("soon", false)] {
+            let text = format!("provider,model,input,date\na,m,1,{date}\n");
+            assert_eq!(super::sources(&text).is_ok(), fits, "{date}");
+        }
     }
 
     #[test]

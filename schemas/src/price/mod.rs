@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use catalogue::{Error as CatalogueError, parse as parse_catalogue, shipped};
+pub use catalogue::{
+    Error as CatalogueError, Source, Sources, parse as parse_catalogue, shipped, shipped_sources,
+    sources,
+};
 pub use import::{Error as ImportError, Imported, Row, import};
 pub use rate::{Error as RateError, Most, Rated, upper_bound};
 

@@ -139,6 +139,8 @@ const CASES: &[Case] = &[
     toml("no price list", "prices_file = \"/nowhere/prices.csv\"", &["prices_file /nowhere/prices.csv"]),
     toml("a price that is none", "prices_file = \"{folder}/price.csv\"", &["prices_file", "line 2", "input", "cheap"]),
     toml("a price list of other columns", "prices_file = \"{folder}/columns.csv\"", &["prices_file", "colour"]),
+    toml("no table of models", "models_file = \"/nowhere/models.csv\"", &["models_file /nowhere/models.csv"]),
+    toml("a model that can't be", "models_file = \"{folder}/models.csv\"", &["models_file", "line 2", "features", "fly"]),
     toml("a vendor's row with an unknown field", "vendors_file = \"{folder}/vendors.toml\"", &["vendors_file", "colour"]),
     toml("no vendors file", "vendors_file = \"/nowhere/vendors.toml\"", &["vendors_file /nowhere/vendors.toml"]),
     toml("a grant in words", "[[accounts]]\nid = \"a\"\nkind = \"prepaid\"\ngrant = \"ten\"", &["accounts[a].grant", "\"ten\" is not a decimal number"]),
@@ -186,6 +188,7 @@ fn what_an_operator_writes_has_its_clear_error() {
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("hub.toml", &fill(case.toml));
         write("price.csv", "provider,model,input,output\nopenai,m,cheap,2\n");
+        write("models.csv", "provider,model,features\nopenai,m,fly\n");
         write("columns.csv", "provider,model,colour\nopenai,m,red\n");
         write(
             "vendors.toml",

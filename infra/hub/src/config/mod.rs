@@ -66,6 +66,9 @@ pub struct Config {
     /// A price list in the shape of the shipped `schemas/catalogue.csv`; its models replace
     /// shipped ones.
     pub prices_file: Option<PathBuf>,
+    /// What is known of models, in the shape of the shipped `gateway/models.csv`; its rows replace
+    /// shipped ones.
+    pub models_file: Option<PathBuf>,
     /// Providers beside those that the environment names.
     pub providers: Vec<ProviderSeed>,
     /// Models by the name that callers use, beside those of the price lists.
@@ -97,6 +100,7 @@ impl Default for Config {
             unpriced: Unpriced::default(),
             vendors_file: None,
             prices_file: None,
+            models_file: None,
             providers: Vec::new(),
             models: Vec::new(),
             keys: Vec::new(),
