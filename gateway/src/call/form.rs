@@ -262,9 +262,9 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200), cut in 0_usize..200) {
-            let _ = scanned(TYPE, &body);
+            scanned(TYPE, &body).ok();
             let whole = b"--b-1\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b-1--\r\n";
-            let _ = scanned(TYPE, &whole[..cut.min(whole.len())]);
+            scanned(TYPE, &whole[..cut.min(whole.len())]).ok();
         }
     }
 }
