@@ -113,7 +113,8 @@ pub(super) struct Address {
 /// The value; `None` where it is of another type.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     let raw = <&RawValue>::deserialize(from)?;
-    Ok(serde_json::from_str(raw.get()).ok())
+    // a parser's error is dear, and null stands in every chunk
+    Ok(if raw.get() == "null" { None } else { serde_json::from_str(raw.get()).ok() })
 }
 
 impl Function<'_> {
