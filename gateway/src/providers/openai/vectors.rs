@@ -34,11 +34,32 @@ pub(super) fn read(data: &str, out: &mut Vec<Delta>) -> Result<(), Failure> {
 }
 
 fn vector(text: &str) -> Option<Vec<f32>> {
-    if !text.starts_with('"') {
-        return serde_json::from_str(text).ok();
+    let values: Vec<f32> = if text.starts_with('"') {
+        let text: String = serde_json::from_str(text).ok()?;
+        let bytes = STANDARD.decode(text).ok()?;
+        let (floats, rest) = bytes.as_chunks::<4>();
+        rest.is_empty().then(|| floats.iter().map(|float| f32::from_le_bytes(*float)).collect())?
+    } else {
+        serde_json::from_str(text).ok()?
+    };
+    // what is no number can't be told to clients of other formats
+    values.iter().all(|value| value.is_finite()).then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_numbers() {
+        for (text, wanted) in [
+            ("[0.5, -1]", Some(vec![0.5, -1.0])),
+            ("[1e39]", None),
+            (r#""AAAAPwAAgL8=""#, Some(vec![0.5, -1.0])),
+            (r#""AADAfw==""#, None), // NaN
+            (r#""AAAAPwA=""#, None),
+        ] {
+            assert_eq!(vector(text), wanted, "{text}");
+        }
     }
-    let text: String = serde_json::from_str(text).ok()?;
-    let bytes = STANDARD.decode(text).ok()?;
-    let (floats, rest) = bytes.as_chunks::<4>();
-    rest.is_empty().then(|| floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
 }
