@@ -76,13 +76,7 @@ async fn balances_and_health_wait_for_their_schemas_and_miss_nothing() {
         .await
         .unwrap();
 
-    let blank = Seed {
-        unpriced: Default::default(),
-        providers: Vec::new(),
-        models: Vec::new(),
-        keys: Vec::new(),
-        accounts: Vec::new(),
-    };
+    let blank = Seed::default();
     let prices = schemas::price::shipped().unwrap();
     let vendors = compat::shipped().unwrap();
     let snapshot =
