@@ -209,7 +209,90 @@ pub(super) fn answer(value: &Value) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::{ProviderSeed, Seed};
+    use crate::control::{catalogue, seed};
+    use crate::providers::compat;
+
+    fn snapshot() -> Snapshot {
+        let provider = |id: &str, vendor: &str, models: &[&str]| ProviderSeed {
+            id: id.into(),
+            vendor: Some(vendor.into()),
+            base_url: None,
+            credentials: Vec::new(),
+            models: models.iter().map(|name| (*name).to_owned()).collect(),
+            weight: 1,
+        };
+        let providers = vec![
+            provider("openai", "openai", &["gpt-brand-new"]),
+            provider("gemini", "gemini", &[]),
+            provider("ours", "openrouter", &[]),
+        ];
+        let sources = schemas::price::shipped_sources().unwrap();
+        let catalogue = Arc::new(catalogue::shipped().unwrap().with_prices(sources));
+        let shipped = schemas::price::shipped().unwrap();
+        let prices = seed::price_book(&shipped, None, &providers);
+        let seed = Seed { providers, catalogue, ..Seed::default() };
+        let vendors = compat::shipped().unwrap();
+        seed::snapshot(&seed, &vendors, prices, Duration::from_secs(1), &|_| None).unwrap()
+    }
+
+    fn told(dialect: Dialect, name: &str) -> Value {
+        let snapshot = snapshot();
+        entry(dialect, name, &snapshot.routes[&name.into()], &snapshot)
+    }
+
+    #[test]
+    fn what_is_known_is_told() {
+        let model = told(Dialect::OpenAiChat, "gpt-4o-mini");
+        assert_eq!((&model["context"], &model["max_output"]), (&json!(128_000), &json!(16_384)));
+        assert_eq!(
+            (&model["input"], &model["output"]),
+            (&json!(["text", "image", "file"]), &json!(["text"]))
+        );
+        let can = model["features"].as_array().unwrap();
+        assert!(can.contains(&json!("tools")) && !can.contains(&json!("reasoning")), "{model}");
+        let price = json!({
+            "currency": "USD", "input": "0.15", "input_cached": "0.075", "output": "0.60", "image": null,
+            "as_reported": false, "source": "litellm 1.109.1", "date": "2026-11-23",
+        });
+        assert_eq!((&model["price"], &model["priced"]), (&price, &json!(true)));
+        // another's list, by the name of the operator's own; and an image's price
+        let model = told(Dialect::Anthropic, "ours/x-ai/grok-4.7");
+        assert_eq!(model["context"], 500_000);
+        assert_eq!(model["price"]["as_reported"], true);
+        assert_eq!(model["price"]["source"], "genai-prices 0.2.3");
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let model = told(Dialect::OpenAiChat, "gpt-brand-new");
+        for field in ["context", "max_output", "input", "output", "features", "price", "listed"] {
+            assert_eq!(model.get(field), Some(&Value::Null), "{field}");
+        }
+        assert_eq!(model["priced"], false);
+    }
+
+    #[test]
+    fn googles_clients_get_their_own_fields_alone() {
+        let model = told(Dialect::Gemini, "gemini-2.5-pro");
+        let wanted = json!({
+            "name": "models/gemini-2.5-pro",
+            "displayName": "gemini-2.5-pro",
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+            "inputTokenLimit": 1_048_576,
+            "outputTokenLimit": 65_536,
+        });
+        assert_eq!(model, wanted);
+        let model = told(Dialect::Gemini, "gemini-embedding-001");
+        assert_eq!(
+            model["supportedGenerationMethods"],
+            json!(["embedContent", "batchEmbedContents"])
+        );
+        assert_eq!(model.get("outputTokenLimit"), None);
+    }
 
     #[test]
     fn the_shape_is_the_clients_own() {

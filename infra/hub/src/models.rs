@@ -94,6 +94,11 @@ fn merge(before: &str, imported: &Imported) -> anyhow::Result<(String, Vec<Strin
         for column in PRICES {
             known.remove(column);
         }
+        if change.is_some() {
+            // these were of the price that was there
+            known.remove("source");
+            known.remove("date");
+        }
         known.extend(line);
         changes.extend(change);
     }
@@ -142,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_catalogue_is_merged_and_the_second_time_nothing_changes() {
-        let before = "provider,model,input,output,note\nopenai,gpt-a,1,2,ours\nown,m,3,4,\n";
+        let before =
+            "provider,model,input,output,note,source\nopenai,gpt-a,1,2,ours,them\nown,m,3,4,,me\n";
         let catalogue = r#"{"gpt-a": {"litellm_provider": "openai", "input_cost_per_token": 2e-06, "output_cost_per_token": 2e-06},
                             "gpt-b": {"litellm_provider": "openai", "input_cost_per_token": 1e-06, "output_cost_per_token": 5e-06}}"#;
         let imported = import(catalogue).unwrap();
@@ -155,10 +161,10 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "provider,model,input,output,note,above_input,input_cached,cache_write",
-                "openai,gpt-a,2,2,ours,,,",
-                "openai,gpt-b,1,5,,,,",
-                "own,m,3,4,,,,",
+                "provider,model,input,output,note,source,above_input,input_cached,cache_write",
+                "openai,gpt-a,2,2,ours,,,,",
+                "openai,gpt-b,1,5,,,,,",
+                "own,m,3,4,,me,,,",
             ]
         );
         assert_eq!(merge(&after, &imported).unwrap(), (after.clone(), Vec::new()));
