@@ -4,6 +4,8 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -143,12 +145,27 @@ impl Drop for Process {
     }
 }
 
-/// A free address on loopback. Another process may take it before it is used.
+/// Ports for what is to listen. They are below those that Linux gives to connections (from 32768): of so many
+/// that tests make, one would now and then have a port before its listener does.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A free address on loopback, each time another.
 ///
 /// # Errors
 /// No port is free.
 pub fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+    static FIRST: LazyLock<usize> = LazyLock::new(|| rand::random::<u16>().into());
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let mut last = std::io::ErrorKind::AddrInUse.into();
+    for _ in PORTS {
+        let at = FIRST.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len();
+        let port = PORTS.start + u16::try_from(at).unwrap_or(0);
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener.local_addr(),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Whether something accepts connections there.
