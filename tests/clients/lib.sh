@@ -60,7 +60,18 @@ start_aimock() { # fixtures, port: prints its address once it listens
   aimock=$(first_line "$work/aimock")
 }
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { # below the ports that the system gives to connections
+  python3 -c '
+import random, socket
+while True:
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", random.randrange(20000, 32000)))
+        except OSError:
+            continue
+        print(s.getsockname()[1])
+        break'
+}
 
 start_hub() { # binary; its configuration is read from standard input, the key's secret is in $hub_key
   local port admin ready=
