@@ -60,13 +60,13 @@ start_aimock() { # fixtures, port: prints its address once it listens
   aimock=$(first_line "$work/aimock")
 }
 
-free_port() { # below the ports that the system gives to connections
+free_port() { # below the ports that the system gives to connections; the next is left to a controller
   python3 -c '
 import random, socket
 while True:
     with socket.socket() as s:
         try:
-            s.bind(("127.0.0.1", random.randrange(20000, 32000)))
+            s.bind(("127.0.0.1", random.randrange(20000, 32000, 2)))
         except OSError:
             continue
         print(s.getsockname()[1])
