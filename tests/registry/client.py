@@ -38,7 +38,11 @@ def plain(value):
 
 
 folder = pathlib.Path(sys.argv[1])
-examples = {path.stem: json.loads(path.read_text())["event"] for path in folder.glob("*.json")}
+# of each schema the newest version is written; files are called SCHEMA.ID.json, and ids rise
+newest = {}
+for path in sorted(folder.glob("*.json"), key=lambda path: int(path.stem.rsplit(".", 1)[1])):
+    newest[path.stem.rsplit(".", 1)[0]] = path
+examples = {path.stem: json.loads(path.read_text())["event"] for path in newest.values()}
 assert len(examples) >= 12, examples.keys()
 
 prefix = os.environ["TOPIC_PREFIX"]
