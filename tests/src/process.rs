@@ -149,7 +149,7 @@ impl Drop for Process {
 /// that tests make, one would now and then have a port before its listener does.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// A free address on loopback, each time another.
+/// A free address on loopback, each time another. The port behind it is free too: a broker's controller takes it.
 ///
 /// # Errors
 /// No port is free.
@@ -157,12 +157,13 @@ pub fn free_address() -> std::io::Result<SocketAddr> {
     static FIRST: LazyLock<usize> = LazyLock::new(|| rand::random::<u16>().into());
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let mut last = std::io::ErrorKind::AddrInUse.into();
-    for _ in PORTS {
-        let at = FIRST.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len();
-        let port = PORTS.start + u16::try_from(at).unwrap_or(0);
-        match TcpListener::bind(("127.0.0.1", port)) {
-            Ok(listener) => return listener.local_addr(),
-            Err(error) => last = error,
+    for _ in PORTS.step_by(2) {
+        let at = FIRST.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.len() / 2);
+        let port = PORTS.start + 2 * u16::try_from(at).unwrap_or(0);
+        let both = [port, port + 1].map(|port| TcpListener::bind(("127.0.0.1", port)));
+        match both {
+            [Ok(first), Ok(_)] => return first.local_addr(),
+            [Err(error), _] | [_, Err(error)] => last = error,
         }
     }
     Err(last)
