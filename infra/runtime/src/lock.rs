@@ -82,9 +82,13 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // closing the file unlocks; the name of a holder that is gone would mislead
+        // the name of a holder that is gone would mislead
         if let Err(error) = self.file.set_len(0) {
             tracing::debug!(path = %self.path.display(), %error, "lock file not emptied");
+        }
+        // closing the file would do, but for a child process that is being made: it has the file for a moment too
+        if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::debug!(path = %self.path.display(), %error, "not unlocked");
         }
     }
 }
