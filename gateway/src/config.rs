@@ -11,6 +11,7 @@ use runtime::config::{Bytes, Time};
 use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 
+use crate::control::KeyHash;
 use crate::control::catalogue::Catalogue;
 
 /// What fills the first snapshot.
@@ -25,6 +26,8 @@ pub struct Seed {
     pub models: Vec<ModelSeed>,
     /// API keys.
     pub keys: Vec<KeySeed>,
+    /// How keys are hashed.
+    pub key_hash: KeyHash,
     /// Accounts; a key's account that is not listed is metered.
     pub accounts: Vec<AccountSeed>,
     /// What is known of models.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::HeaderValue;
@@ -14,7 +13,7 @@ use runtime::clock::Clock;
 use runtime::task::Tasks;
 use schemas::ids::ModelId;
 
-use super::{Listings, Snapshot};
+use super::Current;
 use crate::config::{DiscoveryConfig, UpstreamConfig};
 use crate::providers::{Wire, listing};
 use crate::routing::Target;
@@ -46,42 +45,45 @@ pub enum Error {
 /// Asks all providers again and again.
 #[derive(Debug)]
 pub struct Discovery {
-    /// What is known without asking.
-    base: Arc<Snapshot>,
-    /// Where what is found goes.
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Whose providers are asked, and where what is found goes.
+    current: Arc<Current>,
     client: reqwest::Client,
     clock: Clock,
     every: Duration,
 }
 
 impl Discovery {
-    /// What asks the providers of the snapshot.
+    /// What asks the providers that are configured.
     ///
     /// # Errors
     /// A proxy or certificate file is not good.
     pub fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        current: Arc<Current>,
         upstream: &UpstreamConfig,
         config: &DiscoveryConfig,
         clock: Clock,
     ) -> Result<Self, upstream::Error> {
         let client = upstream::beside(upstream, PAGE_TIME)?;
-        Ok(Self { base: snapshot.load_full(), snapshot, client, clock, every: config.every.get() })
+        Ok(Self { current, client, clock, every: config.every.get() })
     }
 
     /// Asks until the group stops.
     pub fn start(self, tasks: &Tasks) {
         let token = tasks.token();
         tasks.spawn("discovery", async move {
-            let mut listings = Listings::new();
             loop {
-                if token.run_until_cancelled(self.look(&mut listings)).await.is_none() {
+                if token.run_until_cancelled(self.look()).await.is_none() {
                     return;
                 }
                 // not all gateways at once
                 let pause = self.every.mul_f64(rand::rng().random_range(0.9..1.1));
-                if token.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                let wait = async {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.current.providers_changed() => {}
+                    }
+                };
+                if token.run_until_cancelled(wait).await.is_none() {
                     return;
                 }
             }
@@ -89,8 +91,8 @@ impl Discovery {
     }
 
     /// Asks each provider once. What one listed before holds until it answers again.
-    async fn look(&self, listings: &mut Listings) {
-        for (id, targets) in &self.base.providers {
+    async fn look(&self) {
+        for (id, targets) in &self.current.configured().providers {
             let Some(target) = targets.first().map(|known| &known.target) else {
                 continue;
             };
@@ -99,10 +101,8 @@ impl Discovery {
             }
             match self.list(target).await {
                 Ok(models) => {
-                    let before = listings.insert(id.clone(), models);
-                    if before.as_ref() != listings.get(id) {
-                        self.snapshot.store(Arc::new(self.base.with_listings(listings)));
-                        let count = listings.get(id).map_or(0, BTreeSet::len);
+                    let count = models.len();
+                    if self.current.lists(id, models) {
                         tracing::info!(provider = %id, models = count, "the provider lists its models");
                     }
                 }

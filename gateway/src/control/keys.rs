@@ -3,36 +3,29 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use runtime::secret::SecretRef;
-
 use super::seed::{Error, Lookup, check_id};
-use super::{Key, SigningKey};
-use crate::auth;
+use super::{Key, KeyHash, SigningKey};
 use crate::config::KeySeed;
 
 /// The longest access key id, as at AWS.
 const MAX_ID: usize = 128;
 
-/// Keys by the SHA-256 of the secret that they show.
+/// Keys by the hash of the secret that they show.
 pub(super) fn shown(
     seeds: &[KeySeed],
+    hash: &KeyHash,
     lookup: Lookup<'_>,
 ) -> Result<HashMap<[u8; 32], Arc<Key>>, Error> {
     let mut keys = HashMap::new();
     let mut ids = BTreeSet::new();
     for seed in seeds {
         check_id("keys", &seed.id)?;
-        let hash = match (&seed.secret, &seed.sha256) {
-            (Some(secret), None) => hash_of(&seed.id, secret, lookup)?,
-            (None, Some(hex)) => from_hex(hex).ok_or_else(|| Error::Key(seed.id.clone()))?,
-            _ => return Err(Error::Key(seed.id.clone())),
-        };
+        let hash = hash_of(seed, hash, lookup)?;
+        let (account, project) = (seed.account.as_str().into(), seed.project.as_str().into());
         let key = Key {
-            id: seed.id.as_str().into(),
-            account: seed.account.as_str().into(),
-            project: seed.project.as_str().into(),
             models: seed.models.clone(),
             origins: seed.origins.clone(),
+            ..Key::new(seed.id.as_str().into(), account, project)
         };
         if !ids.insert(&seed.id) {
             return Err(Error::Id { field: "keys", id: seed.id.clone() });
@@ -48,6 +41,7 @@ pub(super) fn shown(
 pub(super) fn signing(
     seeds: &[KeySeed],
     shown: &HashMap<[u8; 32], Arc<Key>>,
+    hash: &KeyHash,
     lookup: Lookup<'_>,
 ) -> Result<HashMap<Box<str>, SigningKey>, Error> {
     let keys: HashMap<&str, &Arc<Key>> = shown.values().map(|key| (key.id.as_str(), key)).collect();
@@ -62,7 +56,7 @@ pub(super) fn signing(
         let field = || format!("keys[{}].aws.secret", seed.id);
         let secret = aws.secret.resolve(lookup);
         let secret = secret.map_err(|source| Error::Secret { field: field(), source })?;
-        if let Some(other) = shown.get(&auth::hash(secret.expose().as_bytes())) {
+        if let Some(other) = shown.get(&hash.of(secret.expose().as_bytes())) {
             let (key, other) = (seed.id.clone(), other.id.to_string());
             return Err(Error::SigningSecret { key, other });
         }
@@ -75,10 +69,23 @@ pub(super) fn signing(
     Ok(signing)
 }
 
-fn hash_of(id: &str, secret: &SecretRef, lookup: Lookup<'_>) -> Result<[u8; 32], Error> {
-    let field = format!("keys[{id}].secret");
-    let secret = secret.resolve(lookup).map_err(|source| Error::Secret { field, source })?;
-    Ok(auth::hash(secret.expose().as_bytes()))
+/// The hash of the key that a seed gives, by its secret or by its SHA-256.
+///
+/// # Errors
+/// The secret can't be had, or both are given, or none.
+pub fn hash_of(seed: &KeySeed, hash: &KeyHash, lookup: Lookup<'_>) -> Result<[u8; 32], Error> {
+    match (&seed.secret, &seed.sha256) {
+        (Some(secret), None) => {
+            let field = format!("keys[{}].secret", seed.id);
+            let secret = secret.resolve(lookup).map_err(|source| Error::Secret { field, source })?;
+            Ok(hash.of(secret.expose().as_bytes()))
+        }
+        (None, Some(hex)) => {
+            let digest = from_hex(hex).ok_or_else(|| Error::Key(seed.id.clone()))?;
+            Ok(hash.of_sha256(&digest))
+        }
+        _ => Err(Error::Key(seed.id.clone())),
+    }
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

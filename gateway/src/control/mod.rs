@@ -4,10 +4,13 @@ pub mod catalogue;
 pub mod check;
 pub mod discovery;
 pub mod follow;
+mod current;
 mod keys;
 mod ready;
 pub mod seed;
 mod snapshot;
 
+pub use current::Current;
+pub use keys::hash_of;
 pub use ready::Ready;
-pub use snapshot::{AccountTerms, Key, Listings, Origin, Route, RouteTarget, SigningKey, Snapshot};
+pub use snapshot::{AccountTerms, Key, KeyHash, Listings, Origin, Route, RouteTarget, SigningKey, Snapshot};

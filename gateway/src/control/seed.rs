@@ -152,16 +152,47 @@ pub fn snapshot(
     call_time: Duration,
     lookup: Lookup<'_>,
 ) -> Result<Snapshot, Error> {
-    let mut providers = BTreeMap::new();
+    let (mut snapshot, wrong) = assemble(seed, vendors, prices, call_time, lookup);
+    if let Some(error) = wrong.into_iter().next() {
+        return Err(error);
+    }
+    for account in &seed.accounts {
+        let terms = AccountTerms { kind: account.kind };
+        if snapshot.accounts.insert(account.id.as_str().into(), terms).is_some() {
+            return Err(Error::Id { field: "accounts", id: account.id.clone() });
+        }
+    }
+    snapshot.keys = keys::shown(&seed.keys, &seed.key_hash, lookup)?;
+    snapshot.signing = keys::signing(&seed.keys, &snapshot.keys, &seed.key_hash, lookup)?;
+    Ok(snapshot)
+}
+
+/// The providers, models and prices of a seed, without its keys and accounts; what is wrong is left out, and told.
+pub fn assemble(
+    seed: &Seed,
+    vendors: &Vendors,
+    prices: PriceBook,
+    call_time: Duration,
+    lookup: Lookup<'_>,
+) -> (Snapshot, Vec<Error>) {
+    let mut wrong = Vec::new();
+    let mut providers: BTreeMap<ProviderId, Arc<[RouteTarget]>> = BTreeMap::new();
     let mut routes: BTreeMap<ModelId, Route> = BTreeMap::new();
     for provider in &seed.providers {
-        check_id("providers", &provider.id)?;
-        let vendor = vendor_of(provider, vendors)?;
-        let targets = targets(provider, vendor, call_time, lookup)?;
         let id = ProviderId::from(provider.id.as_str());
-        offer(&mut routes, provider, vendor, &targets, &prices);
-        if providers.insert(id, targets.into()).is_some() {
-            return Err(Error::Id { field: "providers", id: provider.id.clone() });
+        let made = check_id("providers", &provider.id).and_then(|()| {
+            let vendor = vendor_of(provider, vendors)?;
+            if providers.contains_key(&id) {
+                return Err(Error::Id { field: "providers", id: provider.id.clone() });
+            }
+            Ok((vendor, targets(provider, vendor, call_time, lookup)?))
+        });
+        match made {
+            Ok((vendor, targets)) => {
+                offer(&mut routes, provider, vendor, &targets, &prices);
+                providers.insert(id, targets.into());
+            }
+            Err(error) => wrong.push(error),
         }
     }
     let mut named = std::collections::BTreeSet::new();
@@ -171,37 +202,36 @@ pub fn snapshot(
             .split_once('/')
             .is_some_and(|(first, _)| providers.contains_key(&first.into()));
         if model.name.is_empty() || pin || !named.insert(&model.name) {
-            return Err(Error::Name(model.name.clone()));
+            wrong.push(Error::Name(model.name.clone()));
+            continue;
         }
         let mut targets = Vec::new();
         for target in &model.targets {
-            targets.extend(route_targets(&model.name, target, &providers)?);
+            match route_targets(&model.name, target, &providers) {
+                Ok(more) => targets.extend(more),
+                Err(error) => wrong.push(error),
+            }
         }
         if targets.is_empty() {
-            return Err(Error::Empty(model.name.clone()));
+            wrong.push(Error::Empty(model.name.clone()));
+            continue;
         }
         let route = Route { targets, origin: Origin::Configured, listed: None };
         routes.insert(model.name.as_str().into(), route);
     }
-    let mut accounts = HashMap::new();
-    for account in &seed.accounts {
-        let terms = AccountTerms { kind: account.kind };
-        if accounts.insert(account.id.as_str().into(), terms).is_some() {
-            return Err(Error::Id { field: "accounts", id: account.id.clone() });
-        }
-    }
-    let keys = keys::shown(&seed.keys, lookup)?;
-    Ok(Snapshot {
-        signing: keys::signing(&seed.keys, &keys, lookup)?,
-        keys,
+    let snapshot = Snapshot {
+        key_hash: seed.key_hash.clone(),
+        signing: HashMap::new(),
+        keys: HashMap::new(),
         routes: routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect(),
         providers,
-        accounts,
+        accounts: HashMap::new(),
         price_version: prices.version(),
         prices: Arc::new(prices),
         catalogue: Arc::clone(&seed.catalogue),
         unpriced: seed.unpriced,
-    })
+    };
+    (snapshot, wrong)
 }
 
 pub(super) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {

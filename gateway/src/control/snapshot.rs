@@ -1,11 +1,16 @@
 //! The immutable view that a call sees from start to end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use hmac::{Hmac, Mac as _};
+use ipnet::IpNet;
+use runtime::clock::Micros;
 use runtime::secret::Secret;
 use schemas::ids::{AccountId, KeyId, ModelId, PriceVersion, ProjectId, ProviderId};
 use schemas::price::PriceBook;
+use sha2::{Digest as _, Sha256};
 
 use super::catalogue::{Catalogue, Facts};
 use crate::config::{AccountKind, Unpriced};
@@ -14,7 +19,9 @@ use crate::routing::Target;
 /// Keys, providers, models, accounts and prices at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// API keys by their SHA-256.
+    /// How keys are hashed.
+    pub key_hash: KeyHash,
+    /// API keys by their hash.
     pub keys: HashMap<[u8; 32], Arc<Key>>,
     /// Those that may sign requests as AWS's clients do, by access key id.
     pub signing: HashMap<Box<str>, SigningKey>,
@@ -35,8 +42,50 @@ pub struct Snapshot {
     pub unpriced: Unpriced,
 }
 
+/// Hashes keys with a secret of the hub's own: who reads the log can't try guesses.
+#[derive(Clone)]
+pub struct KeyHash(Arc<Hmac<Sha256>>);
+
+impl KeyHash {
+    /// Hashes with this secret.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        // HMAC fills a short secret up with zeros (RFC 2104)
+        let mut block = [0; 64];
+        for (to, from) in block.iter_mut().zip(secret) {
+            *to = *from;
+        }
+        Self(Arc::new(Hmac::new((&block).into())))
+    }
+
+    /// The hash of a key: HMAC-SHA256 of its SHA-256. Keys are random and long, so a slow hash would
+    /// add nothing.
+    pub fn of(&self, shown: &[u8]) -> [u8; 32] {
+        self.of_sha256(&Sha256::digest(shown).into())
+    }
+
+    /// The same where only the key's SHA-256 is known.
+    pub fn of_sha256(&self, digest: &[u8; 32]) -> [u8; 32] {
+        let mut mac = Hmac::clone(&self.0);
+        mac.update(digest);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl Default for KeyHash {
+    /// With a secret of zeros, where hashes are never kept.
+    fn default() -> Self {
+        Self::new(&[0; 32])
+    }
+}
+
+impl std::fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyHash(redacted)")
+    }
+}
+
 /// An API key; the secret that it shows is known only as a hash.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Key {
     /// Its public name.
     pub id: KeyId,
@@ -44,10 +93,20 @@ pub struct Key {
     pub account: AccountId,
     /// What it belongs to.
     pub project: ProjectId,
+    /// On whose behalf it acts.
+    pub user: Option<Arc<str>>,
     /// Models that it may use, all when empty; a trailing `*` stands for any ending.
     pub models: Vec<String>,
+    /// Dialects that it may speak, all when empty; as models.
+    pub dialects: Vec<String>,
+    /// Providers that may serve it, all when empty; as models.
+    pub providers: Vec<String>,
     /// Origins of pages whose scripts may call with it; `*` for any.
     pub origins: Vec<String>,
+    /// Networks that it is taken from, all when empty.
+    pub networks: Vec<IpNet>,
+    /// Not taken from then on.
+    pub expires_at: Option<Micros>,
 }
 
 /// A key that has opted in to signing.
@@ -60,6 +119,24 @@ pub struct SigningKey {
 }
 
 impl Key {
+    /// A key that may do everything, from everywhere.
+    pub fn new(id: KeyId, account: AccountId, project: ProjectId) -> Self {
+        let (models, dialects, providers) = (Vec::new(), Vec::new(), Vec::new());
+        let (origins, networks) = (Vec::new(), Vec::new());
+        Self {
+            id,
+            account,
+            project,
+            user: None,
+            models,
+            dialects,
+            providers,
+            origins,
+            networks,
+            expires_at: None,
+        }
+    }
+
     /// Whether scripts of pages from this origin may call with the key.
     pub fn allows_origin(&self, origin: &[u8]) -> bool {
         self.origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes() == origin)
@@ -67,12 +144,34 @@ impl Key {
 
     /// Whether the key may use the model.
     pub fn allows(&self, model: &ModelId) -> bool {
-        self.models.is_empty()
-            || self.models.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => model.as_str().starts_with(start),
-                None => pattern == model.as_str(),
-            })
+        in_scope(&self.models, model.as_str())
     }
+
+    /// Whether the key may speak the dialect.
+    pub fn allows_dialect(&self, dialect: &str) -> bool {
+        in_scope(&self.dialects, dialect)
+    }
+
+    /// Whether the provider may serve the key's calls.
+    pub fn allows_provider(&self, provider: &ProviderId) -> bool {
+        in_scope(&self.providers, provider.as_str())
+    }
+
+    /// Whether the key is taken from this address; an address that is not known is in no network.
+    pub fn allows_address(&self, address: Option<IpAddr>) -> bool {
+        self.networks.is_empty()
+            || address.is_some_and(|address| self.networks.iter().any(|net| net.contains(&address)))
+    }
+}
+
+/// Whether a list, which stands for all when it is empty, has the name; a trailing `*` stands for any
+/// ending.
+fn in_scope(list: &[String], name: &str) -> bool {
+    list.is_empty()
+        || list.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => pattern == name,
+        })
 }
 
 /// What serves a model.

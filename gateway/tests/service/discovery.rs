@@ -53,10 +53,9 @@ async fn new_models_appear_and_gone_ones_are_marked() {
         vec![whole("500 Internal Server Error", "", "{}")],
     ])
     .await;
-    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(
-        "anthropic",
-        &format!("http://{}/v1", provider.address),
-    )));
+    let configured = snapshot("anthropic", &format!("http://{}/v1", provider.address));
+    let current = Arc::new(Current::new(configured));
+    let snapshot = current.seen();
     let known = snapshot.load_full();
     let listed = |name: &str| snapshot.load().routes.get(&name.into()).map(|route| route.listed);
     let priced = |name: &str| {
@@ -66,7 +65,7 @@ async fn new_models_appear_and_gone_ones_are_marked() {
     let config = DiscoveryConfig { enabled: true, every: Time(Duration::from_millis(20)) };
     let upstream = UpstreamConfig::default();
     let tasks = Tasks::new();
-    Discovery::new(Arc::clone(&snapshot), &upstream, &config, Clock::system())
+    Discovery::new(current, &upstream, &config, Clock::system())
         .unwrap()
         .start(&tasks);
 

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use gateway::Gateway;
 use gateway::admission::Accounts;
 use gateway::control::Ready;
@@ -43,22 +42,27 @@ impl GatewayRole {
         shared: &Shared,
         status: &Status,
         door: Door,
+        whole: bool,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let config = &shared.config;
         let outbox = open_outbox(shared, &config.data.join("outbox"))?;
         let demo = demo::start(tasks).await.context("the demo provider")?;
-        let snapshot = seed::snapshot(shared, demo)?;
-        let publish = async || seed::publish(shared, &snapshot).await;
-        let published = patiently(config.log.kind, status, publish).await;
-        published.context("the log refused the seed")?;
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let (seed, local) = seed::seed(shared, demo)?;
+        let vault = crate::control::vault(config, &shared.environment)?;
+        let token = tasks.token();
+        let start =
+            async || crate::control::start(shared, &vault, &local, &seed, whole, &token).await;
+        let plane = patiently(config.log.kind, status, start).await?;
+        let grant = async || seed::grant(shared).await;
+        patiently(config.log.kind, status, grant).await.context("the log refused the seed")?;
+        let current = plane.current();
+        let snapshot = current.seen();
 
         if config.discovery.enabled {
             let upstream = seed::upstream_config(config, &shared.environment);
             let clock = shared.clock.clone();
-            Discovery::new(Arc::clone(&snapshot), &upstream, &config.discovery, clock)?
-                .start(tasks);
+            Discovery::new(current, &upstream, &config.discovery, clock)?.start(tasks);
         }
 
         let accounts = Arc::new(Accounts::new());

@@ -5,6 +5,7 @@ pub mod clickhouse;
 mod codec;
 mod commands;
 pub mod config;
+mod control;
 mod door;
 pub mod embedded;
 pub mod gateway;

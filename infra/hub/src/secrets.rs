@@ -24,16 +24,35 @@ impl Secrets {
         self.data.join("secrets").join("client-key")
     }
 
+    /// Where the master key is, in a folder that is there.
+    ///
+    /// # Errors
+    /// The folder can't be made.
+    pub fn master_key_path(&self) -> anyhow::Result<PathBuf> {
+        self.path("master-key")
+    }
+
+    /// Where the owner's token is, in a folder that is there.
+    ///
+    /// # Errors
+    /// The folder can't be made.
+    pub fn owner_token_path(&self) -> anyhow::Result<PathBuf> {
+        self.path("owner-token")
+    }
+
+    fn path(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.data.join("secrets");
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("can't make {}", folder.display()))?;
+        Ok(folder.join(name))
+    }
+
     /// The client key, made when there is none.
     ///
     /// # Errors
     /// The file can't be read or made, or others may read it.
     pub fn client_key(&self) -> anyhow::Result<Secret> {
-        let path = self.client_key_path();
-        let folder = path.parent().unwrap_or(&self.data);
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("can't make {}", folder.display()))?;
-        let (secret, _) = read_or_make(&path, 32)?;
+        let (secret, _) = read_or_make(&self.path("client-key")?, 32)?;
         Ok(secret)
     }
 

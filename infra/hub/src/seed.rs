@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use control::compile::{Local, lookup};
 use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed, UpstreamConfig};
 use gateway::control::catalogue::{self, Catalogue};
-use gateway::control::{Snapshot, seed};
+use gateway::control::{KeyHash, Snapshot, seed};
 use gateway::providers::compat::{self, Vendor, Vendors};
 use gateway::upstream;
-use runtime::log::{NewRecord, Outgoing, Span};
+use runtime::log::{NewRecord, Outgoing};
 use runtime::secret::SecretRef;
-use schemas::event::{Control, Credit, CreditKind};
+use schemas::event::{Credit, CreditKind};
 use schemas::partition::partition_of;
 use schemas::price::{PriceBook, parse_catalogue, shipped, shipped_sources, sources};
 use schemas::topics::Topic;
@@ -23,14 +24,11 @@ use crate::config::{Config, Environment};
 use crate::secrets::Secrets;
 use crate::serve::Shared;
 
-/// The kind of control events that hold price books.
-const PRICE_BOOK: &str = "price_book";
-
-/// The snapshot of the settings, the environment and the data folder.
+/// What the settings, the environment and the data folder say, and what this process knows beside.
 ///
 /// # Errors
 /// Names the field and what would be right.
-pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snapshot> {
+pub(crate) fn seed(shared: &Shared, demo: SocketAddr) -> anyhow::Result<(Seed, Local)> {
     let (config, environment) = (&*shared.config, &*shared.environment);
     let demo = ProviderSeed {
         id: "demo".into(),
@@ -50,7 +48,21 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
         origins: Vec::new(),
         aws: None,
     });
-    made_of(config, environment, vec![demo], keys)
+    let made = Made::of(config, environment, keys)?;
+    // what is wrong with the settings is told before anything is written
+    let whole = made.seed.providers.iter().cloned().chain([demo.clone()]).collect();
+    made.snapshot(config, environment, Seed { providers: whole, ..made.seed.clone() })?;
+    let local = Local {
+        vendors: Arc::new(made.vendors),
+        catalogue: Arc::clone(&made.seed.catalogue),
+        prices: Arc::new(shipped()?),
+        own_prices: made.own_prices.map(Arc::new),
+        call_time: config.limits.call_time.into(),
+        unpriced: config.unpriced,
+        providers: vec![demo],
+        environment: Arc::clone(&shared.environment),
+    };
+    Ok((made.seed, local))
 }
 
 /// The providers of the settings and the environment, for who does not serve callers.
@@ -58,35 +70,45 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
 /// # Errors
 /// Names the field and what would be right.
 pub(crate) fn providers(config: &Config, environment: &Environment) -> anyhow::Result<Snapshot> {
-    made_of(config, environment, Vec::new(), Vec::new())
+    let made = Made::of(config, environment, Vec::new())?;
+    made.snapshot(config, environment, made.seed.clone())
 }
 
-fn made_of(
-    config: &Config,
-    environment: &Environment,
-    more: Vec<ProviderSeed>,
-    keys: Vec<KeySeed>,
-) -> anyhow::Result<Snapshot> {
-    let vendors = vendors(config)?;
-    let mut providers = config.providers.clone();
-    providers.extend(from_environment(config, environment, &vendors));
-    providers.extend(more);
-    let prices = seed::price_book(&shipped()?, own_prices(config)?, &providers);
-    let seed = Seed {
-        unpriced: config.unpriced,
-        providers,
-        models: config.models.clone(),
-        keys,
-        accounts: config.accounts.clone(),
-        catalogue: Arc::new(catalogue(config)?),
-    };
-    // NAME:NAME is the texts of both, joined the same way
-    let one = |name: &str| environment.get(name).map(String::as_str);
-    let lookup = |names: &str| {
-        let parts: Option<Vec<&str>> = names.split(':').map(one).collect();
-        Some(parts?.join(":"))
-    };
-    Ok(seed::snapshot(&seed, &vendors, prices, config.limits.call_time.into(), &lookup)?)
+/// A seed and what it is read with.
+struct Made {
+    seed: Seed,
+    vendors: Vendors,
+    own_prices: Option<PriceBook>,
+}
+
+impl Made {
+    fn of(config: &Config, environment: &Environment, keys: Vec<KeySeed>) -> anyhow::Result<Self> {
+        let vendors = vendors(config)?;
+        let mut providers = config.providers.clone();
+        providers.extend(from_environment(config, environment, &vendors));
+        let seed = Seed {
+            unpriced: config.unpriced,
+            providers,
+            models: config.models.clone(),
+            keys,
+            key_hash: KeyHash::default(),
+            accounts: config.accounts.clone(),
+            catalogue: Arc::new(catalogue(config)?),
+        };
+        Ok(Self { seed, vendors, own_prices: own_prices(config)? })
+    }
+
+    fn snapshot(
+        &self,
+        config: &Config,
+        environment: &Environment,
+        seed: Seed,
+    ) -> anyhow::Result<Snapshot> {
+        let prices = seed::price_book(&shipped()?, self.own_prices.clone(), &seed.providers);
+        let lookup = |names: &str| lookup(environment, names);
+        let time = config.limits.call_time.into();
+        Ok(seed::snapshot(&seed, &self.vendors, prices, time, &lookup)?)
+    }
 }
 
 fn vendors(config: &Config) -> anyhow::Result<Vendors> {
@@ -218,25 +240,11 @@ pub(crate) fn upstream_config(config: &Config, environment: &Environment) -> Ups
     config
 }
 
-/// Tells the log of the price book, if it does not know this version, and of first grants.
+/// Tells the log of first grants.
 ///
 /// # Errors
 /// The log can't be read or written.
-pub(crate) async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Result<()> {
-    let version = snapshot.price_version.as_str();
-    if !knows_book(shared, version).await? {
-        let book = Control {
-            kind: PRICE_BOOK.into(),
-            id: version.into(),
-            version: 1,
-            expected_version: None,
-            deleted: false,
-            body: snapshot.prices.to_json(),
-            actor: "hub".into(),
-            reason: Some("prices at start".into()),
-        };
-        append(shared, Topic::Control, &format!("{PRICE_BOOK}/{version}"), &book).await?;
-    }
+pub(crate) async fn grant(shared: &Shared) -> anyhow::Result<()> {
     for account in &shared.config.accounts {
         let Some(grant) = &account.grant else {
             continue;
@@ -257,22 +265,6 @@ pub(crate) async fn publish(shared: &Shared, snapshot: &Snapshot) -> anyhow::Res
         append(shared, Topic::Credits, &account.id, &credit).await?;
     }
     Ok(())
-}
-
-async fn knows_book(shared: &Shared, version: &str) -> anyhow::Result<bool> {
-    let mut span = Span::whole(&*shared.log, Topic::Control.at(0)).await?;
-    while let Some(records) = span.page().await? {
-        let found = records.iter().filter_map(|record| record.value.as_deref()).any(|value| {
-            let control = shared.codec.decode::<Control>(value);
-            control.is_ok_and(|control| {
-                control.kind == PRICE_BOOK && control.id == version && !control.deleted
-            })
-        });
-        if found {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 async fn has_balance(shared: &Shared, account: &str) -> anyhow::Result<bool> {

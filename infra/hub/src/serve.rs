@@ -130,7 +130,7 @@ pub async fn start(
         match role {
             Role::Gateway => {
                 if let Some(door) = door.take() {
-                    let gateway = GatewayRole::start(&shared, &status, door, tasks).await?;
+                    let gateway = GatewayRole::start(&shared, &status, door, whole, tasks).await?;
                     running.gateway = Some(gateway);
                 }
             }

@@ -29,6 +29,15 @@ pub struct Control {
     /// In the actor's words.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Id of the command: the same id again is not done again.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// The network address that it came from.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// The request that it came with.
+    #[serde(default)]
+    pub request: Option<String>,
 }
 
 /// What one gateway consumed of a shared limit since it last said so.

@@ -16,6 +16,7 @@ use gateway::config::{
     UpstreamConfig,
 };
 use runtime::config::Time;
+use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 
 pub use self::clickhouse::ClickhouseConfig;
@@ -34,6 +35,9 @@ pub struct Config {
     pub admin_listen: String,
     /// The data folder: log, outbox, ClickHouse, secrets.
     pub data: PathBuf,
+    /// The master key, which wraps the keys of all secrets: `env:NAME`, `file:PATH`, or itself, 32 bytes in base64. When
+    /// not given, the one in the data folder, made at first start. All gateways of a cluster need the same.
+    pub master_key: Option<SecretRef>,
     /// Which of several processes of a role this is: each takes its own partitions.
     pub instance: Instance,
     /// How many there are.
@@ -85,6 +89,7 @@ impl Default for Config {
             listen: "127.0.0.1:8787".into(),
             admin_listen: "127.0.0.1:8788".into(),
             data: "data".into(),
+            master_key: None,
             instance: Instance::default(),
             instances: 1,
             ready_lag: None,

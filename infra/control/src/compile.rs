@@ -1,0 +1,336 @@
+//! From what is configured to what a call sees. Total: what can't be used is left out, and told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::config::{
+    AccountKind as Terms, CredentialSeed, ModelSeed, ProviderSeed, Seed, TargetSeed, Unpriced,
+};
+use gateway::control::catalogue::Catalogue;
+use gateway::control::{AccountTerms, Key as Shown, KeyHash, SigningKey, Snapshot, seed};
+use gateway::providers::compat::Vendors;
+use runtime::clock::Micros;
+use runtime::secret::{Secret, SecretRef};
+use schemas::ids::AccountId;
+use schemas::price::PriceBook;
+
+use crate::entity::{AccountKind, Body, Credential, Held, Key, Kind, Model, Provider};
+use crate::key::from_hex;
+use crate::state::State;
+use crate::vault::Subject;
+
+/// Who pays, and what a key belongs to, where nothing is said.
+pub const DEFAULT: &str = "default";
+
+/// What a node knows beside what is configured.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// The table of vendors.
+    pub vendors: Arc<Vendors>,
+    /// What is known of models.
+    pub catalogue: Arc<Catalogue>,
+    /// The shipped prices.
+    pub prices: Arc<PriceBook>,
+    /// The operator's own.
+    pub own_prices: Option<Arc<PriceBook>>,
+    /// Longest time for a whole call.
+    pub call_time: Duration,
+    /// What happens to calls for models without a price.
+    pub unpriced: Unpriced,
+    /// Providers of this process alone, such as the demo.
+    pub providers: Vec<ProviderSeed>,
+    /// The environment, for references to secrets.
+    pub environment: Arc<HashMap<String, String>>,
+}
+
+/// A secret that was opened, or why it does not open.
+#[derive(Clone, Debug)]
+pub struct OpenedSecret {
+    /// What it was opened from.
+    pub sealed: String,
+    /// The secret.
+    pub secret: Result<Secret, String>,
+}
+
+/// Secrets that were opened, by what they are of.
+pub type Opened = BTreeMap<Subject, OpenedSecret>;
+
+/// What can't be used, and why.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Problem {
+    /// Kind and id.
+    pub entity: String,
+    /// In words.
+    pub why: String,
+}
+
+/// A name of the environment, or several joined by colons: their texts, joined the same way.
+pub fn lookup(environment: &HashMap<String, String>, names: &str) -> Option<String> {
+    let parts: Option<Vec<&str>> =
+        names.split(':').map(|name| environment.get(name).map(String::as_str)).collect();
+    Some(parts?.join(":"))
+}
+
+/// What a held secret is of.
+pub fn subject_of(credential: &str, version: u32) -> Subject {
+    Subject::new(format!("{}/{credential}", Kind::Credential), version)
+}
+
+/// What a key's signing secret is of.
+pub fn signing_subject(key: &str) -> Subject {
+    Subject::new(format!("{}/{key}/aws", Kind::Key), 1)
+}
+
+/// The snapshot of a state.
+pub fn compile(
+    state: &State,
+    local: &Local,
+    key_hash: &KeyHash,
+    opened: &Opened,
+) -> (Snapshot, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut tell = |entity: String, why: String| problems.push(Problem { entity, why });
+    let credentials = credentials(state, local, opened, &mut tell);
+    let mut providers = local.providers.clone();
+    for (id, body) in state.bodies(Kind::Provider) {
+        match body {
+            Body::Provider(provider) if provider.disabled => {}
+            Body::Provider(provider) => {
+                let (all, usable) = credentials.get(&**id).map_or((0, &[][..]), |(n, of)| (*n, of));
+                if all > 0 && usable.is_empty() {
+                    tell(format!("provider/{id}"), "none of its credentials can be used".into());
+                } else {
+                    providers.push(provider_seed(id, provider, usable));
+                }
+            }
+            _ => tell(format!("provider/{id}"), UNREADABLE.into()),
+        }
+    }
+    let mut models = Vec::new();
+    for (id, body) in state.bodies(Kind::Model) {
+        match body {
+            Body::Model(model) if model.disabled => {}
+            Body::Model(model) => models.push(model_seed(id, model)),
+            _ => tell(format!("model/{id}"), UNREADABLE.into()),
+        }
+    }
+    let own = local.own_prices.as_deref().cloned();
+    let prices = seed::price_book(&local.prices, own, &providers);
+    let seed = Seed {
+        unpriced: local.unpriced,
+        providers,
+        models,
+        key_hash: key_hash.clone(),
+        catalogue: Arc::clone(&local.catalogue),
+        ..Seed::default()
+    };
+    let find = |names: &str| lookup(&local.environment, names);
+    let (mut snapshot, wrong) =
+        seed::assemble(&seed, &local.vendors, prices, local.call_time, &find);
+    for error in wrong {
+        tell(String::new(), error.to_string());
+    }
+    snapshot.accounts = accounts(state);
+    keys(state, local, &mut snapshot, opened, &mut tell);
+    (snapshot, problems)
+}
+
+const UNREADABLE: &str = "this version of the hub can't read it";
+
+type Tell<'a> = &'a mut dyn FnMut(String, String);
+
+/// Per provider: how many credentials it has, and those that can be used.
+fn credentials<'s>(
+    state: &'s State,
+    local: &Local,
+    opened: &Opened,
+    tell: Tell<'_>,
+) -> HashMap<&'s str, (usize, Vec<CredentialSeed>)> {
+    let mut of: HashMap<&str, (usize, Vec<CredentialSeed>)> = HashMap::new();
+    for (id, body) in state.bodies(Kind::Credential) {
+        let Body::Credential(credential) = body else {
+            tell(format!("credential/{id}"), UNREADABLE.into());
+            continue;
+        };
+        let (all, usable) = of.entry(&credential.provider).or_default();
+        *all += 1;
+        if credential.disabled {
+            continue;
+        }
+        match secret(id, credential, local, opened) {
+            Ok(secret) => usable.push(CredentialSeed {
+                id: credential.name.clone(),
+                secret: SecretRef::Literal(secret),
+                version: credential.secret_version,
+                weight: credential.weight,
+            }),
+            Err(why) => tell(format!("credential/{id}"), why),
+        }
+    }
+    of
+}
+
+fn secret(
+    id: &str,
+    credential: &Credential,
+    local: &Local,
+    opened: &Opened,
+) -> Result<Secret, String> {
+    match &credential.secret {
+        Held::Reference(text) => referred(text, local),
+        Held::Sealed(_) => {
+            let subject = subject_of(id, credential.secret_version);
+            held(opened, &subject)
+        }
+    }
+}
+
+fn held(opened: &Opened, subject: &Subject) -> Result<Secret, String> {
+    let none = || Err("it was not opened yet".to_owned());
+    opened.get(subject).map_or_else(none, |it| it.secret.clone())
+}
+
+/// The secret behind `env:NAME` or `file:PATH`.
+fn referred(text: &str, local: &Local) -> Result<Secret, String> {
+    let reference: SecretRef = text.parse().map_err(|error| format!("{error}"))?;
+    let find = |names: &str| lookup(&local.environment, names);
+    reference.resolve(find).map_err(|error| error.to_string())
+}
+
+fn provider_seed(id: &str, provider: &Provider, credentials: &[CredentialSeed]) -> ProviderSeed {
+    ProviderSeed {
+        id: id.to_owned(),
+        vendor: provider.vendor.clone(),
+        base_url: provider.base_url.clone(),
+        credentials: credentials.to_vec(),
+        models: provider.models.clone(),
+        weight: provider.weight,
+    }
+}
+
+fn model_seed(name: &str, model: &Model) -> ModelSeed {
+    let target = |target: &crate::entity::TargetOf| TargetSeed {
+        provider: target.provider.clone(),
+        model: target.model.clone(),
+        weight: target.weight,
+        priority: target.priority,
+    };
+    ModelSeed { name: name.to_owned(), targets: model.targets.iter().map(target).collect() }
+}
+
+fn accounts(state: &State) -> HashMap<AccountId, AccountTerms> {
+    let terms = state.bodies(Kind::Account).filter_map(|(id, body)| match body {
+        Body::Account(account) => {
+            let kind = match account.kind {
+                AccountKind::Metered => Terms::Metered,
+                AccountKind::Prepaid => Terms::Prepaid,
+            };
+            Some((AccountId::from(&**id), AccountTerms { kind }))
+        }
+        _ => None,
+    });
+    terms.collect()
+}
+
+fn keys(
+    state: &State,
+    local: &Local,
+    snapshot: &mut Snapshot,
+    opened: &Opened,
+    tell: Tell<'_>,
+) {
+    for (id, body) in state.bodies(Kind::Key) {
+        let Body::Key(key) = body else {
+            tell(format!("key/{id}"), UNREADABLE.into());
+            continue;
+        };
+        if is_disabled(state, key) {
+            continue;
+        }
+        let shown = match shown(state, id, key) {
+            Ok(shown) => Arc::new(shown),
+            Err(why) => {
+                tell(format!("key/{id}"), why);
+                continue;
+            }
+        };
+        if let Some(hash) = from_hex(&key.hash) {
+            snapshot.keys.insert(hash, Arc::clone(&shown));
+        }
+        for previous in &key.previous {
+            let until = Micros(previous.until);
+            let until = shown.expires_at.map_or(until, |expires| expires.min(until));
+            let key = Shown { expires_at: Some(until), ..(*shown).clone() };
+            if let Some(hash) = from_hex(&previous.hash) {
+                snapshot.keys.entry(hash).or_insert_with(|| Arc::new(key));
+            }
+        }
+        if let Some(aws) = &key.aws {
+            let secret = match &aws.secret {
+                Held::Sealed(_) => held(opened, &signing_subject(id)),
+                Held::Reference(text) => referred(text, local),
+            };
+            match secret {
+                Ok(secret) => {
+                    let holder = SigningKey { secret, key: shown };
+                    snapshot.signing.insert(aws.access_key_id.as_str().into(), holder);
+                }
+                Err(why) => tell(format!("key/{id}"), format!("its signing secret: {why}")),
+            }
+        }
+    }
+}
+
+/// Whether the key, or what it hangs on, is switched off.
+fn is_disabled(state: &State, key: &Key) -> bool {
+    let body = |kind, id: &str| state.get(kind, id).and_then(|entity| entity.body.as_ref());
+    let project = key.project.as_deref().unwrap_or(DEFAULT);
+    let project_off =
+        matches!(body(Kind::Project, project), Some(Body::Project(project)) if project.disabled);
+    let account_off = matches!(
+        body(Kind::Account, &account_of(state, key)),
+        Some(Body::Account(account)) if account.disabled
+    );
+    let user_off = key.user.as_deref().is_some_and(
+        |user| matches!(body(Kind::User, user), Some(Body::User(user)) if user.disabled),
+    );
+    key.disabled || project_off || account_off || user_off
+}
+
+/// Who pays for a key's calls.
+pub fn account_of(state: &State, key: &Key) -> String {
+    let project = key.project.as_deref().unwrap_or(DEFAULT);
+    let of_project = || match state.get(Kind::Project, project)?.body.as_ref()? {
+        Body::Project(project) => project.account.clone(),
+        _ => None,
+    };
+    key.account.clone().or_else(of_project).unwrap_or_else(|| DEFAULT.to_owned())
+}
+
+fn shown(state: &State, id: &str, key: &Key) -> Result<Shown, String> {
+    let project = key.project.as_deref().unwrap_or(DEFAULT);
+    let networks: Result<_, _> = key.addresses.iter().map(|text| network(text)).collect();
+    Ok(Shown {
+        user: key.user.as_deref().map(Into::into),
+        models: key.scopes.models.clone(),
+        dialects: key.scopes.dialects.clone(),
+        providers: key.scopes.providers.clone(),
+        origins: key.origins.clone(),
+        networks: networks?,
+        expires_at: key.expires_at.map(Micros),
+        ..Shown::new(id.into(), account_of(state, key).as_str().into(), project.into())
+    })
+}
+
+/// A network, or one address.
+///
+/// # Errors
+/// In words.
+pub fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    let one = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+    one.or_else(|_| text.parse()).map_err(|_| {
+        let text: String = text.chars().take(60).collect();
+        format!("{text:?} is no network; 10.0.0.0/8 or 192.0.2.7 would be one")
+    })
+}

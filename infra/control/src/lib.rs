@@ -1,0 +1,26 @@
+//! The control plane: what an operator configures, as events in `hub.control.v1` and nothing else.
+//!
+//! ```text
+//! command ─► validate against the state ─► append (expected version) ─► LOG
+//!                                                                        │ one partition, one order
+//!             reply ◄── outcome ◄── fold: who was first ◄────────────────┘ on every node the same
+//!                                     │
+//!                       state ─► compile ─► gateway::control::Snapshot, swapped whole
+//! ```
+//!
+//! - Every node folds the whole topic; a [`checkpoint`] in the data folder spares it the history.
+//! - The fold decides only the expected version and whether a command was done before, by rules
+//!   that never change ([`state`]). What a body means is decided when it is compiled.
+//! - Secrets are sealed before they are appended ([`vault`]).
+
+pub mod bootstrap;
+pub mod checkpoint;
+pub mod compile;
+pub mod entity;
+pub mod key;
+pub mod plane;
+pub mod role;
+pub mod seed;
+pub mod state;
+pub mod validate;
+pub mod vault;

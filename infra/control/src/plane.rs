@@ -1,0 +1,524 @@
+//! A node's control plane: takes commands, follows the topic, and keeps the snapshot that calls see.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::control::{Current, KeyHash};
+use runtime::clock::Micros;
+use runtime::log::{self, Limit, Log, NewRecord, Outgoing, Record, Span};
+use runtime::task::CancellationToken;
+use schemas::event::Control;
+use schemas::topics::Topic;
+use schemas::wire::{self, Codec};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::checkpoint;
+use crate::compile::{Local, Opened, OpenedSecret, Problem, compile, signing_subject, subject_of};
+use crate::entity::{Body, Held, Kind, Misfit};
+use crate::state::{Outcome, State};
+use crate::validate::{Refused, check_body, check_delete, check_id, check_owners};
+use crate::vault::{self, Subject, Vault};
+
+/// How long a command waits until its own node has applied it.
+const APPLIED: Duration = Duration::from_secs(10);
+/// One read of the topic.
+const PAGE: Limit = Limit { records: 5_000, bytes: 4 << 20, wait: Duration::from_secs(20) };
+/// The pause after an error, before the same position is read again.
+const BACKOFF: Duration = Duration::from_millis(500);
+/// Records between checkpoints.
+const CHECKPOINT_EVERY: u64 = 1_000;
+/// The largest body of an entity.
+const MAX_BODY: usize = 256 << 10;
+/// Who seeds.
+pub const SEED: &str = "seed";
+/// The secret that keys are hashed with.
+pub const KEY_HASH: &str = "key-hash";
+
+/// A change that somebody wants.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Of which entity.
+    pub id: String,
+    /// The version that it is about; whatever it is, when not given.
+    pub expected: Option<i64>,
+    /// What it says from now on; `None` deletes it.
+    pub body: Option<Value>,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+/// Who wants it.
+#[derive(Clone, Debug, Default)]
+pub struct Who {
+    /// Their name.
+    pub actor: String,
+    /// Their network address.
+    pub address: Option<String>,
+    /// The request that it comes with.
+    pub request: Option<String>,
+    /// Their own id of the command, so that it is done once however often it is sent.
+    pub command: Option<String>,
+}
+
+/// Why a command did not come to an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It makes no sense now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A secret can't be sealed.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// The log is away.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// Whether the command counts is not known: send it again with the same idempotency key.
+    #[error("whether the command counts is not known: {0}")]
+    Unknown(String),
+    /// It can't be encoded.
+    #[error("encoding: {0}")]
+    Encode(#[from] wire::Error),
+}
+
+impl From<Misfit> for Error {
+    fn from(misfit: Misfit) -> Self {
+        Self::Refused(misfit.into())
+    }
+}
+
+/// What a plane works with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Its codec.
+    pub codec: Codec,
+    /// Seals and opens secrets.
+    pub vault: Vault,
+    /// What this node knows beside what is configured.
+    pub local: Local,
+    /// Where the fold is kept between starts.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// The control plane of a node.
+#[derive(Debug)]
+pub struct Plane {
+    options: Options,
+    state: RwLock<State>,
+    opened: Mutex<Opened>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
+    current: Arc<Current>,
+    problems: Mutex<Vec<Problem>>,
+    kept: Mutex<u64>,
+}
+
+impl Plane {
+    /// Reads everything that was configured up to now.
+    ///
+    /// # Errors
+    /// The log can't be read, or an event is of a schema that is not known yet.
+    pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        let id = options.log.id(Topic::Control).0;
+        let kept = options.checkpoint.as_deref().map(|path| checkpoint::load(path, &id));
+        let mut state = match kept.transpose() {
+            Ok(state) => state.flatten().unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "the checkpoint is not used; the control topic is read whole");
+                State::default()
+            }
+        };
+        let at = Topic::Control.at(0);
+        let ends = options.log.ends(at).await?;
+        if state.next > ends.end {
+            tracing::warn!("the checkpoint is ahead of the log; the control topic is read whole");
+            state = State::default();
+        }
+        let kept = state.next;
+        let from = state.next.max(ends.start);
+        let mut span = Span::open(&*options.log, at, from, ends.end).await?;
+        while let Some(records) = span.page().await? {
+            for record in &records {
+                fold(&mut state, &options.codec, record)?;
+            }
+        }
+        state.next = span.next().max(state.next);
+        let (snapshot, _) = compile(&State::default(), &options.local, &KeyHash::default(), &Opened::new());
+        let plane = Arc::new(Self {
+            options,
+            state: RwLock::new(state),
+            opened: Mutex::default(),
+            waiting: Mutex::default(),
+            current: Arc::new(Current::new(snapshot)),
+            problems: Mutex::default(),
+            kept: Mutex::new(kept),
+        });
+        plane.publish().await;
+        Ok(plane)
+    }
+
+    /// What calls see.
+    pub fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current)
+    }
+
+    /// What is configured.
+    pub fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Seals and opens secrets.
+    pub const fn vault(&self) -> &Vault {
+        &self.options.vault
+    }
+
+    /// What this node knows beside what is configured.
+    pub const fn local(&self) -> &Local {
+        &self.options.local
+    }
+
+    /// What is configured and can't be used here, and why.
+    pub fn problems(&self) -> Vec<Problem> {
+        lock(&self.problems).clone()
+    }
+
+    /// How keys are hashed; zeros until the secret is there.
+    pub fn key_hash(&self) -> KeyHash {
+        let opened = lock(&self.opened);
+        let secret = opened.get(&key_hash_subject()).and_then(|it| it.secret.as_ref().ok());
+        let bytes = secret.and_then(|secret| crate::key::from_hex(secret.expose()));
+        bytes.map(|bytes| KeyHash::new(&bytes)).unwrap_or_default()
+    }
+
+    /// The secret of this subject, once it was opened.
+    ///
+    /// # Errors
+    /// It does not open, in words; or is not there.
+    pub fn opened(&self, subject: &Subject) -> Result<runtime::secret::Secret, String> {
+        let opened = lock(&self.opened);
+        let none = || Err(format!("there is no secret {}", subject.of));
+        opened.get(subject).map_or_else(none, |it| it.secret.clone())
+    }
+
+    /// Checks commands against what is configured, with those before them in the list done.
+    ///
+    /// # Errors
+    /// [`Refused`]: the first that makes no sense.
+    pub fn check(&self, commands: &[Command]) -> Result<Vec<Control>, Refused> {
+        let mut state = None;
+        let mut events = Vec::new();
+        for (index, command) in commands.iter().enumerate() {
+            let event = match &state {
+                Some(state) => self.event(state, command)?,
+                None => self.event(&self.state(), command)?,
+            };
+            if index + 1 < commands.len() {
+                let state = state.get_or_insert_with(|| self.state().clone());
+                let (next, at) = (state.next, state.at);
+                state.apply(&Control { expected_version: None, ..event.clone() }, next, at);
+            }
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    fn event(&self, state: &State, command: &Command) -> Result<Control, Refused> {
+        let Command { kind, id, expected, body, reason } = command;
+        let (kind, version) = (*kind, state.version(kind.as_str(), id));
+        let read = match body {
+            None => {
+                check_delete(state, kind, id)?;
+                None
+            }
+            Some(value) => {
+                check_id(kind, id)?;
+                let body = Body::from_command(kind, value)?;
+                check_body(state, &self.options.local, id, &body)?;
+                Some(body)
+            }
+        };
+        check_owners(state, kind, id, read.as_ref())?;
+        let json = read.map(|body| body.to_json()).transpose();
+        let json = json.map_err(|error| Misfit::new("", error.to_string()))?;
+        let bytes = json.map(|json| json.to_string().into_bytes()).unwrap_or_default();
+        if bytes.len() > MAX_BODY {
+            return Err(Misfit::new("", format!("at most {MAX_BODY} bytes")).into());
+        }
+        Ok(Control {
+            kind: kind.as_str().into(),
+            id: id.clone(),
+            version: version.saturating_add(1),
+            expected_version: *expected,
+            deleted: body.is_none(),
+            body: bytes,
+            actor: String::new(),
+            reason: reason.clone(),
+            command: None,
+            address: None,
+            request: None,
+        })
+    }
+
+    /// Does commands, each for itself, and returns once this node has applied them.
+    ///
+    /// # Errors
+    /// None is done when one is refused; else as [`Plane::append`].
+    pub async fn submit(&self, commands: Vec<Command>, who: &Who) -> Result<Vec<Outcome>, Error> {
+        let events = self.check(&commands)?;
+        self.append(events, who).await
+    }
+
+    /// Appends events as they are and waits for what becomes of each.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Encode`].
+    pub async fn append(&self, events: Vec<Control>, who: &Who) -> Result<Vec<Outcome>, Error> {
+        let mut outgoing = Vec::new();
+        let mut answers = Vec::new();
+        for (index, event) in events.into_iter().enumerate() {
+            let command = match &who.command {
+                Some(command) => format!("{}/{command}/{index}", who.actor),
+                None => Uuid::now_v7().to_string(),
+            };
+            let event = Control {
+                actor: who.actor.clone(),
+                address: who.address.clone(),
+                request: who.request.clone(),
+                command: Some(command.clone()),
+                ..event
+            };
+            let key = format!("{}/{}", event.kind, event.id);
+            let value = self.options.codec.to_vec(&event)?;
+            let record =
+                NewRecord { key: key.into(), value: Some(Bytes::from(value)), headers: Vec::new() };
+            outgoing.push(Outgoing { to: Topic::Control.at(0), record });
+            let (tell, told) = oneshot::channel();
+            lock(&self.waiting).insert(command.clone(), tell);
+            answers.push((command, told));
+        }
+        let appended = self.options.log.append(outgoing).await;
+        let mut outcomes = Vec::new();
+        let mut failed = appended.err().map(|error| error.to_string());
+        for (command, told) in answers {
+            if failed.is_none() {
+                match timeout(APPLIED, told).await {
+                    Ok(Ok(outcome)) => {
+                        outcomes.push(outcome);
+                        continue;
+                    }
+                    Ok(Err(_)) => failed = Some("it is told to another".to_owned()),
+                    Err(_) => failed = Some("it was not read back in time".to_owned()),
+                }
+            }
+            lock(&self.waiting).remove(&command);
+        }
+        failed.map_or(Ok(outcomes), |why| Err(Error::Unknown(why)))
+    }
+
+    /// Follows the topic until cancelled.
+    pub async fn follow(self: Arc<Self>, token: CancellationToken) {
+        while !token.is_cancelled() {
+            let ended = tokio::select! {
+                () = token.cancelled() => break,
+                ended = self.read_on() => ended,
+            };
+            if let Err(error) = ended {
+                tracing::warn!(%error, "following the control topic stopped; trying again");
+            }
+            tokio::select! {
+                () = token.cancelled() => break,
+                () = tokio::time::sleep(BACKOFF) => {}
+            }
+        }
+        self.keep(0);
+    }
+
+    async fn read_on(&self) -> Result<(), Error> {
+        let from = self.state().next;
+        let mut reader = self.options.log.reader(Topic::Control.at(0), from).await?;
+        loop {
+            let page = reader.next(PAGE).await?;
+            if page.records.is_empty() {
+                continue;
+            }
+            let mut outcomes = Vec::new();
+            let mut failed = None;
+            let mut only_books = true;
+            {
+                let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+                for record in &page.records {
+                    match fold(&mut state, &self.options.codec, record) {
+                        Ok(Some((control, outcome))) => {
+                            only_books &= control.kind == Kind::PriceBook.as_str();
+                            outcomes.extend(control.command.map(|command| (command, outcome)));
+                        }
+                        Ok(None) => {}
+                        Err(error) => {
+                            failed = Some(error);
+                            break;
+                        }
+                    }
+                }
+            }
+            if !only_books {
+                self.publish().await;
+            }
+            for (command, outcome) in outcomes {
+                if let Some(tell) = lock(&self.waiting).remove(&command) {
+                    let gone = tell.send(outcome).is_err();
+                    tracing::trace!(gone, "a command is applied");
+                }
+            }
+            self.keep(CHECKPOINT_EVERY);
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Makes the snapshot of the state, and swaps it in.
+    async fn publish(&self) {
+        self.open_secrets().await;
+        let key_hash = self.key_hash();
+        let (snapshot, problems) = {
+            let (state, opened) = (self.state(), lock(&self.opened));
+            compile(&state, &self.options.local, &key_hash, &opened)
+        };
+        for problem in &problems {
+            if !lock(&self.problems).contains(problem) {
+                tracing::warn!(entity = problem.entity, why = problem.why, "configured, but not used");
+            }
+        }
+        *lock(&self.problems) = problems;
+        if let Err(error) = self.publish_book(&snapshot).await {
+            tracing::warn!(%error, "the price book could not be published; billing waits for it");
+        }
+        self.current.configure(snapshot);
+    }
+
+    /// Tells the log of the price book before calls name it, if it does not know this version.
+    async fn publish_book(&self, snapshot: &gateway::control::Snapshot) -> Result<(), Error> {
+        let version = snapshot.price_version.as_str();
+        if self.state().get(Kind::PriceBook, version).is_some() {
+            return Ok(());
+        }
+        let book = Control {
+            kind: Kind::PriceBook.as_str().into(),
+            id: version.into(),
+            version: 1,
+            expected_version: Some(0),
+            deleted: false,
+            body: snapshot.prices.to_json(),
+            actor: "hub".into(),
+            reason: Some("prices in force from now on".into()),
+            command: None,
+            address: None,
+            request: None,
+        };
+        let key = format!("{}/{version}", Kind::PriceBook);
+        let value = self.options.codec.to_vec(&book)?;
+        let record =
+            NewRecord { key: key.into(), value: Some(Bytes::from(value)), headers: Vec::new() };
+        self.options.log.append(vec![Outgoing { to: Topic::Control.at(0), record }]).await?;
+        Ok(())
+    }
+
+    /// Opens what is sealed and was not opened yet, and forgets what is gone.
+    async fn open_secrets(&self) {
+        let wanted: Vec<(Subject, vault::Sealed)> = sealed(&self.state());
+        let known: Opened = lock(&self.opened).clone();
+        let mut opened = Opened::new();
+        for (subject, sealed) in wanted {
+            let secret = match known.get(&subject) {
+                Some(OpenedSecret { secret: Ok(secret), sealed: of }) if *of == sealed.sealed => {
+                    Ok(secret.clone())
+                }
+                _ => self.options.vault.open(&subject, &sealed).await.map_err(|e| e.to_string()),
+            };
+            opened.insert(subject, OpenedSecret { sealed: sealed.sealed, secret });
+        }
+        *lock(&self.opened) = opened;
+    }
+
+    /// Keeps the fold, if it has gone on by so many records since it was kept.
+    fn keep(&self, every: u64) {
+        let Some(path) = &self.options.checkpoint else { return };
+        let state = self.state();
+        let mut kept = lock(&self.kept);
+        if state.next <= *kept || state.next - *kept < every {
+            return;
+        }
+        let id = self.options.log.id(Topic::Control).0;
+        match checkpoint::save(path, &state, &id) {
+            Ok(()) => *kept = state.next,
+            Err(error) => tracing::warn!(%error, "no checkpoint"),
+        }
+    }
+}
+
+/// What the secret that keys are hashed with is of.
+pub fn key_hash_subject() -> Subject {
+    Subject::new(format!("{}/{KEY_HASH}", Kind::Secret), 1)
+}
+
+/// Everything that is sealed, and what it is of.
+pub fn sealed(state: &State) -> Vec<(Subject, vault::Sealed)> {
+    let mut all = Vec::new();
+    for (id, body) in state.bodies(Kind::Secret) {
+        if let Body::Secret(sealed) = body {
+            all.push((Subject::new(format!("{}/{id}", Kind::Secret), 1), (**sealed).clone()));
+        }
+    }
+    for (id, body) in state.bodies(Kind::Credential) {
+        if let Body::Credential(credential) = body
+            && let Held::Sealed(sealed) = &credential.secret
+        {
+            all.push((subject_of(id, credential.secret_version), sealed.clone()));
+        }
+    }
+    for (id, body) in state.bodies(Kind::Key) {
+        if let Body::Key(key) = body
+            && let Some(Held::Sealed(sealed)) = key.aws.as_ref().map(|aws| &aws.secret)
+        {
+            all.push((signing_subject(id), sealed.clone()));
+        }
+    }
+    all
+}
+
+/// Folds a record in; nothing when it can never be read.
+fn fold(
+    state: &mut State,
+    codec: &Codec,
+    record: &Record,
+) -> Result<Option<(Control, Outcome)>, Error> {
+    let Some(value) = record.value.as_deref() else {
+        return Ok(None);
+    };
+    match codec.decode::<Control>(value) {
+        Ok(control) => {
+            let outcome = state.apply(&control, record.offset, record.at);
+            Ok(Some((control, outcome)))
+        }
+        Err(wire::Error::UnknownSchema(id)) if codec.may_learn() => {
+            Err(log::Error::Unavailable(format!("schema id {id} is not known yet")).into())
+        }
+        Err(error) => {
+            tracing::error!(%error, offset = record.offset, "a control event can't be read; it is passed over");
+            (state.next, state.at) = (record.offset.saturating_add(1), Micros(record.at.0));
+            Ok(None)
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

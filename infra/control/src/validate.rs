@@ -1,0 +1,304 @@
+//! Whether a command makes sense with what is configured now. Only who asks is told: what is in the
+//! log counts, and a state that two commands made wrong together still compiles.
+
+use gateway::config::{ProviderSeed, Seed};
+use gateway::control::seed;
+use schemas::money::Amount;
+use schemas::price::PriceBook;
+
+use crate::compile::{Local, network};
+use crate::entity::{Body, Key, Kind, Misfit, Model, Provider, Scope, ScopeKind};
+use crate::role::Role;
+use crate::state::State;
+
+/// The longest id of what has a name of ours.
+const MAX_ID: usize = 128;
+/// The longest name of a model.
+const MAX_MODEL: usize = 256;
+/// The longest text for people.
+const MAX_TITLE: usize = 200;
+/// The most entries of a list in a body.
+const MAX_LIST: usize = 1000;
+
+/// Why a command is refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    /// A field is wrong.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// There is no such entity.
+    #[error("there is no {0} {1:?}")]
+    Unknown(Kind, String),
+    /// Others refer to it.
+    #[error("{0}/{1} is in use by {2}: change that first")]
+    InUse(Kind, String, String),
+    /// Nobody could administer the hub any more.
+    #[error("this would leave the hub without an owner who can sign in")]
+    LastOwner,
+}
+
+/// Whether an id can be that of a new entity of the kind.
+///
+/// # Errors
+/// What would be right.
+pub fn check_id(kind: Kind, id: &str) -> Result<(), Misfit> {
+    if kind == Kind::Model {
+        let fits = !id.is_empty() && id.len() <= MAX_MODEL && !id.chars().any(char::is_control);
+        let why = "a model's name is 1 to 256 characters without control characters";
+        return if fits { Ok(()) } else { Err(Misfit::new("id", why)) };
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Misfit::new("id", format!("1 to {MAX_ID} letters, digits, -, _ and . are wanted")))
+}
+
+/// Whether an entity may say this.
+///
+/// # Errors
+/// Names the field and what would be right.
+pub fn check_body(state: &State, local: &Local, id: &str, body: &Body) -> Result<(), Refused> {
+    let there = |field: &str, kind: Kind, id: &str| match state.get(kind, id) {
+        Some(_) => Ok(()),
+        None => Err(Misfit::new(field, format!("there is no {kind} {id:?}"))),
+    };
+    let if_there = |field: &str, kind: Kind, id: &Option<String>| {
+        id.as_deref().map_or(Ok(()), |id| there(field, kind, id))
+    };
+    match body {
+        Body::Organisation(it) => title(&it.title)?,
+        Body::Project(it) => {
+            title(&it.title)?;
+            if_there("account", Kind::Account, &it.account)?;
+        }
+        Body::Account(it) => title(&it.title)?,
+        Body::User(it) => title(&it.title)?,
+        Body::Binding(it) => {
+            there("user", Kind::User, &it.user)?;
+            if_there("project", Kind::Project, &it.project)?;
+            if it.role == Role::Owner && it.project.is_some() {
+                return Err(Misfit::new("project", "an owner is one of everything").into());
+            }
+        }
+        Body::Key(it) => {
+            title(&it.title)?;
+            if_there("project", Kind::Project, &it.project)?;
+            if_there("account", Kind::Account, &it.account)?;
+            if_there("user", Kind::User, &it.user)?;
+            key(state, id, it)?;
+        }
+        Body::Provider(it) => provider(local, id, it)?,
+        Body::Credential(it) => {
+            there("provider", Kind::Provider, &it.provider)?;
+            let wanted = format!("{}.{}", it.provider, it.name);
+            if id != wanted {
+                return Err(Misfit::new("id", format!("must be provider.name, {wanted:?}")).into());
+            }
+        }
+        Body::Model(it) => model(state, id, it)?,
+        Body::Limit(it) => {
+            scope(state, &it.scope)?;
+            if let Some(cost) = &it.max_cost {
+                money("max_cost", cost)?;
+            }
+        }
+        Body::Budget(it) => {
+            scope(state, &it.scope)?;
+            money("amount", &it.amount)?;
+            if it.thresholds.iter().any(|percent| !(1..=1000).contains(percent)) {
+                return Err(Misfit::new("thresholds", "percents from 1 to 1000 are wanted").into());
+            }
+        }
+        Body::Webhook(it) => address("url", &it.url)?,
+        Body::Secret(_) | Body::PriceBook | Body::Unknown => {}
+    }
+    Ok(())
+}
+
+fn title(text: &str) -> Result<(), Misfit> {
+    if text.chars().count() <= MAX_TITLE && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Misfit::new("title", format!("at most {MAX_TITLE} characters, no control characters")))
+}
+
+fn money(field: &str, text: &str) -> Result<(), Misfit> {
+    match text.parse::<Amount>() {
+        Ok(amount) if amount > Amount::ZERO => Ok(()),
+        Ok(_) => Err(Misfit::new(field, "must be more than 0")),
+        Err(error) => Err(Misfit::new(field, error.to_string())),
+    }
+}
+
+fn address(field: &str, text: &str) -> Result<(), Misfit> {
+    let wrong = || Misfit::new(field, "an address such as https://example.com/hook is wanted");
+    let url = url::Url::parse(text).map_err(|_| wrong())?;
+    let fits = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let open = url.username().is_empty() && url.password().is_none();
+    if fits && open { Ok(()) } else { Err(wrong()) }
+}
+
+fn key(state: &State, id: &str, key: &Key) -> Result<(), Misfit> {
+    for (at, text) in key.addresses.iter().enumerate() {
+        network(text).map_err(|why| Misfit::new(format!("addresses[{at}]"), why))?;
+    }
+    for (field, list) in [
+        ("scopes.models", &key.scopes.models),
+        ("scopes.dialects", &key.scopes.dialects),
+        ("scopes.providers", &key.scopes.providers),
+        ("origins", &key.origins),
+        ("addresses", &key.addresses),
+    ] {
+        if list.len() > MAX_LIST {
+            return Err(Misfit::new(field, format!("at most {MAX_LIST} entries")));
+        }
+    }
+    let Some(aws) = &key.aws else {
+        return Ok(());
+    };
+    let name = &aws.access_key_id;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if name.is_empty() || name.len() > 128 || !plain {
+        return Err(Misfit::new("aws.access_key_id", "1 to 128 letters and digits are wanted"));
+    }
+    let taken = state.bodies(Kind::Key).any(|(other, body)| {
+        let Body::Key(body) = body else { return false };
+        **other != *id && body.aws.as_ref().is_some_and(|aws| aws.access_key_id == *name)
+    });
+    if taken { Err(Misfit::new("aws.access_key_id", "another key has it")) } else { Ok(()) }
+}
+
+/// As it would be used, without credentials.
+fn provider(local: &Local, id: &str, provider: &Provider) -> Result<(), Misfit> {
+    title(&provider.title)?;
+    if local.providers.iter().any(|own| own.id == id) {
+        return Err(Misfit::new("id", "is that of a provider of the hub's own"));
+    }
+    let own = ProviderSeed {
+        id: id.to_owned(),
+        vendor: provider.vendor.clone(),
+        base_url: provider.base_url.clone(),
+        credentials: Vec::new(),
+        models: provider.models.clone(),
+        weight: provider.weight,
+    };
+    let seed = Seed { providers: vec![own], ..Seed::default() };
+    let (_, wrong) =
+        seed::assemble(&seed, &local.vendors, PriceBook::default(), local.call_time, &|_| None);
+    match wrong.into_iter().next() {
+        None => Ok(()),
+        Some(error) => {
+            let field = match &error {
+                seed::Error::Vendor { .. } => "vendor",
+                seed::Error::Address { .. } => "base_url",
+                _ => "id",
+            };
+            Err(Misfit::new(field, error.to_string()))
+        }
+    }
+}
+
+fn model(state: &State, id: &str, model: &Model) -> Result<(), Misfit> {
+    if let Some((first, _)) = id.split_once('/')
+        && state.get(Kind::Provider, first).is_some()
+    {
+        return Err(Misfit::new("id", format!("{first}/… is a pin to the provider {first:?}")));
+    }
+    if model.targets.is_empty() {
+        return Err(Misfit::new("targets", "at least one is wanted"));
+    }
+    for (at, target) in model.targets.iter().enumerate() {
+        if state.get(Kind::Provider, &target.provider).is_none() {
+            let why = format!("there is no provider {:?}", target.provider);
+            return Err(Misfit::new(format!("targets[{at}].provider"), why));
+        }
+    }
+    Ok(())
+}
+
+fn scope(state: &State, scope: &Scope) -> Result<(), Misfit> {
+    let kind = match scope.kind {
+        ScopeKind::Organisation => Kind::Organisation,
+        ScopeKind::Project => Kind::Project,
+        ScopeKind::Account => Kind::Account,
+        ScopeKind::User => Kind::User,
+        ScopeKind::Key => Kind::Key,
+        // models may be listed by a provider tomorrow
+        ScopeKind::Model => return Ok(()),
+    };
+    match &scope.id {
+        Some(id) if state.get(kind, id).is_none() => {
+            Err(Misfit::new("scope.id", format!("there is no {kind} {id:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether an entity may go.
+///
+/// # Errors
+/// Who refers to it.
+pub fn check_delete(state: &State, kind: Kind, id: &str) -> Result<(), Refused> {
+    if state.get(kind, id).is_none() {
+        return Err(Refused::Unknown(kind, id.to_owned()));
+    }
+    let is = |name: &Option<String>| name.as_deref() == Some(id);
+    let refers = |of: Kind, body: &Body| match (kind, body) {
+        (Kind::Account, Body::Project(it)) => is(&it.account),
+        (Kind::Account, Body::Key(it)) => is(&it.account),
+        (Kind::Project, Body::Key(it)) => is(&it.project),
+        (Kind::Project | Kind::User, Body::Binding(it)) => {
+            if kind == Kind::User { it.user == id } else { is(&it.project) }
+        }
+        (Kind::User, Body::Key(it)) => is(&it.user),
+        (Kind::Provider, Body::Credential(it)) => it.provider == id,
+        (Kind::Provider, Body::Model(it)) => it.targets.iter().any(|target| target.provider == id),
+        _ => {
+            debug_assert_ne!(of, Kind::Secret);
+            false
+        }
+    };
+    for of in [Kind::Project, Kind::Key, Kind::Binding, Kind::Credential, Kind::Model] {
+        if let Some((other, _)) = state.bodies(of).find(|(_, body)| refers(of, body)) {
+            return Err(Refused::InUse(kind, id.to_owned(), format!("{of}/{other}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody is left who can do everything, once the change is made.
+///
+/// # Errors
+/// [`Refused::LastOwner`].
+pub fn check_owners(
+    state: &State,
+    kind: Kind,
+    id: &str,
+    after: Option<&Body>,
+) -> Result<(), Refused> {
+    if !matches!(kind, Kind::User | Kind::Binding) {
+        return Ok(());
+    }
+    fn body_of<'b>(
+        state: &'b State,
+        changed: (Kind, &str, Option<&'b Body>),
+        kind: Kind,
+        id: &str,
+    ) -> Option<&'b Body> {
+        let (of, which, after) = changed;
+        if of == kind && which == id { after } else { state.get(kind, id)?.body.as_ref() }
+    }
+    let changed = (kind, id, after);
+    let left = state.all(Kind::Binding).map(|(id, _)| &**id);
+    let left = left.chain((kind == Kind::Binding).then_some(id)).any(|binding| {
+        let Some(Body::Binding(binding)) = body_of(state, changed, Kind::Binding, binding) else {
+            return false;
+        };
+        let user = body_of(state, changed, Kind::User, &binding.user);
+        binding.role == Role::Owner && matches!(user, Some(Body::User(user)) if !user.disabled)
+    });
+    // before the first owner there is none to lose
+    let any = state.bodies(Kind::Binding).next().is_some();
+    if left || !any { Ok(()) } else { Err(Refused::LastOwner) }
+}
