@@ -14,6 +14,7 @@ use self::sigv4::line::SCHEME;
 use crate::call::Call;
 use crate::control::{Key, Snapshot};
 use crate::error::{Error, Kind};
+use crate::http::Peer;
 
 pub use self::sigv4::Signed;
 
@@ -51,7 +52,7 @@ pub fn claim<'a>(head: &'a Parts, snapshot: &'a Snapshot, now: Micros) -> Result
     let signed = signed.filter(|value| value.as_bytes().starts_with(SCHEME.as_bytes()));
     match signed {
         Some(value) => Signed::claim(value, head, snapshot, now).map(Claim::Signed),
-        None => authenticate(head, snapshot).map(Claim::Shown),
+        None => authenticate(head, snapshot, now).map(Claim::Shown),
     }
 }
 
@@ -63,12 +64,28 @@ pub fn claim<'a>(head: &'a Parts, snapshot: &'a Snapshot, now: Micros) -> Result
 ///
 /// # Errors
 /// No key, or one that is not known.
-pub fn authenticate(head: &Parts, snapshot: &Snapshot) -> Result<Arc<Key>, Error> {
+pub fn authenticate(head: &Parts, snapshot: &Snapshot, now: Micros) -> Result<Arc<Key>, Error> {
     let secret = shown(head).ok_or_else(|| {
         Error::new(Kind::MissingKey, "no API key: send the header Authorization: Bearer <key>")
     })?;
-    let known = (secret.len() <= MAX_KEY).then(|| snapshot.keys.get(&snapshot.key_hash.of(&secret))).flatten();
-    known.cloned().ok_or_else(|| Error::new(Kind::InvalidKey, "the API key is not known here"))
+    let known = || snapshot.keys.get(&snapshot.key_hash.of(&secret));
+    let known = (secret.len() <= MAX_KEY).then(known).flatten();
+    let key = known.ok_or_else(|| Error::new(Kind::InvalidKey, "the API key is not known here"))?;
+    still_taken(key, head, now)?;
+    Ok(Arc::clone(key))
+}
+
+/// Whether a key that is known is taken now and from there.
+fn still_taken(key: &Key, head: &Parts, now: Micros) -> Result<(), Error> {
+    if key.expires_at.is_some_and(|expires| expires <= now) {
+        return Err(Error::new(Kind::InvalidKey, "the API key has expired"));
+    }
+    let address = head.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+    if key.allows_address(address) {
+        return Ok(());
+    }
+    let from = address.map_or_else(|| "there".to_owned(), |address| address.to_string());
+    Err(Error::new(Kind::Forbidden, format!("the API key is not taken from {from}")))
 }
 
 /// The secret, wherever it is shown; never an empty one.
@@ -88,11 +105,16 @@ fn shown(head: &Parts) -> Option<Cow<'_, [u8]>> {
     secret.or_else(query).filter(|secret| !secret.is_empty())
 }
 
-/// Whether the key may use the model of the call.
+/// Whether the key may make the call: its dialect, its model.
 ///
 /// # Errors
 /// It may not.
 pub fn authorize(key: &Key, call: &Call) -> Result<(), Error> {
+    let dialect = call.dialect.as_str();
+    if !key.allows_dialect(dialect) {
+        let message = format!("the key {:?} may not speak {dialect}", key.id.as_str());
+        return Err(Error::new(Kind::Forbidden, message));
+    }
     may_use(key, &call.model)
 }
 

@@ -163,6 +163,7 @@ pub fn snapshot(
         }
     }
     snapshot.keys = keys::shown(&seed.keys, &seed.key_hash, lookup)?;
+    snapshot.scripts = snapshot.keys.values().any(|key| !key.origins.is_empty());
     snapshot.signing = keys::signing(&seed.keys, &snapshot.keys, &seed.key_hash, lookup)?;
     Ok(snapshot)
 }
@@ -223,6 +224,7 @@ pub fn assemble(
         key_hash: seed.key_hash.clone(),
         signing: HashMap::new(),
         keys: HashMap::new(),
+        scripts: false,
         routes: routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect(),
         providers,
         accounts: HashMap::new(),

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub key_hash: KeyHash,
     /// API keys by their hash.
     pub keys: HashMap<[u8; 32], Arc<Key>>,
+    /// Whether any of them may be used by scripts of pages.
+    pub scripts: bool,
     /// Those that may sign requests as AWS's clients do, by access key id.
     pub signing: HashMap<Box<str>, SigningKey>,
     /// What serves each model by the name that callers use.

@@ -87,7 +87,7 @@ pub(super) async fn models(
 /// The gateway knows what a prepaid account has left, not what it was granted: both are told as what is left.
 pub(super) async fn user(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
     let snapshot = gateway.snapshot.load_full();
-    let key = match authenticate(&request.into_parts().0, &snapshot) {
+    let key = match authenticate(&request.into_parts().0, &snapshot, gateway.clock.now()) {
         Ok(key) => key,
         Err(error) => return response(Dialect::Aigne, &error, None),
     };
@@ -112,7 +112,7 @@ pub(super) async fn status(
 fn would_serve(gateway: &Gateway, head: &Parts, model: Option<&str>) -> Result<(), Error> {
     gateway.check_ready()?;
     let snapshot = gateway.snapshot.load_full();
-    let key = authenticate(head, &snapshot)?;
+    let key = authenticate(head, &snapshot, gateway.clock.now())?;
     if let Some(model) = model {
         let model = model.strip_prefix("aignehub/").unwrap_or(model).into();
         may_use(&key, &model)?;

@@ -34,7 +34,8 @@ pub(super) fn layer(gateway: Arc<Gateway>) -> CorsLayer {
         let origin = origin.as_bytes();
         match request.method {
             Method::OPTIONS => snapshot.keys.values().any(|key| key.allows_origin(origin)),
-            _ => authenticate(request, &snapshot).is_ok_and(|key| key.allows_origin(origin)),
+            _ => authenticate(request, &snapshot, gateway.clock.now())
+                .is_ok_and(|key| key.allows_origin(origin)),
         }
     };
     CorsLayer::new()

@@ -47,7 +47,7 @@ async fn told(
 async fn counted(gateway: &Gateway, request: Request, count: Count) -> Result<Value, Error> {
     let (head, body) = request.into_parts();
     let limits = &gateway.limits;
-    let key = authenticate(&head, &gateway.snapshot.load_full())?;
+    let key = authenticate(&head, &gateway.snapshot.load_full(), gateway.clock.now())?;
     let bytes = read_body(&head.headers, Takes::Json, body, limits.body, limits.body_time).await?;
     let (model, count) = count(&head, bytes)?;
     may_use(&key, &model)?;

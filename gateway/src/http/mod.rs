@@ -8,6 +8,7 @@ pub mod error;
 mod models;
 mod operator;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,6 +19,7 @@ use axum::routing::{MethodRouter, get, post};
 use http::Response;
 
 pub use body::read as read_body;
+pub use crate::dialects::Takes;
 pub use operator::{healthz, readiness};
 
 use crate::Gateway;
@@ -25,10 +27,14 @@ use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 use crate::serve::serve;
 
-/// What callers see.
+/// Who is at the other end of a request's connection: an extension of the request, put there by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// What callers see. With `scripts`, pages of the origins that keys name may call; without it, nothing of that is
+/// looked at.
 #[rustfmt::skip]
-pub fn routes(gateway: Arc<Gateway>) -> Router {
-    let scripts = gateway.snapshot.load().keys.values().any(|key| !key.origins.is_empty());
+pub fn routes(gateway: Arc<Gateway>, scripts: bool) -> Router {
     let routes = Router::new()
         .route("/v1/chat/completions",    calls(Dialect::OpenAiChat))
         .route("/v1/embeddings",          calls(Dialect::OpenAiEmbeddings))
@@ -58,7 +64,6 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(Arc::clone(&gateway));
-    // where no page may call, nothing is looked at
     if scripts { routes.layer(cors::layer(gateway)) } else { routes }
 }
 

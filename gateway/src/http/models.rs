@@ -65,7 +65,7 @@ pub(super) async fn one_gemini(
 
 fn listed(gateway: &Gateway, head: &Parts, dialect: Dialect) -> Response<Body> {
     let snapshot = gateway.snapshot.load_full();
-    let key = match authenticate(head, &snapshot) {
+    let key = match authenticate(head, &snapshot, gateway.clock.now()) {
         Ok(key) => key,
         Err(error) => return response(dialect, &error, None),
     };
@@ -89,7 +89,7 @@ fn listed(gateway: &Gateway, head: &Parts, dialect: Dialect) -> Response<Body> {
 
 fn found(gateway: &Gateway, head: &Parts, dialect: Dialect, model: &str) -> Response<Body> {
     let snapshot = gateway.snapshot.load_full();
-    let found = authenticate(head, &snapshot).and_then(|key| {
+    let found = authenticate(head, &snapshot, gateway.clock.now()).and_then(|key| {
         let name = model.into();
         let route = snapshot.route(&name).filter(|_| key.allows(&name));
         let message = format!(

@@ -133,6 +133,7 @@ pub fn compile(
     }
     snapshot.accounts = accounts(state);
     keys(state, local, &mut snapshot, opened, &mut tell);
+    snapshot.scripts = snapshot.keys.values().any(|key| !key.origins.is_empty());
     (snapshot, problems)
 }
 

@@ -17,6 +17,7 @@ pub mod bootstrap;
 pub mod checkpoint;
 pub mod compile;
 pub mod entity;
+pub mod intake;
 pub mod key;
 pub mod plane;
 pub mod role;

@@ -175,6 +175,11 @@ impl Plane {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The log, and its codec.
+    pub fn log(&self) -> (&dyn Log, &Codec) {
+        (&*self.options.log, &self.options.codec)
+    }
+
     /// Seals and opens secrets.
     pub const fn vault(&self) -> &Vault {
         &self.options.vault

@@ -28,15 +28,31 @@ pub(crate) struct Door {
     /// Where callers connect.
     pub(crate) address: SocketAddr,
     /// What is behind it, as soon as there is something.
-    behind: Arc<OnceLock<Router>>,
+    behind: Arc<OnceLock<Open>>,
     tasks: Tasks,
+}
+
+/// What callers see, with and without scripts of pages.
+#[derive(Debug)]
+struct Open {
+    gateway: Arc<Gateway>,
+    plain: Router,
+    scripts: Router,
+}
+
+impl Open {
+    /// As the keys are now.
+    fn now(&self) -> Router {
+        let scripts = self.gateway.snapshot.load().scripts;
+        if scripts { self.scripts.clone() } else { self.plain.clone() }
+    }
 }
 
 /// What a caller is told meanwhile.
 #[derive(Clone)]
 struct Closed {
     status: Status,
-    behind: Arc<OnceLock<Router>>,
+    behind: Arc<OnceLock<Open>>,
 }
 
 impl Door {
@@ -52,18 +68,20 @@ impl Door {
         let address = listener.local_addr()?;
         let lanes = Arc::new(Lanes::start("calls").context("threads to serve calls")?);
         let serving = Serving { lanes: Some(lanes), write_time: config.limits.write_time.into() };
-        let behind = Arc::<OnceLock<Router>>::default();
+        let behind = Arc::<OnceLock<Open>>::default();
         let closed = closed(Closed { status, behind: Arc::clone(&behind) });
         let tasks = Tasks::new();
         let open = Arc::clone(&behind);
-        let now = move || open.get().unwrap_or(&closed).clone();
+        let now = move || open.get().map_or_else(|| closed.clone(), Open::now);
         serve(listener, now, serving, &tasks, "callers");
         Ok(Self { address, behind, tasks })
     }
 
     /// Lets calls through to the gateway. Gives the tasks of the listener.
     pub(crate) fn open(self, gateway: &Arc<Gateway>) -> Tasks {
-        drop(self.behind.set(routes(Arc::clone(gateway))));
+        let open = |scripts| routes(Arc::clone(gateway), scripts);
+        let (plain, scripts) = (open(false), open(true));
+        drop(self.behind.set(Open { gateway: Arc::clone(gateway), plain, scripts }));
         self.tasks
     }
 }
@@ -78,8 +96,8 @@ fn closed(state: Closed) -> Router {
 
 /// A connection that was made before the door opened may live on after it.
 async fn refuse(State(closed): State<Closed>, request: Request) -> Response<Body> {
-    if let Some(routes) = closed.behind.get() {
-        return match routes.clone().oneshot(request).await {
+    if let Some(open) = closed.behind.get() {
+        return match open.now().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };

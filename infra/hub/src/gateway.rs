@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use admin::Admin;
 use anyhow::Context as _;
+use axum::Router;
 use gateway::Gateway;
 use gateway::admission::Accounts;
 use gateway::control::Ready;
@@ -28,6 +30,7 @@ use crate::status::Status;
 #[derive(Debug)]
 pub struct GatewayRole {
     gateway: Arc<Gateway>,
+    admin: Arc<Admin>,
     /// The listener of callers: stopped first.
     front: Tasks,
     drain: Duration,
@@ -57,6 +60,11 @@ impl GatewayRole {
         let grant = async || seed::grant(shared).await;
         patiently(config.log.kind, status, grant).await.context("the log refused the seed")?;
         let current = plane.current();
+        let admin = Arc::new(Admin {
+            plane,
+            clock: shared.clock.clone(),
+            upstream: seed::upstream_config(config, &shared.environment),
+        });
         let snapshot = current.seen();
 
         if config.discovery.enabled {
@@ -101,7 +109,12 @@ impl GatewayRole {
         // in this order: who is told that it is ready finds the door open
         let front = door.open(&gateway);
         status.serves(Arc::clone(&gateway));
-        Ok(Self { gateway, front, drain: config.limits.drain_time.into() })
+        Ok(Self { gateway, admin, front, drain: config.limits.drain_time.into() })
+    }
+
+    /// The admin API.
+    pub(crate) fn admin_routes(&self) -> Router {
+        admin::routes(&self.admin)
     }
 
     /// Takes no new calls, lets open ones finish, and ships what they left.

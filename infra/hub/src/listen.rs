@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
+use gateway::http::Peer;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,6 +15,7 @@ use runtime::lanes::Lanes;
 use runtime::task::{self, Tasks};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutWriter;
+use tower::ServiceExt as _;
 
 /// The longest time for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -68,8 +70,10 @@ pub(crate) fn serve(
                 accepted = listener.accept() => accepted,
             };
             // to be watched by the scheduler that serves it, not by this one
-            let stream = match accepted.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => stream,
+            let accepted =
+                accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, Peer(peer))));
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // out of file descriptors, most likely: give others time to close theirs
                     tracing::warn!(%error, name, "a connection could not be accepted");
@@ -80,7 +84,11 @@ pub(crate) fn serve(
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "nodelay");
             }
-            let service = TowerToHyperService::new(routes());
+            let service = routes().map_request(move |mut request: http::Request<_>| {
+                request.extensions_mut().insert(peer);
+                request
+            });
+            let service = TowerToHyperService::new(service);
             let (server, watcher) = (server.clone(), open.watcher());
             let connection = async move {
                 let mut stream = match TcpStream::from_std(stream) {

@@ -1,5 +1,7 @@
 //! What operators see of every process, on a listener of its own.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
@@ -8,6 +10,9 @@ use http::{HeaderValue, Response, header};
 use runtime::telemetry::metrics::CONTENT_TYPE;
 
 use crate::status::Status;
+
+/// Everything that the listener serves, once the admin API is there.
+pub(crate) type Behind = Arc<OnceLock<Router>>;
 
 /// Its routes.
 #[rustfmt::skip]
@@ -35,5 +40,8 @@ async fn metrics(State(status): State<Status>) -> Response<Body> {
 }
 
 async fn unknown(request: Request) -> Response<Body> {
-    nothing_at(&request, "/healthz, /readyz or /metrics; calls go to the listener of a gateway")
+    nothing_at(
+        &request,
+        "/healthz, /readyz, /metrics or /admin/v1/openapi.json; calls go to the listener of a gateway",
+    )
 }

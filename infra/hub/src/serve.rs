@@ -87,8 +87,11 @@ pub async fn start(
     let status = Status::new(roles, share, config.ready_lag, board.clone(), metrics.clone());
     let tasks = Tasks::new();
     let serving = Serving { lanes: None, write_time: config.limits.write_time.into() };
+    let behind = operator::Behind::default();
     let seen = operator::routes(status.clone());
-    listen::serve(operators, move || seen.clone(), serving, &tasks, "operators");
+    let now = behind.clone();
+    let routes = move || now.get().unwrap_or(&seen).clone();
+    listen::serve(operators, routes, serving, &tasks, "operators");
     let mut door = callers.map(|it| Door::new(it, &config, status.clone())).transpose()?;
     let address = door.as_ref().map(|door| door.address);
 
@@ -131,6 +134,9 @@ pub async fn start(
             Role::Gateway => {
                 if let Some(door) = door.take() {
                     let gateway = GatewayRole::start(&shared, &status, door, whole, tasks).await?;
+                    let all = operator::routes(status.clone()).merge(gateway.admin_routes());
+                    // there is one gateway in a process, so this is the first
+                    drop(behind.set(all));
                     running.gateway = Some(gateway);
                 }
             }

@@ -59,6 +59,7 @@ impl<'a> Signed<'a> {
             let message = "the access key id is not known here; it is the one in aws = { … } of a key of the hub, none of AWS";
             Error::new(Kind::InvalidKey, message)
         })?;
+        super::still_taken(&holder.key, head, now)?;
         let mut names = head.headers.keys().map(HeaderName::as_str);
         let open = names.find(|name| name.starts_with("x-amz-") && !line.signed.contains(name));
         if let Some(name) = open {

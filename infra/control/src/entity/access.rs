@@ -113,7 +113,7 @@ pub struct Previous {
 /// What a key may be used for; an empty list stands for all. A trailing `*` stands for any ending.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Scopes {
-    /// Dialects, such as `openai`.
+    /// Dialects, such as `openai.chat` or `openai.*`.
     #[serde(default)]
     pub dialects: Vec<String>,
     /// Models, as callers name them.

@@ -1,0 +1,135 @@
+//! The admin API: what an operator, a person in finance or a developer may see and change, as REST
+//! under `/admin/v1`.
+//!
+//! ```text
+//! request ─► table: is there such a route, and what does it do? ─► 404
+//!         ─► caller: whose key, which roles? ──────────────────────► 401
+//!         ─► reach: may any of the roles do this, and where? ──────► 403
+//!         ─► the operation, on control::Plane ─────────────────────► problem+json
+//! ```
+//!
+//! What is not in the [`table`] does not exist, and every route of it is checked in one place
+//! ([`serve`](self)), before its operation is run.
+
+mod apply;
+mod ask;
+mod caller;
+mod entities;
+mod keys;
+mod openapi;
+mod problem;
+pub mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request};
+use axum::response::IntoResponse as _;
+use axum::routing::{MethodFilter, on};
+use bytes::Bytes;
+use control::plane::Plane;
+use gateway::config::UpstreamConfig;
+use gateway::http::{Takes, read_body};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use runtime::clock::Clock;
+use uuid::Uuid;
+
+pub use problem::Problem;
+
+use crate::ask::Ask;
+use crate::caller::Caller;
+use crate::table::Op;
+
+/// The largest body of a request.
+const MAX_BODY: usize = 8 << 20;
+/// Longest time for a body to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// The request's id, in every answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the API works on.
+#[derive(Debug)]
+pub struct Admin {
+    /// The control plane.
+    pub plane: Arc<Plane>,
+    /// The time.
+    pub clock: Clock,
+    /// How providers are reached, to check their credentials.
+    pub upstream: UpstreamConfig,
+}
+
+/// The routes of the API.
+pub fn routes(admin: &Arc<Admin>) -> Router {
+    let mut router = Router::new();
+    for route in table::routes() {
+        let admin = Arc::clone(admin);
+        let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
+        let (path, op) = (route.path.clone(), route.op);
+        let handler = async move |id: Option<Path<String>>, request: Request| {
+            serve(&admin, op, id.map(|Path(id)| id), request).await
+        };
+        router = router.route(&path, on(filter, handler));
+    }
+    router
+}
+
+/// One request: who asks, whether they may, and what comes of it.
+async fn serve(admin: &Admin, op: Op, id: Option<String>, request: Request) -> Response<Body> {
+    let request_id = Uuid::now_v7().to_string();
+    let answered = answer(admin, op, id, &request_id, request).await;
+    let mut response = answered.unwrap_or_else(|problem| problem.into_response());
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn answer(
+    admin: &Admin,
+    op: Op,
+    id: Option<String>,
+    request_id: &str,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    if op == Op::OpenApi {
+        return Ok(json(StatusCode::OK, &openapi::document()));
+    }
+    let (head, body) = request.into_parts();
+    let caller = Caller::of(admin, &head)?;
+    let reach = caller.reach(op)?;
+    let body = match head.method {
+        http::Method::GET | http::Method::DELETE => Bytes::new(),
+        _ if op == Op::Rewrap => Bytes::new(),
+        _ => read_body(&head.headers, Takes::Json, body, MAX_BODY, BODY_TIME)
+            .await
+            .map_err(|error| Problem::of_body(&error))?,
+    };
+    let ask = Ask { id, caller, reach, head, body, request: request_id.to_owned() };
+    match op {
+        Op::OpenApi => Err(Problem::internal()),
+        Op::WhoAmI => ask.caller.describe(),
+        Op::List(kind) => entities::list(admin, kind, &ask),
+        Op::Get(kind) => entities::get(admin, kind, &ask),
+        Op::History(kind) => entities::history(admin, kind, &ask).await,
+        Op::Create(kind) => entities::create(admin, kind, &ask).await,
+        Op::Replace(kind) => entities::replace(admin, kind, &ask).await,
+        Op::Delete(kind) => entities::delete(admin, kind, &ask).await,
+        Op::RotateKey => keys::rotate(admin, &ask).await,
+        Op::CheckProvider => entities::check_provider(admin, &ask).await,
+        Op::Problems => Ok(entities::problems(admin)),
+        Op::Export => apply::export(admin),
+        Op::Apply => apply::apply(admin, &ask).await,
+        Op::Rewrap => keys::rewrap(admin, &ask).await,
+    }
+}
+
+fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let mut response = axum::Json(value).into_response();
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests;

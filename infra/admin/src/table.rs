@@ -1,0 +1,115 @@
+//! The one table of routes: which there are, what each does, and which action that is.
+
+use control::entity::Kind;
+use control::role::Action;
+use http::Method;
+
+/// Kinds that people see, with the name of their collection.
+pub const COLLECTIONS: [(Kind, &str); 13] = [
+    (Kind::Organisation, "organisations"),
+    (Kind::Project, "projects"),
+    (Kind::Account, "accounts"),
+    (Kind::User, "users"),
+    (Kind::Binding, "bindings"),
+    (Kind::Key, "keys"),
+    (Kind::Provider, "providers"),
+    (Kind::Credential, "credentials"),
+    (Kind::Model, "models"),
+    (Kind::Limit, "limits"),
+    (Kind::Budget, "budgets"),
+    (Kind::Webhook, "webhooks"),
+    (Kind::PriceBook, "price-books"),
+];
+
+/// What a route does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// The description of the API; the one route that asks for no credential.
+    OpenApi,
+    /// Who asks.
+    WhoAmI,
+    /// Entities of a kind, by id.
+    List(Kind),
+    /// An entity.
+    Get(Kind),
+    /// Its changes.
+    History(Kind),
+    /// A new entity.
+    Create(Kind),
+    /// An entity as it is to be.
+    Replace(Kind),
+    /// An entity less.
+    Delete(Kind),
+    /// A new secret for a key.
+    RotateKey,
+    /// Whether a provider's credentials work.
+    CheckProvider,
+    /// What is configured and can't be used.
+    Problems,
+    /// The whole configuration, secrets aside.
+    Export,
+    /// A whole configuration.
+    Apply,
+    /// All secrets wrapped by the current master key.
+    Rewrap,
+}
+
+impl Op {
+    /// What a role must be allowed for it; `None` for what everybody may see.
+    pub const fn action(self) -> Option<Action> {
+        Some(match self {
+            Self::OpenApi => return None,
+            Self::WhoAmI => Action::WhoAmI,
+            Self::List(kind) | Self::Get(kind) | Self::History(kind) => Action::Read(kind),
+            Self::Create(kind) | Self::Replace(kind) | Self::Delete(kind) => Action::Write(kind),
+            Self::RotateKey => Action::Write(Kind::Key),
+            Self::CheckProvider => Action::CheckCredential,
+            Self::Problems => Action::Read(Kind::Provider),
+            Self::Export => Action::Export,
+            Self::Apply => Action::Apply,
+            Self::Rewrap => Action::RotateMaster,
+        })
+    }
+}
+
+/// A route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path; `{id}` stands for one segment.
+    pub path: String,
+    /// What it does.
+    pub op: Op,
+}
+
+/// All routes.
+pub fn routes() -> Vec<Route> {
+    let route = |method: Method, path: &str, op| Route {
+        method,
+        path: format!("/admin/v1/{path}"),
+        op,
+    };
+    let mut all = vec![
+        route(Method::GET, "openapi.json", Op::OpenApi),
+        route(Method::GET, "whoami", Op::WhoAmI),
+        route(Method::GET, "problems", Op::Problems),
+        route(Method::GET, "config", Op::Export),
+        route(Method::POST, "config", Op::Apply),
+        route(Method::POST, "master-key/rewrap", Op::Rewrap),
+        route(Method::POST, "keys/{id}/rotate", Op::RotateKey),
+        route(Method::POST, "providers/{id}/check", Op::CheckProvider),
+    ];
+    for (kind, name) in COLLECTIONS {
+        all.push(route(Method::GET, name, Op::List(kind)));
+        all.push(route(Method::GET, &format!("{name}/{{id}}"), Op::Get(kind)));
+        all.push(route(Method::GET, &format!("{name}/{{id}}/history"), Op::History(kind)));
+        if kind == Kind::PriceBook {
+            continue;
+        }
+        all.push(route(Method::POST, name, Op::Create(kind)));
+        all.push(route(Method::PUT, &format!("{name}/{{id}}"), Op::Replace(kind)));
+        all.push(route(Method::DELETE, &format!("{name}/{{id}}"), Op::Delete(kind)));
+    }
+    all
+}
