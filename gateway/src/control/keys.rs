@@ -77,7 +77,8 @@ pub fn hash_of(seed: &KeySeed, hash: &KeyHash, lookup: Lookup<'_>) -> Result<[u8
     match (&seed.secret, &seed.sha256) {
         (Some(secret), None) => {
             let field = format!("keys[{}].secret", seed.id);
-            let secret = secret.resolve(lookup).map_err(|source| Error::Secret { field, source })?;
+            let secret =
+                secret.resolve(lookup).map_err(|source| Error::Secret { field, source })?;
             Ok(hash.of(secret.expose().as_bytes()))
         }
         (None, Some(hex)) => {

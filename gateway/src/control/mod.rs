@@ -2,9 +2,9 @@
 
 pub mod catalogue;
 pub mod check;
+mod current;
 pub mod discovery;
 pub mod follow;
-mod current;
 mod keys;
 mod ready;
 pub mod seed;
@@ -13,4 +13,6 @@ mod snapshot;
 pub use current::Current;
 pub use keys::hash_of;
 pub use ready::Ready;
-pub use snapshot::{AccountTerms, Key, KeyHash, Listings, Origin, Route, RouteTarget, SigningKey, Snapshot};
+pub use snapshot::{
+    AccountTerms, Key, KeyHash, Listings, Origin, Route, RouteTarget, SigningKey, Snapshot,
+};

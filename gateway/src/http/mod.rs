@@ -18,8 +18,8 @@ use axum::extract::State;
 use axum::routing::{MethodRouter, get, post};
 use http::Response;
 
-pub use body::read as read_body;
 pub use crate::dialects::Takes;
+pub use body::read as read_body;
 pub use operator::{healthz, readiness};
 
 use crate::Gateway;

@@ -65,9 +65,7 @@ async fn new_models_appear_and_gone_ones_are_marked() {
     let config = DiscoveryConfig { enabled: true, every: Time(Duration::from_millis(20)) };
     let upstream = UpstreamConfig::default();
     let tasks = Tasks::new();
-    Discovery::new(current, &upstream, &config, Clock::system())
-        .unwrap()
-        .start(&tasks);
+    Discovery::new(current, &upstream, &config, Clock::system()).unwrap().start(&tasks);
 
     let mut asked = Vec::new();
     while asked.len() < 3 {

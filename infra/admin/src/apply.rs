@@ -110,7 +110,10 @@ pub(crate) async fn apply(admin: &Admin, ask: &Ask) -> Result<Response<Body>, Pr
     let known: BTreeSet<&str> = ORDER.map(collection).into();
     if let Some(name) = config.keys().find(|name| !known.contains(name.as_str())) {
         let there = known.into_iter().collect::<Vec<_>>().join(", ");
-        return Err(Problem::invalid(format!("config.{name}"), format!("is not known; there are {there}")));
+        return Err(Problem::invalid(
+            format!("config.{name}"),
+            format!("is not known; there are {there}"),
+        ));
     }
     let mut wanted = Vec::new();
     let mut gone = Vec::new();

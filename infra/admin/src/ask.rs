@@ -70,7 +70,9 @@ impl Ask {
 }
 
 fn fits(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_COMMAND && text.bytes().all(|byte| byte.is_ascii_graphic())
+    !text.is_empty()
+        && text.len() <= MAX_COMMAND
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// A reason as it may be kept.

@@ -94,7 +94,10 @@ impl Caller {
         if projects.is_empty() || !per_project {
             let roles: Vec<&str> = self.grants.iter().map(|(role, _)| role.as_str()).collect();
             let bound = if projects.is_empty() { "" } else { " bound to a project" };
-            return Err(Problem::forbidden(format!("not for the role {}{bound}", roles.join(", "))));
+            return Err(Problem::forbidden(format!(
+                "not for the role {}{bound}",
+                roles.join(", ")
+            )));
         }
         Ok(Where::Projects(projects))
     }

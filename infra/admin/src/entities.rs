@@ -208,7 +208,11 @@ fn may_say(ask: &Ask, id: &str, body: &entity::Body) -> Result<(), Problem> {
         Some(Role::Admin) => granted != Role::Owner,
         _ => false,
     };
-    if may { Ok(()) } else { Err(Problem::forbidden(format!("only a mightier role gives {granted}"))) }
+    if may {
+        Ok(())
+    } else {
+        Err(Problem::forbidden(format!("only a mightier role gives {granted}")))
+    }
 }
 
 /// The same for what is already there: nobody changes or deletes what they could not have made.

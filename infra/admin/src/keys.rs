@@ -51,14 +51,17 @@ pub(crate) struct Rotation {
 }
 
 pub(crate) async fn rotate(admin: &Admin, ask: &Ask) -> Result<Response<Body>, Problem> {
-    let Rotation { overlap_seconds, reason } =
-        if ask.body.is_empty() { Rotation { overlap_seconds: None, reason: None } } else { ask.read()? };
+    let now = crate::entities::may_touch(admin, Kind::Key, ask)?;
+    let Rotation { overlap_seconds, reason } = if ask.body.is_empty() {
+        Rotation { overlap_seconds: None, reason: None }
+    } else {
+        ask.read()?
+    };
     check_reason(reason.as_deref())?;
     let overlap = overlap_seconds.unwrap_or(OVERLAP);
     if overlap > MAX_OVERLAP {
         return Err(Problem::invalid("overlap_seconds", format!("at most {MAX_OVERLAP}")));
     }
-    let now = crate::entities::may_touch(admin, Kind::Key, ask)?;
     let id = ask.id()?.to_owned();
     let Some(entity::Body::Key(mut key)) = now.body else {
         return Err(Problem::internal());
@@ -113,10 +116,13 @@ pub(crate) async fn rewrap(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
         };
         let body = with_sealed(body, again).to_json()?;
         let reason = Some("wrapped by the current master key".to_owned());
-        let command = Command { kind, id: id.clone(), expected: Some(version), body: Some(body), reason };
+        let command =
+            Command { kind, id: id.clone(), expected: Some(version), body: Some(body), reason };
         match submit(admin, command, ask).await {
             Ok(_) => done += 1,
-            Err(problem) => failed.push(json!({"entity": format!("{kind}/{id}"), "why": problem.detail})),
+            Err(problem) => {
+                failed.push(json!({"entity": format!("{kind}/{id}"), "why": problem.detail}))
+            }
         }
     }
     let master = admin.plane.vault().current();

@@ -130,6 +130,3 @@ fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     *response.status_mut() = status;
     response
 }
-
-#[cfg(test)]
-mod tests;

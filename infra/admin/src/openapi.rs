@@ -74,8 +74,22 @@ fn schemas() -> Value {
         )*};
     }
     add!(
-        Organisation, Project, Account, User, Binding, Key, Provider, Credential, Model, Limit,
-        Budget, Webhook, Problem, NewEntity, Change, Rotation
+        Organisation,
+        Project,
+        Account,
+        User,
+        Binding,
+        Key,
+        Provider,
+        Credential,
+        Model,
+        Limit,
+        Budget,
+        Webhook,
+        Problem,
+        NewEntity,
+        Change,
+        Rotation
     );
     let mut schemas: Map<String, Value> = all
         .into_iter()
@@ -175,9 +189,7 @@ fn entity() -> Value {
 fn operation(route: &Route) -> Value {
     let (summary, body, success) = words(route.op);
     let mut responses = Map::new();
-    let told = |what: &str, schema: Value| {
-        json!({"description": what, "content": {"application/json": {"schema": schema}}})
-    };
+    let told = |what: &str, schema: Value| json!({"description": what, "content": {"application/json": {"schema": schema}}});
     let (status, description, schema) = success;
     let answer = match schema {
         Some(schema) => told(description, schema),
@@ -310,9 +322,7 @@ fn errors(route: &Route) -> Vec<(&'static str, &'static str)> {
 
 fn parameters(route: &Route) -> Value {
     let mut all = Vec::new();
-    let parameter = |name: &str, place: &str, required: bool, schema: Value, what: &str| {
-        json!({"name": name, "in": place, "required": required, "schema": schema, "description": what})
-    };
+    let parameter = |name: &str, place: &str, required: bool, schema: Value, what: &str| json!({"name": name, "in": place, "required": required, "schema": schema, "description": what});
     if route.path.contains("{id}") {
         let schema = json!({"type": "string", "minLength": 1});
         all.push(parameter("id", "path", true, schema, "Which one."));
@@ -336,7 +346,8 @@ fn parameters(route: &Route) -> Value {
     );
     if command {
         let key = json!({"type": "string", "pattern": "^[!-~]{1,128}$"});
-        let what = "Your own id of the command: it is done once, however often it is sent within a day.";
+        let what =
+            "Your own id of the command: it is done once, however often it is sent within a day.";
         all.push(parameter("Idempotency-Key", "header", false, key, what));
     }
     Value::Array(all)

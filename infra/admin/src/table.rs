@@ -85,11 +85,8 @@ pub struct Route {
 
 /// All routes.
 pub fn routes() -> Vec<Route> {
-    let route = |method: Method, path: &str, op| Route {
-        method,
-        path: format!("/admin/v1/{path}"),
-        op,
-    };
+    let route =
+        |method: Method, path: &str, op| Route { method, path: format!("/admin/v1/{path}"), op };
     let mut all = vec![
         route(Method::GET, "openapi.json", Op::OpenApi),
         route(Method::GET, "whoami", Op::WhoAmI),

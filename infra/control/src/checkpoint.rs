@@ -86,7 +86,8 @@ pub fn encode(state: &State, log: &str) -> Result<Vec<u8>, Error> {
     let entities = state.everything().map(|(kind, id, entity)| {
         let text = match (&entity.body, entity.raw.is_empty()) {
             (None, _) => None,
-            (Some(_), true) => Some("null".to_owned()),
+            // not null, which would say that it was deleted
+            (Some(_), true) => Some("{}".to_owned()),
             (Some(_), false) => Some(String::from_utf8_lossy(&entity.raw).into_owned()),
         };
         let body = text.map(RawValue::from_string).transpose().map_err(damaged)?;
@@ -129,7 +130,8 @@ pub fn decode(bytes: &[u8], log: &str) -> Result<State, Error> {
     if sum(json).as_bytes() != told {
         return Err(damaged("the sum does not fit"));
     }
-    let kept: Kept = serde_json::from_slice(json).map_err(|error| Error::Damaged(error.to_string()))?;
+    let kept: Kept =
+        serde_json::from_slice(json).map_err(|error| Error::Damaged(error.to_string()))?;
     if kept.format != FORMAT {
         return Err(damaged("another format"));
     }

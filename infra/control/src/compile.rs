@@ -234,13 +234,7 @@ fn accounts(state: &State) -> HashMap<AccountId, AccountTerms> {
     terms.collect()
 }
 
-fn keys(
-    state: &State,
-    local: &Local,
-    snapshot: &mut Snapshot,
-    opened: &Opened,
-    tell: Tell<'_>,
-) {
+fn keys(state: &State, local: &Local, snapshot: &mut Snapshot, opened: &Opened, tell: Tell<'_>) {
     for (id, body) in state.bodies(Kind::Key) {
         let Body::Key(key) = body else {
             tell(format!("key/{id}"), UNREADABLE.into());

@@ -150,7 +150,10 @@ fn given(
 /// Argon2id, with the parameters of OWASP's password storage cheat sheet (19 MiB, 2 passes).
 fn hash_password(password: &str) -> Result<String, Misfit> {
     if password.chars().count() < MIN_PASSWORD || password.len() > 1024 {
-        return Err(Misfit::new("spec.password", format!("{MIN_PASSWORD} to 1024 characters are wanted")));
+        return Err(Misfit::new(
+            "spec.password",
+            format!("{MIN_PASSWORD} to 1024 characters are wanted"),
+        ));
     }
     let hashed = Argon2::default().hash_password(password.as_bytes());
     let hashed = hashed.map_err(|_| Misfit::new("spec.password", "can't be hashed"))?;
@@ -248,6 +251,10 @@ mod tests {
     #[test]
     fn a_password_is_kept_as_argon2id() {
         assert!(hash_password("short").is_err());
-        assert!(hash_password("a long password").unwrap().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(
+            hash_password("a long password")
+                .unwrap()
+                .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
+        );
     }
 }

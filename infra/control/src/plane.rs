@@ -151,7 +151,8 @@ impl Plane {
             }
         }
         state.next = span.next().max(state.next);
-        let (snapshot, _) = compile(&State::default(), &options.local, &KeyHash::default(), &Opened::new());
+        let (snapshot, _) =
+            compile(&State::default(), &options.local, &KeyHash::default(), &Opened::new());
         let plane = Arc::new(Self {
             options,
             state: RwLock::new(state),
@@ -399,7 +400,11 @@ impl Plane {
         };
         for problem in &problems {
             if !lock(&self.problems).contains(problem) {
-                tracing::warn!(entity = problem.entity, why = problem.why, "configured, but not used");
+                tracing::warn!(
+                    entity = problem.entity,
+                    why = problem.why,
+                    "configured, but not used"
+                );
             }
         }
         *lock(&self.problems) = problems;

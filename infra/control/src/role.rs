@@ -124,27 +124,45 @@ pub fn reach(role: Role, action: Action) -> Reach {
         (Admin, _) => Everywhere,
         (
             Operator,
-            Read(_) | CheckCredential | ExplainRoute
+            Read(_)
+            | CheckCredential
+            | ExplainRoute
             | Write(Kind::Provider | Kind::Credential | Kind::Model | Kind::Limit | Kind::Webhook),
         ) => Everywhere,
         (
             Finance,
             Read(
-                Kind::Organisation | Kind::Project | Kind::Account | Kind::Key | Kind::Model
-                | Kind::Provider | Kind::Limit | Kind::Budget | Kind::PriceBook | Kind::Webhook,
+                Kind::Organisation
+                | Kind::Project
+                | Kind::Account
+                | Kind::Key
+                | Kind::Model
+                | Kind::Provider
+                | Kind::Limit
+                | Kind::Budget
+                | Kind::PriceBook
+                | Kind::Webhook,
             )
             | Write(Kind::Account | Kind::Budget)
             | ReadAudit,
         ) => Everywhere,
-        (Developer, Read(Kind::Key | Kind::Project | Kind::Budget | Kind::Limit) | Write(Kind::Key)) => {
-            OwnProjects
-        }
+        (
+            Developer,
+            Read(Kind::Key | Kind::Project | Kind::Budget | Kind::Limit) | Write(Kind::Key),
+        ) => OwnProjects,
         (Developer, Read(Kind::Model | Kind::PriceBook) | ExplainRoute) => Everywhere,
         (
             Viewer,
             Read(
-                Kind::Organisation | Kind::Project | Kind::Account | Kind::Provider | Kind::Model
-                | Kind::Limit | Kind::Budget | Kind::PriceBook | Kind::Key,
+                Kind::Organisation
+                | Kind::Project
+                | Kind::Account
+                | Kind::Provider
+                | Kind::Model
+                | Kind::Limit
+                | Kind::Budget
+                | Kind::PriceBook
+                | Kind::Key,
             ),
         ) => Everywhere,
         (Operator | Finance | Developer | Viewer, _) => Nowhere,
@@ -166,7 +184,9 @@ mod tests {
                 );
             }
         }
-        assert!(Role::ALL.iter().all(|role| reach(*role, Action::Read(Kind::Secret)) == Reach::Nowhere));
+        assert!(
+            Role::ALL.iter().all(|role| reach(*role, Action::Read(Kind::Secret)) == Reach::Nowhere)
+        );
     }
 
     #[test]

@@ -187,7 +187,9 @@ impl State {
 
     /// Every entity of every kind, deleted ones too, as kept.
     pub(crate) fn everything(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &Entity)> {
-        self.kinds.iter().flat_map(|(kind, of)| of.iter().map(move |(id, entity)| (kind, id, entity)))
+        self.kinds
+            .iter()
+            .flat_map(|(kind, of)| of.iter().map(move |(id, entity)| (kind, id, entity)))
     }
 
     /// Puts an entity as it was kept.
@@ -203,7 +205,13 @@ impl State {
     }
 
     /// Puts a command as it was kept; oldest first.
-    pub(crate) fn restore_command(&mut self, at: Micros, id: Arc<str>, digest: [u8; 16], version: i64) {
+    pub(crate) fn restore_command(
+        &mut self,
+        at: Micros,
+        id: Arc<str>,
+        digest: [u8; 16],
+        version: i64,
+    ) {
         self.remember(id, Done { digest, version }, at);
     }
 }

@@ -249,7 +249,11 @@ pub fn check_delete(state: &State, kind: Kind, id: &str) -> Result<(), Refused> 
         (Kind::Account, Body::Key(it)) => is(&it.account),
         (Kind::Project, Body::Key(it)) => is(&it.project),
         (Kind::Project | Kind::User, Body::Binding(it)) => {
-            if kind == Kind::User { it.user == id } else { is(&it.project) }
+            if kind == Kind::User {
+                it.user == id
+            } else {
+                is(&it.project)
+            }
         }
         (Kind::User, Body::Key(it)) => is(&it.user),
         (Kind::Provider, Body::Credential(it)) => it.provider == id,

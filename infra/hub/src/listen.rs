@@ -70,8 +70,7 @@ pub(crate) fn serve(
                 accepted = listener.accept() => accepted,
             };
             // to be watched by the scheduler that serves it, not by this one
-            let accepted =
-                accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, Peer(peer))));
+            let accepted = accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, Peer(peer))));
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {

@@ -13,6 +13,8 @@ use crate::rig::eventually;
 use crate::rig::http::{chat, exchange, request};
 
 const KEY: &str = "key-of-a-caller";
+/// 32 bytes of a test in base64.
+const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The services that are the hub's, with these places in place of the others'.
 fn containers(
@@ -22,6 +24,7 @@ fn containers(
 ) -> Vec<Container> {
     let given = [
         ("CLIENT_KEY", KEY),
+        ("MASTER_KEY", MASTER_KEY),
         ("CLICKHOUSE_PASSWORD", password),
         ("CLICKHOUSE_READER_PASSWORD", "unused here"),
     ];

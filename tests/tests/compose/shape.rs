@@ -6,7 +6,8 @@ use crate::file::{Compose, Service, compose, root, text};
 use crate::image::Image;
 
 /// What a caller must set.
-const SECRETS: [&str; 3] = ["CLIENT_KEY", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_READER_PASSWORD"];
+const SECRETS: [&str; 4] =
+    ["CLIENT_KEY", "MASTER_KEY", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_READER_PASSWORD"];
 
 /// Everything that the file says of secrets is refused when `missing` is not set.
 fn refusals(compose: &Compose, missing: &str) -> Vec<String> {

@@ -8,13 +8,19 @@ use toml::{Table, Value};
 use crate::tree::{files, none, root};
 
 /// Folder, package, and the siblings that it may use.
-const PACKAGES: [(&str, &str, &[&str]); 7] = [
+const PACKAGES: [(&str, &str, &[&str]); 9] = [
     ("schemas", "schemas", &[]),
     ("infra/runtime", "runtime", &["schemas"]),
     ("gateway", "gateway", &["schemas", "runtime"]),
+    ("infra/control", "control", &["schemas", "runtime", "gateway"]),
+    ("infra/admin", "admin", &["schemas", "runtime", "gateway", "control"]),
     ("analytics", "analytics", &["schemas", "runtime"]),
     ("processors", "processors", &["schemas", "runtime", "analytics"]),
-    ("infra/hub", "hub", &["schemas", "runtime", "gateway", "processors", "analytics"]),
+    (
+        "infra/hub",
+        "hub",
+        &["schemas", "runtime", "gateway", "control", "admin", "processors", "analytics"],
+    ),
     ("tests", "e2e", &["schemas", "runtime", "gateway", "processors", "analytics", "hub"]),
 ];
 
@@ -27,7 +33,7 @@ const FENCED: [(&str, &[&str]); 8] = [
     ("rusqlite", &["runtime", "e2e"]), // the tests hold the local log still
     ("rdkafka", &["runtime"]),
     ("prometheus-client", &["runtime"]),
-    ("axum", &["gateway", "analytics", "hub"]),
+    ("axum", &["gateway", "analytics", "admin", "hub"]),
     ("memmap2", &["gateway"]),
     ("libloading", &["hub"]),
     ("anyhow", &["hub", "e2e"]),

@@ -225,7 +225,9 @@ fn unknown(given: &Value, known: &Value, at: &str) -> Option<Misfit> {
         }),
         (Value::Array(given), Value::Array(known)) => {
             let mut pairs = given.iter().zip(known).enumerate();
-            pairs.find_map(|(index, (given, known))| unknown(given, known, &format!("{at}[{index}]")))
+            pairs.find_map(|(index, (given, known))| {
+                unknown(given, known, &format!("{at}[{index}]"))
+            })
         }
         _ => None,
     }

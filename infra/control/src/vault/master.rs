@@ -46,7 +46,8 @@ impl MasterFile {
         let shown = path.display().to_string();
         match read_0600(path) {
             Ok(text) => return Ok((Self::parse(&shown, text.expose())?, false)),
-            Err(secret::Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(secret::Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            }
             Err(error) => return Err(error.into()),
         }
         let text: Secret = format!("{}\n", BASE64.encode(*random()?)).into();

@@ -85,7 +85,9 @@ pub enum Error {
         have: String,
     },
     /// It does not open: it was changed, cut, or is another entity's.
-    #[error("the sealed secret of {0} does not open: it was changed, or was sealed for something else")]
+    #[error(
+        "the sealed secret of {0} does not open: it was changed, or was sealed for something else"
+    )]
     Refused(String),
     /// It is not in the form of a sealed secret.
     #[error("the sealed secret of {0} is damaged: {1} is not what it must be")]

@@ -1,0 +1,128 @@
+//! Commands: versions, repeats, what refers to what, and what history tells.
+
+use http::Method;
+use serde_json::json;
+
+use crate::rig::{MASTER, Node};
+
+#[tokio::test]
+async fn of_two_who_edit_the_same_entity_one_wins_and_the_other_is_told_the_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    let made = node.post("projects", json!({"id": "p", "spec": {"title": "a"}})).await.is(201);
+    assert_eq!(made["version"], 1);
+    let edit = |title: &str| json!({"spec": {"title": title}, "expected_version": 1});
+    let (one, other) =
+        tokio::join!(node.put("projects/p", edit("b")), node.put("projects/p", edit("c")));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    let late = if one.status == 409 { one } else { other };
+    assert_eq!(late.body["version"], 2);
+    let stale = node.put("projects/p", edit("d")).await.is(409);
+    assert_eq!((stale["code"].as_str(), stale["version"].as_i64()), (Some("conflict"), Some(2)));
+}
+
+#[tokio::test]
+async fn a_command_with_an_idempotency_key_is_done_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    let once = [("idempotency-key", "order-7")];
+    let ask = async |path: &str, method: Method, body: &serde_json::Value| {
+        node.ask(Some(&node.owner), method, path, Some(body), &once).await
+    };
+    let project = json!({"id": "p", "spec": {"title": "a"}});
+    assert_eq!(ask("projects", Method::POST, &project).await.is(201)["version"], 1);
+    assert_eq!(ask("projects", Method::POST, &project).await.is(201)["version"], 1);
+    let other = json!({"id": "q", "spec": {}});
+    assert_eq!(ask("projects", Method::POST, &other).await.is(422)["field"], "Idempotency-Key");
+    assert_eq!(node.get("projects/p").await.is(200)["version"], 1);
+}
+
+#[tokio::test]
+async fn what_others_refer_to_stays_and_what_refers_to_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    for (path, id, spec, field) in [
+        ("keys", "k", json!({"project": "none"}), "project"),
+        ("bindings", "b", json!({"user": "none", "role": "viewer"}), "user"),
+        ("models", "m", json!({"targets": [{"provider": "none"}]}), "targets[0].provider"),
+        ("models", "m", json!({"targets": []}), "targets"),
+        ("providers", "p", json!({"vendor": "none"}), "vendor"),
+        ("providers", "openai", json!({"base_url": "ftp://x"}), "base_url"),
+        ("credentials", "x.y", json!({"provider": "x", "name": "y", "secret": "s"}), "provider"),
+        ("keys", "k", json!({"addresses": ["10.0.0.0/99"]}), "addresses[0]"),
+        (
+            "budgets",
+            "b",
+            json!({"scope": {"kind": "organisation"}, "period": "day", "amount": "-1"}),
+            "amount",
+        ),
+        ("webhooks", "w", json!({"url": "file:///etc/passwd"}), "url"),
+        ("users", "u", json!({"password": "short"}), "spec.password"),
+        ("keys", "no spaces", json!({}), "id"),
+    ] {
+        let told = node.post(path, json!({"id": id, "spec": spec})).await.is(422);
+        assert_eq!(told["field"], field, "{path}: {told}");
+    }
+    node.post("projects", json!({"id": "team", "spec": {}})).await.is(201);
+    node.post("keys", json!({"id": "app", "spec": {"project": "team"}})).await.is(201);
+    let told = node.delete("projects/team").await.is(409);
+    assert!(told["detail"].as_str().unwrap().contains("key/app"), "{told}");
+    assert_eq!(node.delete("bindings/owner").await.is(409)["code"], "last_owner");
+    node.delete("keys/app").await.is(204);
+    node.delete("projects/team").await.is(204);
+    assert_eq!(node.get("projects/team").await.status, 404);
+}
+
+#[tokio::test]
+async fn history_tells_who_when_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    node.post("projects", json!({"id": "p", "spec": {"title": "a"}, "reason": "begun"}))
+        .await
+        .is(201);
+    node.put("projects/p", json!({"spec": {"title": "b"}, "reason": "renamed"})).await.is(200);
+    node.delete("projects/p").await.is(204);
+    let told = node.get("projects/p/history").await.is(200);
+    let items = told["items"].as_array().unwrap();
+    let said: Vec<_> = items
+        .iter()
+        .map(|it| (it["by"].as_str().unwrap(), it["reason"].as_str(), it["spec"]["title"].as_str()))
+        .collect();
+    let owner = "key:owner";
+    assert_eq!(
+        said,
+        [
+            (owner, Some("begun"), Some("a")),
+            (owner, Some("renamed"), Some("b")),
+            (owner, None, None)
+        ]
+    );
+    assert_eq!(items[2]["deleted"], true);
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_and_are_searched() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    for id in ["a1", "a2", "b1"] {
+        node.post("projects", json!({"id": id, "spec": {"title": format!("of {id}")}}))
+            .await
+            .is(201);
+    }
+    let ids = |page: &serde_json::Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = node.get("projects?limit=2").await.is(200);
+    assert_eq!((ids(&first), first["next"].as_str()), (vec!["a1".into(), "a2".into()], Some("a2")));
+    let second = node.get("projects?limit=2&after=a2").await.is(200);
+    assert_eq!(
+        (ids(&second), second["next"].as_str()),
+        (vec!["b1".into(), "default".into()], None)
+    );
+    assert_eq!(ids(&node.get("projects?q=of%20b").await.is(200)), ["b1"]);
+    assert_eq!(node.get("projects?limit=0").await.is(422)["field"], "limit");
+    assert_eq!(node.get("projects?lmit=1").await.is(422)["field"], "query");
+}

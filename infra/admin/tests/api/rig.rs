@@ -1,0 +1,172 @@
+//! A node: a control plane on a local log, and the API over it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::Admin;
+use axum::Router;
+use axum::body::Body;
+use control::bootstrap::bootstrap;
+use control::compile::Local;
+use control::plane::{Options, Plane};
+use control::vault::{MasterFile, Vault};
+use gateway::config::{Unpriced, UpstreamConfig};
+use gateway::control::catalogue;
+use gateway::providers::compat;
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use runtime::clock::Clock;
+use runtime::log::Log;
+use runtime::log::local::{self, LocalLog};
+use runtime::task::Tasks;
+use schemas::wire::Codec;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// A master key of a test.
+pub(crate) const MASTER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A node that is there until it is dropped.
+pub(crate) struct Node {
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) owner: String,
+    router: Router,
+    tasks: Tasks,
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+}
+
+pub(crate) fn log(folder: &Path) -> Arc<dyn Log> {
+    let options = local::Options::new(1, Clock::system());
+    LocalLog::open(&folder.join("hub.sqlite"), options).unwrap()
+}
+
+fn local() -> Local {
+    Local {
+        vendors: Arc::new(compat::shipped().unwrap()),
+        catalogue: Arc::new(catalogue::shipped().unwrap()),
+        prices: Arc::new(schemas::price::shipped().unwrap()),
+        own_prices: None,
+        call_time: Duration::from_secs(60),
+        unpriced: Unpriced::Flag,
+        providers: Vec::new(),
+        environment: Arc::new(HashMap::new()),
+    }
+}
+
+/// A plane of the log in the folder, not followed yet.
+pub(crate) async fn plane(
+    log: &Arc<dyn Log>,
+    checkpoint: Option<PathBuf>,
+    master: &str,
+) -> Arc<Plane> {
+    let master = MasterFile::parse("test", master).unwrap();
+    let options = Options {
+        log: Arc::clone(log),
+        codec: Codec::fixed(),
+        vault: Vault::new(Arc::new(master)),
+        local: local(),
+        checkpoint,
+    };
+    Plane::open(options).await.unwrap()
+}
+
+impl Node {
+    /// A node in a folder; several share its log.
+    pub(crate) async fn start(folder: &Path, master: &str) -> Self {
+        Self::on(log(folder), folder, master).await
+    }
+
+    /// The same on a log that is open.
+    pub(crate) async fn on(log: Arc<dyn Log>, folder: &Path, master: &str) -> Self {
+        let plane = plane(&log, None, master).await;
+        let tasks = Tasks::new();
+        tasks.spawn("control", Arc::clone(&plane).follow(tasks.token()));
+        let token = folder.join("owner-token");
+        bootstrap(&plane, &token).await.unwrap();
+        let owner = std::fs::read_to_string(token).unwrap().trim().to_owned();
+        let (clock, upstream) = (Clock::system(), UpstreamConfig::default());
+        let admin = Arc::new(Admin { plane: Arc::clone(&plane), clock, upstream });
+        Self { plane, log, owner, router: admin::routes(&admin), tasks }
+    }
+
+    /// Asks as the holder of a key.
+    pub(crate) async fn ask(
+        &self,
+        key: Option<&str>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("/admin/v1/{path}"));
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        let answered = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = answered.status().as_u16();
+        let bytes = answered.into_body().collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { status, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Some(&self.owner), Method::GET, path, None, &[]).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Some(&self.owner), Method::POST, path, Some(&body), &[]).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.ask(Some(&self.owner), Method::PUT, path, Some(&body), &[]).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.ask(Some(&self.owner), Method::DELETE, path, None, &[]).await
+    }
+
+    /// A new key's secret.
+    pub(crate) async fn key(&self, id: &str, spec: Value) -> String {
+        let made = self.post("keys", json!({"id": id, "spec": spec})).await.is(201);
+        made["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// Whether calls with this key are let through by what calls see now.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        let snapshot = self.plane.current().seen().load_full();
+        snapshot.keys.contains_key(&snapshot.key_hash.of(key.as_bytes()))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}

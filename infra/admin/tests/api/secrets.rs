@@ -1,0 +1,153 @@
+//! Secrets: sealed on their way in, never told again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use runtime::log::Span;
+use schemas::event::Control;
+use schemas::topics::Topic;
+use schemas::wire::Codec;
+use serde_json::json;
+
+use crate::rig::{MASTER, Node, log, plane};
+
+const PLANTED: [&str; 4] = [
+    "sk-planted-credential-0123456789",
+    "planted-signing-secret-0123456789",
+    "planted-webhook-secret-0123456789",
+    "planted-password-0123456789",
+];
+
+/// A secret in the forms in which it may leak.
+fn forms(secret: &str) -> Vec<String> {
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let url: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    vec![secret.into(), hex, url, STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret)]
+}
+
+fn leaks(text: &str, secrets: &[String]) -> Vec<String> {
+    let all = secrets.iter().flat_map(|secret| forms(secret));
+    all.filter(|form| text.contains(form.as_str())).collect()
+}
+
+#[tokio::test]
+async fn planted_secrets_are_in_no_event_and_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    let [credential, signing, webhook, password] = PLANTED;
+    node.post("providers", json!({"id": "openai", "spec": {}})).await.is(201);
+    let of = json!({"provider": "openai", "name": "main", "secret": credential});
+    let mut told =
+        vec![node.post("credentials", json!({"id": "openai.main", "spec": of})).await.is(201)];
+    let aws = json!({"aws": {"access_key_id": "HUBKEY", "secret": signing}});
+    let made = node.post("keys", json!({"id": "app", "spec": aws})).await.is(201);
+    let minted = made["secret"].as_str().unwrap().to_owned();
+    let hook = json!({"url": "https://example.com", "secret": webhook});
+    told.push(node.post("webhooks", json!({"id": "w", "spec": hook})).await.is(201));
+    told.push(node.post("users", json!({"id": "u", "spec": {"password": password}})).await.is(201));
+    for path in [
+        "config",
+        "credentials",
+        "keys",
+        "keys/app",
+        "webhooks",
+        "users",
+        "keys/app/history",
+        "credentials/openai.main/history",
+        "users/u/history",
+        "problems",
+        "openapi.json",
+    ] {
+        told.push(node.get(path).await.is(200));
+    }
+    assert_eq!(told[0]["spec"]["secret"], json!({"tail": "6789"}));
+
+    let mut secrets: Vec<String> = PLANTED.map(str::to_owned).into();
+    secrets.push(minted.clone());
+    secrets.push(node.owner.clone());
+    for answer in &told {
+        assert_eq!(leaks(&answer.to_string(), &secrets), [""; 0]);
+    }
+    let mut span = Span::whole(&*node.log, Topic::Control.at(0)).await.unwrap();
+    let mut events = 0;
+    while let Some(records) = span.page().await.unwrap() {
+        for record in records {
+            let event: Control = Codec::fixed().decode(&record.value.unwrap()).unwrap();
+            let text = format!("{event:?} {}", String::from_utf8_lossy(&event.body));
+            assert_eq!(leaks(&text, &secrets), [""; 0]);
+            events += 1;
+        }
+    }
+    assert!(events > 8);
+    // the same check finds what is there
+    assert!(!leaks(&made.to_string(), &secrets).is_empty());
+    assert!(!leaks(&format!("x{}y", STANDARD.encode(credential)), &secrets).is_empty());
+
+    // and they are used: sealed is not lost
+    let snapshot = node.plane.current().seen().load_full();
+    assert_eq!(snapshot.signing["HUBKEY"].secret.expose(), signing);
+    assert!(node.knows(&minted));
+    assert_eq!(snapshot.providers[&"openai".into()].len(), 1);
+}
+
+#[tokio::test]
+async fn a_reference_to_a_nodes_own_is_not_taken_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    node.post("providers", json!({"id": "openai", "spec": {}})).await.is(201);
+    for secret in ["env:HUB_MASTER_KEY", "file:/etc/shadow"] {
+        let of = json!({"provider": "openai", "name": "main", "secret": secret});
+        let told = node.post("credentials", json!({"id": "openai.main", "spec": of})).await.is(422);
+        assert_eq!(told["field"], "secret", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn another_master_key_is_told_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = STANDARD.encode([7; 32]);
+    {
+        let node = Node::start(folder.path(), MASTER).await;
+        node.post("projects", json!({"id": "p", "spec": {}})).await.is(201);
+    }
+    let log = log(folder.path());
+    let ends = log.ends(Topic::Control.at(0)).await.unwrap();
+    let wrong = plane(&log, None, &other).await;
+    let token = folder.path().join("owner-token");
+    let error = control::bootstrap::bootstrap(&wrong, &token).await.unwrap_err().to_string();
+    assert!(
+        error.contains("nothing was changed") && error.contains("give this node that key"),
+        "{error}"
+    );
+    assert_eq!(log.ends(Topic::Control.at(0)).await.unwrap(), ends, "nothing was written");
+    let node = Node::on(log, folder.path(), MASTER).await;
+    node.get("projects/p").await.is(200);
+}
+
+#[tokio::test]
+async fn a_new_master_key_takes_over_while_keys_and_secrets_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let credential = json!({"provider": "openai", "name": "main", "secret": PLANTED[0]});
+    let key = {
+        let node = Node::start(folder.path(), MASTER).await;
+        node.post("providers", json!({"id": "openai", "spec": {}})).await.is(201);
+        node.post("credentials", json!({"id": "openai.main", "spec": credential})).await.is(201);
+        node.key("app", json!({})).await
+    };
+    let new = STANDARD.encode([7; 32]);
+    {
+        let node = Node::start(folder.path(), &format!("{new}\n{MASTER}")).await;
+        assert!(node.knows(&key));
+        let done = node.post("master-key/rewrap", json!({})).await.is(200);
+        assert_eq!(
+            (done["wrapped"].as_i64(), done["failed"].as_array().map(Vec::len)),
+            (Some(2), Some(0)),
+            "{done}"
+        );
+        assert!(node.knows(&key));
+    }
+    // the old one is not needed any more
+    let node = Node::start(folder.path(), &new).await;
+    assert!(node.knows(&key));
+    assert_eq!(node.get("problems").await.is(200)["items"], json!([]));
+    assert_eq!(node.plane.current().seen().load().providers[&"openai".into()].len(), 1);
+}
