@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::embedded::clickhouse::ServerOptions;
+use crate::remote::{Entities, Keys};
 
 /// A self-hosted AI gateway.
 #[derive(Debug, Parser)]
@@ -55,6 +56,59 @@ pub enum Command {
     /// Models and their prices.
     #[command(subcommand)]
     Models(Models),
+    /// API keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// What keys belong to.
+    #[command(subcommand)]
+    Projects(Entities),
+    /// Who pays.
+    #[command(subcommand)]
+    Accounts(Entities),
+    /// People.
+    #[command(subcommand)]
+    Users(Entities),
+    /// Roles of people.
+    #[command(subcommand)]
+    Bindings(Entities),
+    /// Secrets of providers; the id is provider.name.
+    #[command(subcommand)]
+    Credentials(Entities),
+    /// Rates that are bounded.
+    #[command(subcommand)]
+    Limits(Entities),
+    /// Money that is bounded.
+    #[command(subcommand)]
+    Budgets(Entities),
+    /// Who is told.
+    #[command(subcommand)]
+    Webhooks(Entities),
+    /// Makes the configuration what a file says, YAML or JSON: tells what would change, and does it with --yes.
+    Apply {
+        /// The file; - for standard input.
+        #[arg(short, long)]
+        file: PathBuf,
+        /// What is not in the file goes, of the collections that it has.
+        #[arg(long)]
+        prune: bool,
+        /// Makes the changes.
+        #[arg(long)]
+        yes: bool,
+        /// Why, for the history.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Prints the whole configuration as `apply` takes it, secrets aside.
+    ExportConfig,
+    /// Makes a new owner's token, in place of one that was lost.
+    Bootstrap,
+    /// Wraps all secrets by the current master key, so that older ones are not needed any more.
+    Rewrap,
+    /// Prints completions for a shell.
+    Completions {
+        /// Which.
+        shell: clap_complete::Shell,
+    },
     /// Moves money of an account.
     #[command(subcommand)]
     Credits(Credits),
@@ -80,6 +134,9 @@ pub enum Command {
 /// Providers and their credentials.
 #[derive(Debug, Subcommand)]
 pub enum Providers {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    Entities(Entities),
     /// Tests each credential with the cheapest real request and says what is wrong with it.
     Check {
         /// The provider; all when not given.
@@ -93,6 +150,9 @@ pub enum Providers {
 /// Models and their prices.
 #[derive(Debug, Subcommand)]
 pub enum Models {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    Entities(Entities),
     /// Merges a catalogue into a price list: LiteLLM's model_prices_and_context_window.json, or
     /// models.dev's api.json. A running hub reads the list at its next start.
     Sync {

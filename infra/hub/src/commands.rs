@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use gateway::control::check::{Checked, check};
+use gateway::control::check::{self, Checked};
 use processors::replay::{self, Report, Verdict};
 use processors::{Board, Share, sink};
 use runtime::clock::Clock;
@@ -16,11 +16,12 @@ use schemas::ids::ProviderId;
 use schemas::topics::Topic;
 use serde::Serialize;
 
-use crate::cli::{Credits, OutboxCommand, Providers, Replayed};
+use crate::cli::{Credits, OutboxCommand, Replayed};
 use crate::clickhouse::Warehouse;
 use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::log::open_log;
+use crate::secrets::Secrets;
 use crate::seed::{self, append};
 use crate::serve::Shared;
 
@@ -49,21 +50,21 @@ async fn warehouse(shared: &Shared) -> anyhow::Result<clickhouse::Client> {
     Ok(warehouse.client())
 }
 
-/// Tests the credentials of providers.
-pub(crate) async fn providers(
+/// Tests the credentials of the providers of the settings and the environment.
+pub(crate) async fn check(
     config: &Config,
     environment: &Environment,
-    command: Providers,
+    provider: Option<&str>,
+    json: bool,
 ) -> anyhow::Result<()> {
-    let Providers::Check { provider, json } = command;
     let snapshot = seed::providers(config, environment)?;
-    let only = provider.as_deref().map(ProviderId::from);
+    let only = provider.map(ProviderId::from);
     if let Some(only) = only.as_ref().filter(|only| !snapshot.providers.contains_key(only)) {
         let known: Vec<&str> = snapshot.providers.keys().map(ProviderId::as_str).collect();
         bail!("no provider {only} is configured; there are: {}", known.join(", "));
     }
     let upstream = seed::upstream_config(config, environment);
-    let checked = check(&snapshot, &upstream, only.as_ref(), Clock::system().now()).await?;
+    let checked = check::check(&snapshot, &upstream, only.as_ref(), Clock::system().now()).await?;
     if checked.is_empty() {
         bail!(
             "no provider is configured: set a key such as OPENAI_API_KEY, or name one in the settings"
@@ -79,6 +80,15 @@ pub(crate) async fn providers(
     } else {
         bail!("{failing} of {} credentials do not work", checked.len())
     }
+}
+
+/// Makes a new owner's token.
+pub(crate) async fn bootstrap(config: Config, environment: Environment) -> anyhow::Result<()> {
+    let shared = shared(config, environment).await?;
+    let path = Secrets::new(&shared.config.data).owner_token_path()?;
+    crate::control::new_owner_token(&shared, &path).await?;
+    writeln!(std::io::stdout(), "the owner's token is in {}", path.display())?;
+    Ok(())
 }
 
 /// Moves money of an account.

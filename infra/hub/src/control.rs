@@ -1,5 +1,6 @@
 //! The control plane of a gateway: opened, followed, set up and seeded before the first call.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -79,6 +80,29 @@ pub(crate) async fn start(
         return Err(error);
     }
     Ok(plane)
+}
+
+/// A new owner's token, in place of one that was lost.
+///
+/// # Errors
+/// The log is away, or the master key is another.
+pub(crate) async fn new_owner_token(shared: &Shared, path: &Path) -> anyhow::Result<()> {
+    let vault = vault(&shared.config, &shared.environment)?;
+    let local = crate::seed::bare(&shared.config)?;
+    let options = Options {
+        log: Arc::clone(&shared.log),
+        codec: shared.codec.clone(),
+        vault,
+        local,
+        checkpoint: None,
+    };
+    let plane = Plane::open(options).await?;
+    let token = CancellationToken::new();
+    let following = spawn("control", Arc::clone(&plane).follow(token.clone()));
+    let made = bootstrap::new_owner_token(&plane, path).await;
+    token.cancel();
+    following.await.context("following")?;
+    Ok(made?)
 }
 
 /// So that a log that is away is waited for.

@@ -14,6 +14,7 @@ mod log;
 mod models;
 mod operator;
 mod probe;
+mod remote;
 pub mod role;
 pub mod secrets;
 mod seed;
@@ -28,7 +29,7 @@ use anyhow::Context as _;
 use runtime::task::CancellationToken;
 use runtime::telemetry;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Models, Providers};
 use crate::config::{Config, Environment, LogFormat};
 use crate::role::Role;
 
@@ -69,8 +70,52 @@ async fn dispatch(
             let text = toml::to_string(&config).context("the settings can't be printed")?;
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
-        Command::Providers(command) => commands::providers(&config, &environment, command).await,
-        Command::Models(command) => models::run(&config, &command),
+        Command::Providers(Providers::Entities(command)) => {
+            remote::entities(&config, &environment, "providers", command).await
+        }
+        Command::Providers(Providers::Check { provider, json }) => {
+            commands::check(&config, &environment, provider.as_deref(), json).await
+        }
+        Command::Models(Models::Entities(command)) => {
+            remote::entities(&config, &environment, "models", command).await
+        }
+        Command::Models(Models::Sync { catalogue, to, provider, dry_run }) => {
+            models::sync(&config, &catalogue, to.as_deref(), &provider, dry_run)
+        }
+        Command::Keys(command) => remote::keys(&config, &environment, command).await,
+        Command::Projects(command) => {
+            remote::entities(&config, &environment, "projects", command).await
+        }
+        Command::Accounts(command) => {
+            remote::entities(&config, &environment, "accounts", command).await
+        }
+        Command::Users(command) => remote::entities(&config, &environment, "users", command).await,
+        Command::Bindings(command) => {
+            remote::entities(&config, &environment, "bindings", command).await
+        }
+        Command::Credentials(command) => {
+            remote::entities(&config, &environment, "credentials", command).await
+        }
+        Command::Limits(command) => {
+            remote::entities(&config, &environment, "limits", command).await
+        }
+        Command::Budgets(command) => {
+            remote::entities(&config, &environment, "budgets", command).await
+        }
+        Command::Webhooks(command) => {
+            remote::entities(&config, &environment, "webhooks", command).await
+        }
+        Command::Apply { file, prune, yes, reason } => {
+            remote::apply(&config, &environment, &file, prune, yes, reason).await
+        }
+        Command::ExportConfig => remote::export(&config, &environment).await,
+        Command::Bootstrap => commands::bootstrap(config, environment).await,
+        Command::Rewrap => remote::rewrap(&config, &environment).await,
+        Command::Completions { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "hub", &mut std::io::stdout());
+            Ok(())
+        }
         Command::Credits(command) => commands::credits(config, environment, command).await,
         Command::Replay { processor, json } => {
             commands::replay(config, environment, processor, json).await

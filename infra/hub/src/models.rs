@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use schemas::price::{Imported, Row, import, parse_catalogue};
 
-use crate::cli::Models;
 use crate::config::Config;
 
 /// The columns of a price list that a catalogue knows.
@@ -20,9 +19,14 @@ type Name = [String; 4];
 ///
 /// # Errors
 /// A file can't be read or written, or holds something else.
-pub(crate) fn run(config: &Config, command: &Models) -> anyhow::Result<()> {
-    let Models::Sync { catalogue, to, provider, dry_run } = command;
-    let Some(to) = to.as_ref().or(config.prices_file.as_ref()) else {
+pub(crate) fn sync(
+    config: &Config,
+    catalogue: &Path,
+    to: Option<&Path>,
+    provider: &[String],
+    dry_run: bool,
+) -> anyhow::Result<()> {
+    let Some(to) = to.or(config.prices_file.as_deref()) else {
         bail!("which price list? name it with --to, or set prices_file");
     };
     let named = || catalogue.display().to_string();

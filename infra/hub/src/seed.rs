@@ -65,6 +65,23 @@ pub(crate) fn seed(shared: &Shared, demo: SocketAddr) -> anyhow::Result<(Seed, L
     Ok((made.seed, local))
 }
 
+/// What a command knows that serves no calls.
+///
+/// # Errors
+/// Names the file that can't be read.
+pub(crate) fn bare(config: &Config) -> anyhow::Result<Local> {
+    Ok(Local {
+        vendors: Arc::new(vendors(config)?),
+        catalogue: Arc::new(Catalogue::default()),
+        prices: Arc::new(shipped()?),
+        own_prices: own_prices(config)?.map(Arc::new),
+        call_time: config.limits.call_time.into(),
+        unpriced: config.unpriced,
+        providers: Vec::new(),
+        environment: Arc::default(),
+    })
+}
+
 /// The providers of the settings and the environment, for who does not serve callers.
 ///
 /// # Errors

@@ -172,7 +172,15 @@ impl Config {
 }
 
 /// Variables that belong to the project's scripts, not to the configuration.
-const IGNORED: &[&str] = &["HUB_CONFIG", "HUB_CACHE", "HUB_COMMIT", "HUB_BINARY", "HUB_TEST_*"];
+const IGNORED: &[&str] = &[
+    "HUB_CONFIG",
+    "HUB_CACHE",
+    "HUB_COMMIT",
+    "HUB_BINARY",
+    "HUB_TOKEN",
+    "HUB_ADMIN_URL",
+    "HUB_TEST_*",
+];
 
 /// The environment, read once.
 pub type Environment = HashMap<String, String>;
