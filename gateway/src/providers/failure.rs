@@ -7,6 +7,7 @@ use runtime::clock::Micros;
 use schemas::event::AttemptError;
 
 use super::compat::Vendor;
+use crate::streaming::Unreadable;
 
 /// What to try after a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,12 @@ impl Failure {
             _ => Next::Target,
         };
         Self { error, next, retry_after: None }
+    }
+}
+
+impl From<Unreadable> for Failure {
+    fn from(_: Unreadable) -> Self {
+        Self::of(AttemptError::Malformed)
     }
 }
 

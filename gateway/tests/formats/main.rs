@@ -30,3 +30,5 @@ mod promised;
 mod refused;
 mod rig;
 mod signed;
+#[path = "../samples/target.rs"]
+mod target;

@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "gateway/src/streaming/frames.rs",
     "gateway/src/streaming/lines.rs",
     "gateway/src/streaming/sse.rs",
+    "gateway/src/streaming/unread.rs",
     "processors/src/billing/account",
     "processors/src/billing/calls",
     "processors/src/billing/fold",

@@ -8,19 +8,20 @@ use schemas::event::AttemptError;
 use super::failure_inside;
 use super::said::Said;
 use super::wire::{Message, is_error};
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 
 /// A whole answer: one piece.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
-    held: Vec<Bytes>,
+    held: Held,
     said: Said,
 }
 
 impl Whole {
     pub(super) fn new(endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
-        Self { endpoint, held: Vec::new(), said: Said::new(wanted) }
+        Self { endpoint, held: Held::default(), said: Said::new(wanted) }
     }
 }
 
@@ -31,8 +32,7 @@ impl Decoder for Whole {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+        let bytes = self.held.take();
         let message: Message<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if is_error(&message.kind, message.error) {

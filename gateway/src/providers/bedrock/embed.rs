@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::address;
-use super::whole::joined;
 use crate::call::chat::Source;
 use crate::call::{Embed, Embeddable, Lacks};
 use crate::error::{Error, Kind};
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Failure, Outbound, Piece, PieceKind, Wanted};
 use crate::reply::{Delta, Tally};
 use crate::routing::Target;
@@ -106,7 +106,7 @@ fn cohere(asked: &Embed, model: &str, lacks: &Lacks) -> Result<Map<String, Value
 /// An answer with vectors: one piece.
 pub(super) struct Vectors {
     wanted: Wanted,
-    held: Vec<Bytes>,
+    held: Held,
     tally: Tally,
 }
 
@@ -127,14 +127,8 @@ enum Lists {
 }
 
 impl Vectors {
-    pub(super) const fn new(wanted: Wanted) -> Self {
-        let tally = Tally {
-            quantities: Vec::new(),
-            reported_nano: None,
-            content_bytes: 0,
-            reported: false,
-        };
-        Self { wanted, held: Vec::new(), tally }
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self { wanted, held: Held::default(), tally: Tally::default() }
     }
 }
 
@@ -146,7 +140,7 @@ impl Decoder for Vectors {
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let malformed = || Failure::of(AttemptError::Malformed);
-        let bytes = joined(&mut self.held);
+        let bytes = self.held.take();
         let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
         let lists = match (answer.embedding, answer.embeddings) {
             (Some(one), _) => vec![one],

@@ -9,6 +9,7 @@ use super::error;
 use super::usage::{enter, finish, weigh};
 use super::wire::{Answer, Block, Citation, Image};
 use crate::call::chat::Source;
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted, Wire};
 use crate::reply::{Delta, Signature, Tally};
 
@@ -16,13 +17,13 @@ use crate::reply::{Delta, Signature, Tally};
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
     wanted: Wanted,
-    held: Vec<Bytes>,
+    held: Held,
     tally: Tally,
 }
 
 impl Whole {
     pub(super) fn new(endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
-        Self { endpoint, wanted, held: Vec::new(), tally: Tally::default() }
+        Self { endpoint, wanted, held: Held::default(), tally: Tally::default() }
     }
 }
 
@@ -33,7 +34,7 @@ impl Decoder for Whole {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = joined(&mut self.held);
+        let bytes = self.held.take();
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if self.endpoint.vendor.failed_finish.iter().any(|bad| *bad == *answer.stop_reason) {
@@ -59,12 +60,6 @@ impl Decoder for Whole {
     fn tally(&self) -> &Tally {
         &self.tally
     }
-}
-
-/// What was held, in one.
-pub(super) fn joined(held: &mut Vec<Bytes>) -> Bytes {
-    let mut held = std::mem::take(held);
-    if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() }
 }
 
 fn read(block: Block<'_>, calls: &mut u32, tally: &mut Tally, deltas: &mut Vec<Delta>) {

@@ -11,12 +11,12 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::whole::joined;
 use super::wire::Usage;
 use super::write::{lacks, outbound, own};
 use super::{address, content, failure_inside, usage};
 use crate::call::{Embed, Embeddable};
 use crate::error::Error;
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Endpoint, Failure, Outbound, Piece, PieceKind, Wanted};
 use crate::reply::{Delta, Tally};
 use crate::routing::Target;
@@ -75,7 +75,7 @@ pub(super) struct Vectors {
     wanted: Wanted,
     /// Shortened vectors of this model are not of length 1, as those of all others are.
     normalise: bool,
-    held: Vec<Bytes>,
+    held: Held,
     tally: Tally,
 }
 
@@ -85,7 +85,7 @@ impl Vectors {
             endpoint: Arc::clone(&target.endpoint),
             wanted,
             normalise: target.model.as_str().ends_with("gemini-embedding-001"),
-            held: Vec::new(),
+            held: Held::default(),
             tally: Tally::default(),
         }
     }
@@ -115,7 +115,7 @@ impl Decoder for Vectors {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = joined(&mut self.held);
+        let bytes = self.held.take();
         let mut deltas = Vec::new();
         if self.wanted == Wanted::Bytes {
             self.read::<IgnoredAny>(&bytes)?;
@@ -153,7 +153,6 @@ fn normalise(values: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::OnceLock;
     use std::time::Duration;
 
     use super::*;
@@ -162,27 +161,14 @@ mod tests {
     /// What an answer says, and how many input tokens it says were read.
     fn read(answer: &str, wanted: Wanted) -> Result<(Vec<Delta>, i64), AttemptError> {
         let vendor = compat::shipped().unwrap().remove("gemini").unwrap();
-        let second = Duration::from_secs(1);
-        let endpoint = Endpoint {
-            id: "gemini".into(),
-            base_url: vendor.base_url.parse().unwrap(),
-            chat: None,
-            embeddings: None,
-            responses: None,
-            vendor,
-            deadlines: Deadlines {
-                connect: second,
-                first_byte: second,
-                idle: second,
-                total: second,
-            },
-            counts: OnceLock::new(),
-        };
+        let base = vendor.base_url.parse().unwrap();
+        let deadlines = Deadlines::all(Duration::from_secs(1));
+        let endpoint = Endpoint::new("gemini".into(), vendor, base, deadlines).unwrap();
         let mut vectors = Vectors {
             endpoint: Arc::new(endpoint),
             wanted,
             normalise: true,
-            held: Vec::new(),
+            held: Held::default(),
             tally: Tally::default(),
         };
         let mut pieces = Vec::new();

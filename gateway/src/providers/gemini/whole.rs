@@ -9,6 +9,7 @@ use super::failure_inside;
 use super::read::Reader;
 use super::wire::Answer;
 use crate::call::Call;
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 use crate::routing::Target;
@@ -16,7 +17,7 @@ use crate::routing::Target;
 /// A whole answer.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
-    held: Vec<Bytes>,
+    held: Held,
     reader: Reader,
     /// The client wants it as an array.
     listed: bool,
@@ -26,7 +27,7 @@ impl Whole {
     pub(super) fn new(call: &Call, target: &Target, wanted: Wanted) -> Self {
         Self {
             endpoint: Arc::clone(&target.endpoint),
-            held: Vec::new(),
+            held: Held::default(),
             reader: Reader::new(call, wanted),
             listed: call.listed,
         }
@@ -40,7 +41,7 @@ impl Decoder for Whole {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = joined(&mut self.held);
+        let bytes = self.held.take();
         let vendor = &self.endpoint.vendor;
         let Ok(answer) = serde_json::from_slice::<Answer<'_>>(&bytes) else {
             // an error may stand in an array; all else can't be read
@@ -63,10 +64,4 @@ impl Decoder for Whole {
     fn tally(&self) -> &Tally {
         &self.reader.tally
     }
-}
-
-/// What was held, as one; most answers came in one read and are not copied.
-pub(super) fn joined(held: &mut Vec<Bytes>) -> Bytes {
-    let mut held = std::mem::take(held);
-    if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() }
 }

@@ -9,6 +9,7 @@ use super::answer::Reader;
 use super::failure_inside;
 use super::wire::Answer;
 use crate::call::Call;
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 use crate::routing::Target;
@@ -17,14 +18,14 @@ use crate::routing::Target;
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
     wanted: Wanted,
-    held: Vec<Bytes>,
+    held: Held,
     reader: Reader,
 }
 
 impl Whole {
     pub(super) fn new(call: &Call, target: &Target, wanted: Wanted) -> Self {
         let endpoint = Arc::clone(&target.endpoint);
-        Self { endpoint, wanted, held: Vec::new(), reader: Reader::new(call, wanted) }
+        Self { endpoint, wanted, held: Held::default(), reader: Reader::new(call, wanted) }
     }
 }
 
@@ -35,8 +36,7 @@ impl Decoder for Whole {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+        let bytes = self.held.take();
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if answer.error.is_some() {

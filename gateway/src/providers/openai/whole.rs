@@ -10,13 +10,14 @@ use super::images;
 use super::inside::{enter_if_said, failed, failure_inside};
 use super::wire::Answer;
 use crate::call::Call;
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 
 /// A whole answer.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
-    held: Vec<Bytes>,
+    held: Held,
     tally: Tally,
     /// Where deltas are wanted.
     reading: Option<Reading>,
@@ -25,7 +26,7 @@ pub(super) struct Whole {
 impl Whole {
     pub(super) fn new(call: &Call, endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
         let reading = (wanted == Wanted::Deltas).then(|| Reading::new(call));
-        Self { endpoint, held: Vec::new(), tally: Tally::default(), reading }
+        Self { endpoint, held: Held::default(), tally: Tally::default(), reading }
     }
 }
 
@@ -36,8 +37,7 @@ impl Decoder for Whole {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+        let bytes = self.held.take();
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         let vendor = &self.endpoint.vendor;

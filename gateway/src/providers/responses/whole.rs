@@ -5,18 +5,19 @@ use schemas::event::AttemptError;
 
 use super::reader::Reader;
 use super::wire::Response;
+use crate::providers::held::Held;
 use crate::providers::{Decoder, Failure, Piece, PieceKind};
 use crate::reply::Tally;
 
 /// A whole answer.
 pub(super) struct Whole {
     reader: Reader,
-    held: Vec<Bytes>,
+    held: Held,
 }
 
 impl Whole {
-    pub(super) const fn new(reader: Reader) -> Self {
-        Self { reader, held: Vec::new() }
+    pub(super) fn new(reader: Reader) -> Self {
+        Self { reader, held: Held::default() }
     }
 }
 
@@ -27,8 +28,7 @@ impl Decoder for Whole {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+        let bytes = self.held.take();
         let said: Response<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         let reader = &mut self.reader;
