@@ -14,6 +14,7 @@ mod format;
 mod gemini;
 mod held;
 pub mod listing;
+mod media;
 mod meters;
 mod ollama;
 mod openai;
