@@ -85,6 +85,9 @@ pub(super) fn classify(
         retry_after: retry_after(headers, now).or(said.retry_after),
         ..Failure::of(error)
     };
+    if error == AttemptError::Caller && tells(said, &vendor.lacks_texts) {
+        failure.next = Next::Target;
+    }
     match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {
         Some(b"true") if failure.next == Next::Target => failure.next = Next::Same,
         Some(b"false") if failure.next == Next::Same => failure.next = Next::Target,
@@ -100,10 +103,9 @@ pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> Attempt
             [&said.code, &said.kind, &said.metadata].iter().any(|text| text.contains(word))
         })
     };
-    let tells = |texts: &[String]| texts.iter().any(|text| said.message.contains(text.as_str()));
-    let poor = || says(&POOR) || tells(&vendor.credit_texts);
+    let poor = || says(&POOR) || tells(said, &vendor.credit_texts);
     let wrong_key =
-        || says(&["invalid_api_key", "AuthenticationError"]) || tells(&vendor.auth_texts);
+        || says(&["invalid_api_key", "AuthenticationError"]) || tells(said, &vendor.auth_texts);
     let policy = || says(&["content_filter", "content_policy", "moderation", "SensitiveContent"]);
     match status {
         401 => AttemptError::Auth,
@@ -127,6 +129,10 @@ pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> Attempt
         400..=499 => AttemptError::Caller,
         _ => AttemptError::Malformed,
     }
+}
+
+fn tells(said: &ErrorBody, texts: &[String]) -> bool {
+    texts.iter().any(|text| said.message.contains(text.as_str()))
 }
 
 /// Codes that mean an empty wallet.
