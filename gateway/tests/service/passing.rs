@@ -387,3 +387,46 @@ async fn what_is_wrong_with_a_request_is_named() {
         assert_eq!((error.kind, error.field.as_deref()), (kind, Some(field)), "{body}: {error}");
     }
 }
+
+/// A response's first events hold what was asked: the larger that is, the more may come before the content.
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_the_content_is_bounded_by_the_request() {
+    let words = |length: usize| "w".repeat(length);
+    for (asked, repeated, complete) in
+        [(600_000, 600_000, true), (10, 500_000, true), (10, 600_000, false)]
+    {
+        let event = |kind: &str, fields: &str| {
+            chunk(&format!("event: {kind}\ndata: {{\"type\":\"{kind}\",{fields}}}\n\n"))
+        };
+        let response = |status: &str| {
+            let instructions = words(repeated);
+            format!(
+                r#""response":{{"id":"r","object":"response","status":"{status}","model":"m","output":[],"instructions":"{instructions}"}}"#
+            )
+        };
+        let provider = Provider::start(vec![vec![
+            stream_head(),
+            event("response.created", &response("in_progress")),
+            event("response.in_progress", &response("in_progress")),
+            event(
+                "response.output_text.delta",
+                r#""output_index":0,"content_index":0,"delta":"Hi""#,
+            ),
+            event("response.completed", &response("completed")),
+            end(),
+        ]])
+        .await;
+        let mut rig = Rig::new();
+        let instructions = words(asked);
+        let body =
+            format!(r#"{{"model":"m","input":"x","stream":true,"instructions":"{instructions}"}}"#);
+        let plan = Plan { targets: vec![target("openai", &provider)] };
+        let answer = start(&mut rig, Dialect::Responses, &body, plan).await;
+        assert_eq!(answer.is_ok(), complete, "{asked} asked, {repeated} repeated");
+        if let Ok(answer) = answer {
+            assert!(rest(answer.into_body()).await.contains("response.completed"));
+        }
+        let error = if complete { AttemptError::None } else { AttemptError::Malformed };
+        assert_eq!(rig.story().await.3, [error]);
+    }
+}
