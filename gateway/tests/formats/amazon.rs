@@ -48,6 +48,28 @@ fn requests_are_signed_as_botocore_signs_them() {
 }
 
 #[derive(Deserialize)]
+struct List {
+    secret: String,
+    region: String,
+    url: String,
+    micros: i64,
+    authorization: String,
+}
+
+#[test]
+fn lists_of_models_are_asked_for_as_botocore_does() {
+    let rows = cases::<List>(&folder("formats").join("bedrock/lists.json"));
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        let mut request = Request::get(&row.url).body(Full::new(Bytes::new())).unwrap();
+        let host = format!("bedrock-runtime.{}.amazonaws.com", row.region);
+        let auth = AuthKind::Aws.of(&Secret::from(row.secret), &host, None).unwrap();
+        auth.show(&mut request, b"", Micros(row.micros)).unwrap();
+        assert_eq!(request.headers()["authorization"], row.authorization, "{}", row.url);
+    }
+}
+
+#[derive(Deserialize)]
 struct Row {
     hex: String,
     #[serde(default)]
