@@ -29,7 +29,7 @@ fn form(more: &[(&str, &str)], sound: usize) -> String {
     body + &"s".repeat(sound) + "\r\n--b1--\r\n"
 }
 
-async fn start(
+pub(crate) async fn start(
     rig: &mut Rig,
     dialect: Dialect,
     body: &str,
@@ -53,7 +53,7 @@ fn units(charge: &Charge) -> Vec<(Meter, i64)> {
 }
 
 /// The only usage event and its only charge.
-async fn settled(rig: Rig) -> (Usage, Vec<(Meter, i64)>, bool) {
+pub(crate) async fn settled(rig: Rig) -> (Usage, Vec<(Meter, i64)>, bool) {
     let (mut usages, _) = rig.events().await;
     let usage = usages.pop().unwrap();
     let [charge] = usage.charges.as_slice() else { panic!("{:?}", usage.charges) };
