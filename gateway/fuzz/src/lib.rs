@@ -2,7 +2,7 @@
 
 mod frames;
 #[path = "../../tests/samples/target.rs"]
-mod target;
+pub mod target;
 
 use std::sync::LazyLock;
 
@@ -65,7 +65,7 @@ pub fn answer(wire: Wire, input: &[u8]) {
         show(call, target, whole);
     }
     drop(wire.format().error(&HeaderMap::new(), answer));
-    drop(wire.format().instead_of_stream(&target.endpoint.vendor, answer));
+    let _ = wire.format().instead_of_stream(&target.endpoint.vendor, answer);
 }
 
 fn speaks(target: &Target, wire: Wire) -> bool {

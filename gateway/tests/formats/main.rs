@@ -33,5 +33,3 @@ mod promised;
 mod refused;
 mod rig;
 mod signed;
-#[path = "../samples/target.rs"]
-mod target;

@@ -12,7 +12,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(crate) use super::target::target;
+pub(crate) use super::fuzz::target::target;
 
 pub(crate) fn folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(kind)

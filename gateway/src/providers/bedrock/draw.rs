@@ -12,9 +12,9 @@ use super::error::failed;
 use crate::call::chat::Source;
 use crate::call::{Draw, Lacks};
 use crate::error::{Error, Kind};
-use crate::providers::held::Held;
+use crate::providers::held::Collected;
 use crate::providers::media::media_type;
-use crate::providers::{Decoder, Failure, Outbound, Piece, PieceKind, Wanted};
+use crate::providers::{Failure, Outbound, Piece, PieceKind, Wanted};
 use crate::reply::{Delta, Tally};
 use crate::routing::Target;
 
@@ -73,7 +73,6 @@ pub(super) fn write(draw: &Draw, target: &Target) -> Result<Outbound, Error> {
 /// An answer with images: one piece.
 pub(super) struct Drawn {
     wanted: Wanted,
-    held: Held,
     tally: Tally,
 }
 
@@ -88,18 +87,12 @@ struct Answer {
 
 impl Drawn {
     pub(super) fn new(wanted: Wanted) -> Self {
-        Self { wanted, held: Held::default(), tally: Tally::default() }
+        Self { wanted, tally: Tally::default() }
     }
 }
 
-impl Decoder for Drawn {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = self.held.take();
+impl Collected for Drawn {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let malformed = Failure::of(AttemptError::Malformed);
         let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| malformed.clone())?;
         if let Some(why) = answer.finish_reasons.iter().flatten().next() {

@@ -29,6 +29,7 @@ use self::stream::Stream;
 use self::whole::Whole;
 use super::compat::Vendor;
 use super::edit::{Change, edit};
+use super::held::Collect;
 use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call, scan};
 use crate::error::Error;
@@ -61,10 +62,10 @@ impl Format for Bedrock {
     fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder> {
         let endpoint = Arc::clone(&target.endpoint);
         match (call.operation, call.stream) {
-            (Operation::Embeddings, _) => Box::new(Vectors::new(wanted)),
-            (Operation::Image, _) => Box::new(Drawn::new(wanted)),
+            (Operation::Embeddings, _) => Box::new(Collect::of(Vectors::new(wanted))),
+            (Operation::Image, _) => Box::new(Collect::of(Drawn::new(wanted))),
             (_, true) => Box::new(Stream::new(endpoint, wanted)),
-            (_, false) => Box::new(Whole::new(endpoint, wanted)),
+            (_, false) => Box::new(Collect::of(Whole::new(endpoint, wanted))),
         }
     }
 

@@ -9,32 +9,25 @@ use super::error;
 use super::usage::{enter, finish, weigh};
 use super::wire::{Answer, Block, Citation, Image};
 use crate::call::chat::Source;
-use crate::providers::held::Held;
-use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted, Wire};
+use crate::providers::held::Collected;
+use crate::providers::{Endpoint, Failure, Piece, PieceKind, Wanted, Wire};
 use crate::reply::{Delta, Signature, Tally};
 
 /// A whole answer: one piece.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
     wanted: Wanted,
-    held: Held,
     tally: Tally,
 }
 
 impl Whole {
     pub(super) fn new(endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
-        Self { endpoint, wanted, held: Held::default(), tally: Tally::default() }
+        Self { endpoint, wanted, tally: Tally::default() }
     }
 }
 
-impl Decoder for Whole {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = self.held.take();
+impl Collected for Whole {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if self.endpoint.vendor.failed_finish.iter().any(|bad| *bad == *answer.stop_reason) {
