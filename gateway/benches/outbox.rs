@@ -1,4 +1,8 @@
 //! What accounting for a call costs the request path.
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
+
+#[path = "../tests/samples/target.rs"]
+mod target;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway::admission::Accounts;
-use gateway::providers::{Auth, Deadlines, Endpoint};
 use gateway::routing::Target;
 use gateway::usage::{Admission, AttemptReport, Options, Outbox, Partitions, Settlement, Shipper};
 use runtime::clock::Micros;
@@ -44,40 +47,6 @@ impl Log for Sink {
     async fn writer(&self, id: WriterId) -> Result<Box<dyn Writer>, Error> {
         Err(Error::Fenced(id.0))
     }
-}
-
-fn target() -> Arc<Target> {
-    let second = Duration::from_secs(1);
-    let base_url = url::Url::parse("https://api.openai.com/v1");
-    let Ok(base_url) = base_url else { unreachable!("a constant") };
-    let vendors = gateway::providers::compat::shipped();
-    let Some(vendor) = vendors.ok().and_then(|mut vendors| vendors.remove("openai")) else {
-        unreachable!("compiled in")
-    };
-    Arc::new(Target {
-        endpoint: Arc::new(Endpoint {
-            counts: Default::default(),
-            id: "openai".into(),
-            base_url,
-            chat: None,
-            embeddings: None,
-            responses: None,
-            vendor,
-            deadlines: Deadlines {
-                connect: second,
-                first_byte: second,
-                idle: second,
-                total: second,
-            },
-        }),
-        provider: "openai".into(),
-        credential: "main".into(),
-        credential_version: 1,
-        auth: Auth::None,
-        model: "gpt-4o-mini".into(),
-        subject: "openai/main@1/gpt-4o-mini".into(),
-        credential_subject: "openai/main@1".into(),
-    })
 }
 
 fn admission(number: u64) -> Admission {
@@ -154,7 +123,7 @@ fn benches(criterion: &mut Criterion) {
     let Ok(prices) = schemas::price::shipped().map(Arc::new) else {
         return;
     };
-    let target = target();
+    let target = Arc::new(target::target("openai", "gpt-4o-mini"));
     let number = AtomicU64::new(0);
     let accounts = Accounts::new();
     let account = accounts.account(&"acme".into());

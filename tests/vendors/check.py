@@ -262,7 +262,7 @@ def validators():
 # By format and by what is asked; a model's own body for Bedrock's InvokeModel has no schema.
 KINDS = {
     "anthropic": {"chat": "anthropic messages"},
-    "bedrock": {"chat": "bedrock converse", "stream": "bedrock stream", "embed": None},
+    "bedrock": {"chat": "bedrock converse", "stream": "bedrock stream", "embed": None, "draw": None},
     "gemini": {"chat": "gemini generate", "embed": "gemini embed", "draw": "gemini generate"},
     "ollama": {"chat": "ollama chat", "embed": "ollama embed"},
     "openai": {"chat": "openai chat", "embed": "openai embeddings", "draw": "openai images"},

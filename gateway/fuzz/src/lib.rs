@@ -1,22 +1,24 @@
 //! What the fuzz targets do with their inputs. `seeds` in this folder writes the same layouts.
 
 mod frames;
+#[path = "../../tests/samples/target.rs"]
+pub mod target;
 
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use gateway::call::Call;
+use gateway::call::{Call, scan_form};
 use gateway::dialects::Dialect;
-use gateway::providers::{Auth, Deadlines, Endpoint, Failure, Piece, Wanted, Wire, compat, encode};
+use gateway::providers::{Failure, Piece, Wanted, Wire, compat, encode};
 use gateway::reply::{Delta, Tally};
 use gateway::routing::Target;
-use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::de::IgnoredAny;
+use target::target;
 
 /// Every shipped vendor, in the order of their names.
 static TARGETS: LazyLock<Vec<Target>> =
-    LazyLock::new(|| compat::shipped().unwrap().into_values().map(target).collect());
+    LazyLock::new(|| compat::shipped().unwrap().keys().map(|vendor| target(vendor, "m")).collect());
 
 /// One call per dialect: whole, and as a stream.
 static CALLS: LazyLock<Vec<[Call; 2]>> = LazyLock::new(|| {
@@ -30,37 +32,6 @@ static CALLS: LazyLock<Vec<[Call; 2]>> = LazyLock::new(|| {
     };
     Dialect::ALL.into_iter().map(|dialect| [call(dialect, false), call(dialect, true)]).collect()
 });
-
-fn target(vendor: compat::Vendor) -> Target {
-    let second = Duration::from_secs(1);
-    let uri = |path: &str| {
-        (!path.is_empty()).then(|| format!("{}{path}", vendor.base_url).parse().unwrap())
-    };
-    Target {
-        provider: vendor.id.as_str().into(),
-        credential: "main".into(),
-        credential_version: 1,
-        auth: Auth::None,
-        model: "m".into(),
-        subject: "t".into(),
-        credential_subject: "c".into(),
-        endpoint: Arc::new(Endpoint {
-            counts: Default::default(),
-            id: vendor.id.as_str().into(),
-            base_url: vendor.base_url.parse().unwrap(),
-            chat: uri(&vendor.chat_path),
-            embeddings: uri(&vendor.embeddings_path),
-            responses: uri(&vendor.responses_path),
-            deadlines: Deadlines {
-                connect: second,
-                first_byte: second,
-                idle: second,
-                total: second,
-            },
-            vendor,
-        }),
-    }
-}
 
 /// What an answer was read as.
 #[derive(PartialEq, Debug)]
@@ -94,7 +65,7 @@ pub fn answer(wire: Wire, input: &[u8]) {
         show(call, target, whole);
     }
     drop(wire.format().error(&HeaderMap::new(), answer));
-    drop(wire.format().instead_of_stream(&target.endpoint.vendor, answer));
+    let _ = wire.format().instead_of_stream(&target.endpoint.vendor, answer);
 }
 
 fn speaks(target: &Target, wire: Wire) -> bool {
@@ -125,14 +96,22 @@ fn show(call: &Call, target: &Target, read: Read) {
     renderer.end(&read.tally, &mut out);
 }
 
-/// A request of a client: a byte for the dialect, the path and query up to a line's end, the body.
+/// The content type of requests that begin as a form does.
+const FORM: HeaderValue = HeaderValue::from_static("multipart/form-data; boundary=b");
+
+/// A request of a client: a byte for the dialect, the path and query up to a line's end, the body: JSON, or a form
+/// whose boundary is `b`.
 pub fn request(input: &[u8]) {
     let Some((dialect, rest)) = input.split_first() else { return };
     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return };
     let (path, body) = rest.split_at(end);
-    let Ok(request) = http::Request::post(path).body(()) else { return };
-    let speech = Dialect::ALL[usize::from(*dialect) % Dialect::ALL.len()].speech();
     let body = Bytes::copy_from_slice(&body[1..]);
+    let mut request = http::Request::post(path);
+    if body.starts_with(b"--b") {
+        request = request.header(CONTENT_TYPE, FORM);
+    }
+    let Ok(request) = request.body(()) else { return };
+    let speech = Dialect::ALL[usize::from(*dialect) % Dialect::ALL.len()].speech();
     let Ok(call) = speech.parse(&request.into_parts().0, body) else { return };
     let asked = call.asked();
     for target in TARGETS.iter() {
@@ -142,8 +121,11 @@ pub fn request(input: &[u8]) {
             .ok()
             .map(|asked| target.endpoint.vendor.format.format().write(asked, &call, target));
         for sent in [Some(passed), written].into_iter().flatten().flatten() {
-            let whole = serde_json::from_slice::<IgnoredAny>(&sent.body);
-            assert!(whole.is_ok(), "what is sent to {} is no JSON", target.provider);
+            let whole = match &call.form {
+                Some(kind) => scan_form(kind, &sent.body).is_ok(),
+                None => serde_json::from_slice::<IgnoredAny>(&sent.body).is_ok(),
+            };
+            assert!(whole, "what is sent to {} can't be read", target.provider);
         }
     }
 }

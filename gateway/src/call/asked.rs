@@ -115,3 +115,16 @@ pub struct Draw {
     /// Fields that only the client's format knows.
     pub own: Vec<Own>,
 }
+
+impl Draw {
+    /// The shape of its size: `(3, 2)` of `1536x1024`.
+    pub fn ratio(&self) -> Option<(u32, u32)> {
+        let (width, height) = self.size.as_deref()?.split_once(['x', ':'])?;
+        let (width, height): (u32, u32) = (width.parse().ok()?, height.parse().ok()?);
+        let (mut common, mut rest) = (width, height);
+        while rest != 0 {
+            (common, rest) = (rest, common % rest);
+        }
+        Some((width.checked_div(common)?, height.checked_div(common)?))
+    }
+}

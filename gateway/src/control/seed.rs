@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::ids::{CredentialId, ModelId, ProviderId, credential_subject, target_subject};
+use schemas::ids::{ModelId, ProviderId};
 use schemas::price::PriceBook;
 
 use super::snapshot::offered_as;
@@ -265,17 +265,8 @@ fn targets(
     lookup: Lookup<'_>,
 ) -> Result<Vec<RouteTarget>, Error> {
     let endpoint = Arc::new(endpoint(provider, vendor, call_time)?);
-    let id = &endpoint.id;
-    let model = ModelId::from("*");
-    let target = |credential: CredentialId, version: u32, auth| Target {
-        endpoint: Arc::clone(&endpoint),
-        provider: id.clone(),
-        subject: target_subject(id, &credential, version, &model),
-        credential_subject: credential_subject(id, &credential, version),
-        credential,
-        credential_version: version,
-        auth,
-        model: model.clone(),
+    let target = |credential, version, auth| {
+        Target::new(Arc::clone(&endpoint), credential, version, auth, "*".into())
     };
     if provider.credentials.is_empty() {
         let target = Arc::new(target("none".into(), 1, Auth::None));
@@ -339,25 +330,14 @@ fn endpoint(
     {
         return Err(refuse("it must hold no user, password or query"));
     }
-    let uri = |path: &str| {
-        let uri = (!path.is_empty()).then(|| format!("{text}{path}").parse::<http::Uri>());
-        uri.transpose().map_err(|error| refuse(&error.to_string()))
+    let deadlines = Deadlines {
+        connect: Duration::from_secs(10),
+        first_byte: vendor.first_byte.into(),
+        idle: vendor.idle.into(),
+        total: call_time,
     };
-    Ok(Endpoint {
-        counts: Default::default(),
-        id: provider.id.as_str().into(),
-        chat: uri(&vendor.chat_path)?,
-        embeddings: uri(&vendor.embeddings_path)?,
-        responses: uri(&vendor.responses_path)?,
-        base_url,
-        deadlines: Deadlines {
-            connect: Duration::from_secs(10),
-            first_byte: vendor.first_byte.into(),
-            idle: vendor.idle.into(),
-            total: call_time,
-        },
-        vendor: vendor.clone(),
-    })
+    Endpoint::new(provider.id.as_str().into(), vendor.clone(), base_url, deadlines)
+        .map_err(|error| refuse(&error.to_string()))
 }
 
 /// The models of the provider's price list, and those that the operator names, under their own

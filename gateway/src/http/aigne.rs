@@ -98,6 +98,16 @@ pub(super) async fn user(State(gateway): State<Arc<Gateway>>, request: Request) 
     answer(&info::user(key.account.as_str(), key.id.as_str(), credit))
 }
 
+/// Vendors make videos as jobs that are asked for later, in APIs of their own: none is spoken here.
+pub(super) async fn video(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    let snapshot = gateway.snapshot.load_full();
+    let known = authenticate(&request.into_parts().0, &snapshot, gateway.clock.now());
+    let message =
+        "no provider makes videos here: they do so as jobs, in APIs that the hub does not speak";
+    let error = known.err().unwrap_or_else(|| Error::new(Kind::UnsupportedField, message));
+    response(Dialect::AigneImage, &error, None)
+}
+
 pub(super) async fn status(
     State(gateway): State<Arc<Gateway>>,
     Query(asked): Query<Asked>,

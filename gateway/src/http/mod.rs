@@ -55,6 +55,7 @@ pub fn routes(gateway: Arc<Gateway>, scripts: bool) -> Router {
         .route("/api/v2/chat",            calls(Dialect::Aigne))
         .route("/api/v2/embeddings",      calls(Dialect::AigneEmbeddings))
         .route("/api/v2/image",           calls(Dialect::AigneImage))
+        .route("/api/v2/video",           post(aigne::video))
         .route("/api/v2/status",          get(aigne::status))
         .route("/api/ai/models",          get(aigne::models))
         .route("/api/user/info",          get(aigne::user))

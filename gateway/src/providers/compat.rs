@@ -110,6 +110,9 @@ pub struct Vendor {
     /// Texts in an error that mean that the credential's account has no money.
     #[serde(default)]
     pub credit_texts: Vec<String>,
+    /// Texts in an error that mean that the model lacks what was asked for: another may have it.
+    #[serde(default)]
+    pub lacks_texts: Vec<String>,
     /// Longest time to the first content.
     #[serde(default = "first_byte")]
     pub first_byte: Time,

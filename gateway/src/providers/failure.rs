@@ -7,6 +7,7 @@ use runtime::clock::Micros;
 use schemas::event::AttemptError;
 
 use super::compat::Vendor;
+use crate::streaming::Unreadable;
 
 /// What to try after a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +45,12 @@ impl Failure {
     }
 }
 
+impl From<Unreadable> for Failure {
+    fn from(_: Unreadable) -> Self {
+        Self::of(AttemptError::Malformed)
+    }
+}
+
 /// Waits past this are taken for a typing error, or for a reason to go elsewhere.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
@@ -78,6 +85,9 @@ pub(super) fn classify(
         retry_after: retry_after(headers, now).or(said.retry_after),
         ..Failure::of(error)
     };
+    if error == AttemptError::Caller && tells(said, &vendor.lacks_texts) {
+        failure.next = Next::Target;
+    }
     match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {
         Some(b"true") if failure.next == Next::Target => failure.next = Next::Same,
         Some(b"false") if failure.next == Next::Same => failure.next = Next::Target,
@@ -93,10 +103,9 @@ pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> Attempt
             [&said.code, &said.kind, &said.metadata].iter().any(|text| text.contains(word))
         })
     };
-    let tells = |texts: &[String]| texts.iter().any(|text| said.message.contains(text.as_str()));
-    let poor = || says(&POOR) || tells(&vendor.credit_texts);
+    let poor = || says(&POOR) || tells(said, &vendor.credit_texts);
     let wrong_key =
-        || says(&["invalid_api_key", "AuthenticationError"]) || tells(&vendor.auth_texts);
+        || says(&["invalid_api_key", "AuthenticationError"]) || tells(said, &vendor.auth_texts);
     let policy = || says(&["content_filter", "content_policy", "moderation", "SensitiveContent"]);
     match status {
         401 => AttemptError::Auth,
@@ -120,6 +129,10 @@ pub(super) fn meaning(vendor: &Vendor, status: u16, said: &ErrorBody) -> Attempt
         400..=499 => AttemptError::Caller,
         _ => AttemptError::Malformed,
     }
+}
+
+fn tells(said: &ErrorBody, texts: &[String]) -> bool {
+    texts.iter().any(|text| said.message.contains(text.as_str()))
 }
 
 /// Codes that mean an empty wallet.

@@ -12,7 +12,10 @@ mod edit;
 mod failure;
 mod format;
 mod gemini;
+mod held;
 pub mod listing;
+mod media;
+mod meters;
 mod ollama;
 mod openai;
 mod responses;
@@ -72,7 +75,40 @@ pub struct Endpoint {
     pub counts: OnceLock<metrics::Provider>,
 }
 
+impl Deadlines {
+    /// The same for each part.
+    pub const fn all(time: Duration) -> Self {
+        Self { connect: time, first_byte: time, idle: time, total: time }
+    }
+}
+
 impl Endpoint {
+    /// A vendor at an address.
+    ///
+    /// # Errors
+    /// One of the vendor's paths can't be a part of an address.
+    pub fn new(
+        id: ProviderId,
+        vendor: Vendor,
+        base_url: url::Url,
+        deadlines: Deadlines,
+    ) -> Result<Self, http::uri::InvalidUri> {
+        let base = base_url.as_str().trim_end_matches('/');
+        let uri = |path: &str| {
+            (!path.is_empty()).then(|| format!("{base}{path}").parse::<http::Uri>()).transpose()
+        };
+        Ok(Self {
+            id,
+            chat: uri(&vendor.chat_path)?,
+            embeddings: uri(&vendor.embeddings_path)?,
+            responses: uri(&vendor.responses_path)?,
+            base_url,
+            vendor,
+            deadlines,
+            counts: OnceLock::new(),
+        })
+    }
+
     /// Where a call goes in OpenAI's format; `None` where the provider does not offer it.
     ///
     /// # Errors

@@ -5,7 +5,9 @@ mod plan;
 use std::sync::Arc;
 
 pub use plan::{Condition, HealthMap, plan};
-use schemas::ids::{CredentialId, ModelId, ProviderId, SubjectId, target_subject};
+use schemas::ids::{
+    CredentialId, ModelId, ProviderId, SubjectId, credential_subject, target_subject,
+};
 
 use crate::providers::{Auth, Endpoint};
 
@@ -38,6 +40,27 @@ pub struct Plan {
 }
 
 impl Target {
+    /// A model behind a credential of the endpoint's provider.
+    pub fn new(
+        endpoint: Arc<Endpoint>,
+        credential: CredentialId,
+        credential_version: u32,
+        auth: Auth,
+        model: ModelId,
+    ) -> Self {
+        let provider = endpoint.id.clone();
+        Self {
+            subject: target_subject(&provider, &credential, credential_version, &model),
+            credential_subject: credential_subject(&provider, &credential, credential_version),
+            endpoint,
+            provider,
+            credential,
+            credential_version,
+            auth,
+            model,
+        }
+    }
+
     /// The same credential, asked for another model.
     #[must_use]
     pub fn with_model(&self, model: &ModelId) -> Self {

@@ -5,7 +5,9 @@
 
 use aws_smithy_eventstream::frame::{read_message_from, write_message_to};
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+use super::unread::{Unread, Unreadable};
 
 /// Length of the frame, of its headers, and the checksum of both.
 const PRELUDE: usize = 12;
@@ -60,63 +62,52 @@ impl Frame {
     }
 }
 
-/// Why a stream can't be read on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a frame of the event stream is damaged or too large")]
-pub struct Damaged;
-
 /// Cuts a stream into frames.
 #[derive(Debug, Default)]
 pub struct Frames {
-    held: BytesMut,
+    unread: Unread,
 }
 
 impl Frames {
-    /// Takes bytes and gives the frames that they complete.
+    /// Takes bytes. What they complete is given by [`frame`](Self::frame), which is to be called until there is none.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.unread.push(bytes);
+    }
+
+    /// The next frame; `None` until more bytes come.
     ///
     /// # Errors
-    /// A checksum or a length is wrong; frames before it are given first.
-    pub fn push(&mut self, mut bytes: Bytes, mut each: impl FnMut(Frame)) -> Result<(), Damaged> {
-        // most reads hold whole frames and are not copied
-        while self.held.is_empty() {
-            match length(&bytes)?.filter(|length| *length <= bytes.len()) {
-                Some(length) => each(read(bytes.split_to(length))?),
-                None => {
-                    self.held.extend_from_slice(&bytes);
-                    return Ok(());
-                }
-            }
-        }
-        self.held.extend_from_slice(&bytes);
-        while let Some(length) = length(&self.held)?.filter(|length| *length <= self.held.len()) {
-            each(read(self.held.split_to(length).freeze())?);
-        }
-        Ok(())
+    /// A checksum or a length is wrong; there is no frame behind it.
+    pub fn frame(&mut self) -> Result<Option<Frame>, Unreadable> {
+        let length = length(&self.unread)?.filter(|length| *length <= self.unread.len());
+        length.map(|length| read(self.unread.take(length))).transpose()
     }
 
     /// Whether the stream ended between two frames.
     pub fn is_whole(&self) -> bool {
-        self.held.is_empty()
+        self.unread.is_empty()
     }
 }
 
 /// The length that the prelude says, once it is there. Its checksum is looked at first: a wrong
 /// length would be waited for.
-fn length(bytes: &[u8]) -> Result<Option<usize>, Damaged> {
+fn length(bytes: &[u8]) -> Result<Option<usize>, Unreadable> {
     let Some((prelude, _)) = bytes.split_at_checked(PRELUDE) else {
         return Ok(None);
     };
-    let (lengths, sum) = prelude.split_at_checked(8).ok_or(Damaged)?;
+    let (lengths, sum) = prelude.split_at_checked(8).ok_or(Unreadable::Damaged)?;
     let number = |bytes: &[u8]| Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?));
-    let length = number(lengths).and_then(|length| usize::try_from(length).ok()).ok_or(Damaged)?;
+    let length = number(lengths)
+        .and_then(|length| usize::try_from(length).ok())
+        .ok_or(Unreadable::Damaged)?;
     if number(sum) != Some(crc32fast::hash(lengths)) || !(16..=MAX_FRAME).contains(&length) {
-        return Err(Damaged);
+        return Err(Unreadable::Damaged);
     }
     Ok(Some(length))
 }
 
-fn read(bytes: Bytes) -> Result<Frame, Damaged> {
-    let message = read_message_from(bytes.clone()).map_err(|_| Damaged)?;
+fn read(bytes: Bytes) -> Result<Frame, Unreadable> {
+    let message = read_message_from(bytes.clone()).map_err(|_| Unreadable::Damaged)?;
     Ok(Frame { bytes, message })
 }
 

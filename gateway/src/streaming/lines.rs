@@ -2,47 +2,46 @@
 //!
 //! <https://github.com/ndjson/ndjson-spec>
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+use super::unread::{Unread, Unreadable};
 
 /// The largest line that is waited for.
 const MAX_LINE: usize = 16 << 20;
 
-/// Why a stream can't be read on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a line of the stream is larger than {MAX_LINE} bytes")]
-pub struct TooLarge;
-
 /// Cuts a stream into lines.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    /// The beginning of a line; it was searched.
-    held: BytesMut,
+    unread: Unread,
+    /// How far it was searched.
+    searched: usize,
 }
 
 impl Splitter {
-    /// Takes bytes and gives the lines that they complete, each with its ending.
+    /// Takes bytes. What they complete is given by [`line`](Self::line), which is to be called until there is none.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.unread.push(bytes);
+    }
+
+    /// The next line, with its ending; `None` until more bytes come.
     ///
     /// # Errors
     /// A line grows past all bounds.
-    pub fn push(&mut self, mut bytes: Bytes, mut each: impl FnMut(Bytes)) -> Result<(), TooLarge> {
-        // most reads hold whole lines and are not copied
-        while let Some(end) = memchr::memchr(b'\n', &bytes) {
-            let line = bytes.split_to(end + 1);
-            if self.held.is_empty() {
-                each(line);
-            } else {
-                self.held.extend_from_slice(&line);
-                each(self.held.split().freeze());
-            }
+    pub fn line(&mut self) -> Result<Option<Bytes>, Unreadable> {
+        let new = self.unread.get(self.searched..).unwrap_or_default();
+        if let Some(end) = memchr::memchr(b'\n', new) {
+            let end = self.searched + end + 1;
+            self.searched = 0;
+            return Ok(Some(self.unread.take(end)));
         }
-        self.held.extend_from_slice(&bytes);
-        if self.held.len() > MAX_LINE { Err(TooLarge) } else { Ok(()) }
+        self.searched = self.unread.len();
+        if self.unread.len() > MAX_LINE { Err(Unreadable::TooLarge(MAX_LINE)) } else { Ok(None) }
     }
 
     /// What is left when the stream ends: a line without its ending.
     pub fn rest(&mut self) -> Option<Bytes> {
-        let held = self.held.split().freeze();
-        (!held.trim_ascii().is_empty()).then_some(held)
+        let bytes = self.unread.take(usize::MAX);
+        (!bytes.trim_ascii().is_empty()).then_some(bytes)
     }
 }
 
@@ -56,7 +55,8 @@ mod tests {
         let mut splitter = Splitter::default();
         let mut seen = Vec::new();
         for part in parts {
-            splitter.push(Bytes::copy_from_slice(part), |line| seen.push(line)).unwrap();
+            splitter.push(Bytes::copy_from_slice(part));
+            seen.extend(std::iter::from_fn(|| splitter.line().unwrap()));
         }
         (seen, splitter.rest())
     }
@@ -79,8 +79,10 @@ mod tests {
     fn a_line_without_end_is_given_up() {
         let mut splitter = Splitter::default();
         let part = Bytes::from(vec![b'x'; MAX_LINE / 2 + 1]);
-        assert_eq!(splitter.push(part.clone(), |_| ()), Ok(()));
-        assert_eq!(splitter.push(part, |_| ()), Err(TooLarge));
+        splitter.push(part.clone());
+        assert_eq!(splitter.line(), Ok(None));
+        splitter.push(part);
+        assert_eq!(splitter.line(), Err(Unreadable::TooLarge(MAX_LINE)));
     }
 
     proptest! {

@@ -11,6 +11,8 @@ pub mod lines;
 mod outgoing;
 mod relay;
 pub mod sse;
+mod unread;
 
 pub(crate) use outgoing::Outgoing;
 pub use relay::relay;
+pub use unread::Unreadable;

@@ -2,7 +2,9 @@
 //!
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
+
+use super::unread::{Unread, Unreadable};
 
 /// The largest event that is waited for.
 const MAX_EVENT: usize = 16 << 20;
@@ -67,51 +69,37 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Why a stream can't be read on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("an event of the stream is larger than {MAX_EVENT} bytes")]
-pub struct TooLarge;
-
 /// Cuts a stream into events.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    held: BytesMut,
-    /// How far `held` was searched.
+    unread: Unread,
+    /// How far it was searched.
     searched: usize,
 }
 
 impl Splitter {
-    /// Takes bytes and gives the events that they complete.
+    /// Takes bytes. What they complete is given by [`event`](Self::event), which is to be called until there is none.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.unread.push(bytes);
+    }
+
+    /// The next event; `None` until more bytes come.
     ///
     /// # Errors
     /// An event grows past all bounds.
-    pub fn push(&mut self, mut bytes: Bytes, mut each: impl FnMut(Event)) -> Result<(), TooLarge> {
-        // most reads hold whole events and are not copied
-        if self.held.is_empty() {
-            let mut from = 0;
-            while let Some(end) = event_end(&bytes, from) {
-                each(Event { bytes: bytes.split_to(end) });
-                from = 0;
-            }
-            from = bytes.len().saturating_sub(3);
-            self.searched = from;
-            self.held.extend_from_slice(&bytes);
-        } else {
-            self.held.extend_from_slice(&bytes);
-            while let Some(end) = event_end(&self.held, self.searched) {
-                each(Event { bytes: self.held.split_to(end).freeze() });
-                self.searched = 0;
-            }
-            self.searched = self.held.len().saturating_sub(3);
+    pub fn event(&mut self) -> Result<Option<Event>, Unreadable> {
+        if let Some(end) = event_end(&self.unread, self.searched) {
+            self.searched = 0;
+            return Ok(Some(Event { bytes: self.unread.take(end) }));
         }
-        if self.held.len() > MAX_EVENT { Err(TooLarge) } else { Ok(()) }
+        self.searched = self.unread.len().saturating_sub(3);
+        if self.unread.len() > MAX_EVENT { Err(Unreadable::TooLarge(MAX_EVENT)) } else { Ok(None) }
     }
 
     /// What is left when the stream ends: an event without its empty line.
     pub fn rest(&mut self) -> Option<Event> {
-        let held = std::mem::take(&mut self.held);
-        let blank = held.chunk().iter().all(u8::is_ascii_whitespace);
-        (!blank).then(|| Event { bytes: held.freeze() })
+        let bytes = self.unread.take(usize::MAX);
+        (!bytes.trim_ascii().is_empty()).then_some(Event { bytes })
     }
 }
 
@@ -148,11 +136,11 @@ mod tests {
         let mut splitter = Splitter::default();
         let mut seen = Vec::new();
         for part in parts {
-            let each = |event: Event| seen.push((event.bytes.to_vec(), event.data().to_vec()));
-            splitter.push(Bytes::copy_from_slice(part), each).unwrap();
+            splitter.push(Bytes::copy_from_slice(part));
+            seen.extend(std::iter::from_fn(|| splitter.event().unwrap()));
         }
-        seen.extend(splitter.rest().map(|event| (event.bytes.to_vec(), event.data().to_vec())));
-        seen
+        seen.extend(splitter.rest());
+        seen.into_iter().map(|event| (event.bytes.to_vec(), event.data().to_vec())).collect()
     }
 
     #[test]

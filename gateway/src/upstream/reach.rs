@@ -23,10 +23,13 @@ use crate::streaming::Outgoing;
 
 /// The most that is read of an error's body.
 const MAX_ERROR: usize = 64 << 10;
-/// The most that is kept of a stream before its content.
-const MAX_PREAMBLE: usize = 1 << 20;
 /// The longest time for it: the next target waits.
 const ERROR_TIME: Duration = Duration::from_secs(5);
+/// The most that is kept of a stream before its content, beside what may repeat the request.
+const MAX_PREAMBLE: usize = 1 << 20;
+/// How often a stream may repeat the request before its content: three events of a response hold its tools and
+/// instructions (created, queued, in progress), and another may write signs in more bytes.
+const REPEATS: usize = 4;
 /// What the hub calls itself.
 const AGENT: &str = concat!("hub/", env!("CARGO_PKG_VERSION"));
 
@@ -113,6 +116,7 @@ impl Reach<'_> {
     ) -> Result<Answer, Failure> {
         let mut decoder = providers::decoder(self.call, self.target);
         let (mut outgoing, mut pieces) = (Outgoing::default(), Vec::new());
+        let most = MAX_PREAMBLE.saturating_add(self.call.body.len().saturating_mul(REPEATS));
         let failed = loop {
             let read = match read(&mut body, first).await {
                 Ok(Some(bytes)) => decoder.push(bytes, &mut pieces),
@@ -123,7 +127,7 @@ impl Reach<'_> {
             outgoing.take(&mut pieces);
             match read {
                 Ok(()) if outgoing.is_committed() => break None,
-                Ok(()) if outgoing.len() > MAX_PREAMBLE => {
+                Ok(()) if outgoing.len() > most => {
                     return Err(Failure::of(AttemptError::Malformed));
                 }
                 Ok(()) => {}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use gateway::providers::AuthKind;
+use gateway::streaming::Unreadable;
 use gateway::streaming::frames::{self, FrameKind, Frames};
 use http::{Request, header};
 use http_body_util::Full;
@@ -47,6 +48,28 @@ fn requests_are_signed_as_botocore_signs_them() {
 }
 
 #[derive(Deserialize)]
+struct List {
+    secret: String,
+    region: String,
+    url: String,
+    micros: i64,
+    authorization: String,
+}
+
+#[test]
+fn lists_of_models_are_asked_for_as_botocore_does() {
+    let rows = cases::<List>(&folder("formats").join("bedrock/lists.json"));
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        let mut request = Request::get(&row.url).body(Full::new(Bytes::new())).unwrap();
+        let host = format!("bedrock-runtime.{}.amazonaws.com", row.region);
+        let auth = AuthKind::Aws.of(&Secret::from(row.secret), &host, None).unwrap();
+        auth.show(&mut request, b"", Micros(row.micros)).unwrap();
+        assert_eq!(request.headers()["authorization"], row.authorization, "{}", row.url);
+    }
+}
+
+#[derive(Deserialize)]
 struct Row {
     hex: String,
     #[serde(default)]
@@ -71,7 +94,9 @@ fn frames_are_read_as_botocore_reads_them() {
         // byte by byte: any split is the same
         let (mut splitter, mut seen) = (Frames::default(), Vec::new());
         let read = raw.chunks(1).try_for_each(|byte| {
-            splitter.push(Bytes::copy_from_slice(byte), |frame| seen.push(frame))
+            splitter.push(Bytes::copy_from_slice(byte));
+            seen.extend(splitter.frame()?);
+            Ok::<_, Unreadable>(())
         });
         assert_eq!(read.is_err(), row.damaged.is_some(), "{}", row.hex);
         if row.damaged.is_some() || row.cut {

@@ -1,6 +1,8 @@
 //! Whatever comes, nothing panics: damaged answers into every decoder, damaged requests into every dialect and on
-//! into every format. `make fuzz` does the same for longer, led by coverage.
+//! into every format. `make fuzz` does the same for longer, led by coverage; what it kept is read here again.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gateway::call::Call;
 use gateway::dialects::Dialect;
@@ -10,7 +12,8 @@ use proptest::sample::Index;
 use serde_json::Value;
 
 use super::formats::answers;
-use super::rig::{call, cases, plain, subfolders, target};
+use super::fuzz;
+use super::rig::{call, cases, folder, plain, subfolders, target};
 
 /// One harm: where, how much, and with what.
 type Harm = (Index, u8, u8, u8);
@@ -82,6 +85,21 @@ fn sent_everywhere(call: &Call) {
     ] {
         drop(encode(call, &target(vendor, model)));
     }
+}
+
+#[test]
+fn what_fuzzing_kept_is_read() {
+    let corpus = |name: &str| {
+        let path = folder("../fuzz/corpus").join(name).with_extension("txt");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let inputs: Vec<_> = text.lines().map(|line| STANDARD.decode(line).unwrap()).collect();
+        assert!(inputs.len() > 100, "{}", path.display());
+        inputs
+    };
+    for wire in Wire::ALL {
+        corpus(wire.as_str()).iter().for_each(|input| fuzz::answer(wire, input));
+    }
+    corpus("dialects").iter().for_each(|input| fuzz::request(input));
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gateway::call::Asked;
 use gateway::dialects::Dialect;
 use gateway::reply::{Delta, Tally};
-use gateway::streaming::frames::{Frame, FrameKind, Frames};
+use gateway::streaming::frames::{FrameKind, Frames};
 use schemas::event::{Meter, Quantity};
 use schemas::ids::CallId;
 use serde::Deserialize;
@@ -144,15 +144,15 @@ fn text_of(dialect: Dialect, stream: &[u8]) -> String {
         return String::from_utf8_lossy(stream).into_owned();
     }
     let (mut frames, mut lines) = (Frames::default(), Vec::new());
-    let line = |frame: Frame| {
+    frames.push(Bytes::copy_from_slice(stream));
+    while let Some(frame) = frames.frame().unwrap() {
         let payload = String::from_utf8_lossy(frame.payload()).into_owned();
         lines.push(match frame.kind() {
             FrameKind::Event(name) => format!("{name} {payload}"),
             FrameKind::Exception(name) => format!("exception {name} {payload}"),
             kind => format!("{kind:?}"),
         });
-    };
-    frames.push(Bytes::copy_from_slice(stream), line).unwrap();
+    }
     assert!(frames.is_whole(), "a frame is cut");
     lines.join("\n")
 }

@@ -156,6 +156,9 @@ pub(crate) struct Answer {
     pub(crate) source: String,
     #[serde(default)]
     model: Option<String>,
+    /// It is the answer to a call for images.
+    #[serde(default)]
+    drawn: bool,
     pub(crate) stream: bool,
     pub(crate) ends: String,
     content_bytes: u64,
@@ -181,6 +184,9 @@ fn read(wire: Wire, path: &Path, answer: &Answer, wanted: Wanted, parts: &[&[u8]
     let mut call = plain(answer.stream);
     if answer.deltas.iter().any(|delta| matches!(delta, Delta::Embedding { .. })) {
         call.operation = Operation::Embeddings;
+    }
+    if answer.drawn {
+        call.operation = Operation::Image;
     }
     let mut decoder = wire.format().decoder(&call, &target, wanted);
     let mut pieces = Vec::new();

@@ -25,6 +25,9 @@ mod amazon;
 mod damage;
 mod dialects;
 mod formats;
+#[path = "../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "a library of its own")]
+mod fuzz;
 mod matrix;
 mod promised;
 mod refused;

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::call::Call;
 use gateway::dialects::Dialect;
 use gateway::error::Error;
-use gateway::providers::{Auth, Deadlines, Endpoint, compat};
 use gateway::reply::Tally;
-use gateway::routing::Target;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub(crate) use super::fuzz::target::target;
 
 pub(crate) fn folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(kind)
@@ -37,41 +35,6 @@ pub(crate) fn cases<T: DeserializeOwned>(path: &Path) -> Vec<T> {
         return Vec::new();
     };
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-pub(crate) fn target(vendor: &str, model: &str) -> Target {
-    let second = Duration::from_secs(1);
-    let vendors = compat::shipped().unwrap();
-    let vendor = vendors.get(vendor).unwrap_or_else(|| panic!("no vendor {vendor}")).clone();
-    // some have no usual address
-    let base =
-        if vendor.base_url.is_empty() { "https://host/v1" } else { vendor.base_url.as_str() };
-    let base_url = base.parse().unwrap();
-    let uri = |path: &str| (!path.is_empty()).then(|| format!("{base}{path}").parse().unwrap());
-    Target {
-        provider: vendor.id.as_str().into(),
-        credential: "main".into(),
-        credential_version: 1,
-        auth: Auth::None,
-        model: model.into(),
-        subject: "t".into(),
-        credential_subject: "c".into(),
-        endpoint: Arc::new(Endpoint {
-            counts: Default::default(),
-            id: vendor.id.as_str().into(),
-            base_url,
-            chat: uri(&vendor.chat_path),
-            embeddings: uri(&vendor.embeddings_path),
-            responses: uri(&vendor.responses_path),
-            deadlines: Deadlines {
-                connect: second,
-                first_byte: second,
-                idle: second,
-                total: second,
-            },
-            vendor,
-        }),
-    }
 }
 
 pub(crate) fn head(path: &str, headers: &BTreeMap<String, String>) -> Parts {

@@ -2,23 +2,24 @@
 //! vendor sends, what the client is shown of it, and what it amounts to.
 #![cfg(test)]
 
+#[path = "../samples/target.rs"]
+mod target;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::call::Call;
 use gateway::dialects::openai::{chat, embeddings};
 use gateway::providers;
-use gateway::providers::{Auth, Deadlines, Endpoint, PieceKind, Wire, compat};
+use gateway::providers::{PieceKind, Wire, compat};
 use gateway::reply::Tally;
-use gateway::routing::Target;
 use http::HeaderMap;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use schemas::event::Meter;
 use serde::Deserialize;
+use target::target;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,40 +60,6 @@ struct Read {
     ends: String,
     pieces: Vec<(PieceKind, Vec<u8>)>,
     tally: Tally,
-}
-
-fn target(vendor: &str, model: &str) -> Target {
-    let second = Duration::from_secs(1);
-    let vendor = compat::shipped().unwrap()[vendor].clone();
-    // some have no usual address
-    let base =
-        if vendor.base_url.is_empty() { "https://host/v1" } else { vendor.base_url.as_str() };
-    let base_url = base.parse().unwrap();
-    let uri = |path: &str| (!path.is_empty()).then(|| format!("{base}{path}").parse().unwrap());
-    Target {
-        provider: vendor.id.as_str().into(),
-        credential: "main".into(),
-        credential_version: 1,
-        auth: Auth::None,
-        model: model.into(),
-        subject: "t".into(),
-        credential_subject: "c".into(),
-        endpoint: Arc::new(Endpoint {
-            counts: Default::default(),
-            id: vendor.id.as_str().into(),
-            base_url,
-            chat: uri(&vendor.chat_path),
-            embeddings: uri(&vendor.embeddings_path),
-            responses: None,
-            deadlines: Deadlines {
-                connect: second,
-                first_byte: second,
-                idle: second,
-                total: second,
-            },
-            vendor,
-        }),
-    }
 }
 
 fn folder() -> PathBuf {

@@ -1,13 +1,12 @@
 //! One request and one stream per format, of any size: what is measured in `benches/wire.rs` and counted in
 //! `tests/allocations.rs`.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod target;
 
 use bytes::Bytes;
 use gateway::call::Call;
 use gateway::dialects::Dialect;
-use gateway::providers::{Auth, Deadlines, Endpoint, Wire, compat};
+use gateway::providers::Wire;
 use gateway::routing::Target;
 use gateway::streaming::frames;
 
@@ -150,30 +149,7 @@ impl Sample {
 
     /// The vendor.
     pub(crate) fn target(&self) -> Target {
-        let vendor = compat::shipped().unwrap()[self.vendor].clone();
-        let uri = |path: &str| {
-            (!path.is_empty()).then(|| format!("{}{path}", vendor.base_url).parse().unwrap())
-        };
-        let time = Duration::from_secs(60);
-        Target {
-            provider: self.vendor.into(),
-            credential: "main".into(),
-            credential_version: 1,
-            auth: Auth::None,
-            model: self.model.into(),
-            subject: "t".into(),
-            credential_subject: "c".into(),
-            endpoint: Arc::new(Endpoint {
-                counts: Default::default(),
-                id: self.vendor.into(),
-                base_url: vendor.base_url.parse().unwrap(),
-                chat: uri(&vendor.chat_path),
-                embeddings: None,
-                responses: uri(&vendor.responses_path),
-                deadlines: Deadlines { connect: time, first_byte: time, idle: time, total: time },
-                vendor,
-            }),
-        }
+        target::target(self.vendor, self.model)
     }
 }
 

@@ -1,9 +1,17 @@
 //! What is owed.
 
-use schemas::event::{Meter, Outcome};
+use std::sync::Arc;
 
-use crate::rig::{CHAT, Rig, STREAM, plan, rest};
-use crate::scripted::{ANSWER, DONE, FINISH, HELLO, Provider, chunk, end, stream_head, whole};
+use gateway::dialects::Dialect;
+use gateway::routing::Plan;
+use schemas::event::{Meter, Operation, Outcome};
+use serde_json::json;
+
+use crate::passing::{settled, start};
+use crate::rig::{CHAT, Rig, STREAM, plan, rest, target};
+use crate::scripted::{
+    ANSWER, DONE, FINISH, HELLO, Provider, Seen, chunk, end, stream_head, whole,
+};
 
 type Owed = (bool, Option<i64>, Vec<(Meter, i64)>);
 
@@ -97,4 +105,34 @@ async fn embeddings_have_input_alone() {
         usages[0].charges[0].quantities.iter().map(|q| (q.meter, q.units)).collect();
     assert_eq!(units, [(Meter::Input, 3)]);
     assert!(!usages[0].charges[0].estimated);
+}
+
+/// Clients of OpenAI and of AIGNE reach Amazon's image models by the models' own bodies.
+#[tokio::test(start_paused = true)]
+async fn images_of_amazons_models_are_counted() {
+    let openai =
+        r#"{"model":"m","prompt":"a cat","size":"1536x1024","response_format":"b64_json"}"#;
+    let aigne = r#"{"input":{"prompt":"a cat","size":"1536x1024","modelOptions":{"model":"m"}}}"#;
+    for (dialect, body, shown) in [
+        (Dialect::OpenAiImages, openai, r#""b64_json":"iVBORw0KGgo=""#),
+        (Dialect::AigneImage, aigne, r#""data":"iVBORw0KGgo=""#),
+    ] {
+        let answer = r#"{"seeds":[7],"finish_reasons":[null],"images":["iVBORw0KGgo="]}"#;
+        let mut provider = Provider::start(vec![vec![whole("200 OK", "", answer)]]).await;
+        let model = "stability.sd3-5-large-v1:0".into();
+        let target = Arc::new(target("bedrock", &provider).with_model(&model));
+        let mut rig = Rig::new();
+        let response =
+            start(&mut rig, dialect, body, Plan { targets: vec![target] }).await.unwrap();
+        let said = rest(response.into_body()).await;
+        assert!(said.contains(shown), "{said}");
+        let Seen::Request { head, body, .. } = provider.next().await else { panic!() };
+        assert!(head.starts_with("POST /v1/model/stability.sd3-5-large-v1%3A0/invoke "), "{head}");
+        let sent: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let wanted = json!({"prompt": "a cat", "mode": "text-to-image", "aspect_ratio": "3:2"});
+        assert_eq!(sent, wanted);
+        let (usage, units, estimated) = settled(rig).await;
+        assert_eq!((usage.operation, usage.outcome), (Operation::Image, Outcome::Completed));
+        assert_eq!((units, estimated), (vec![(Meter::Image, 1)], false));
+    }
 }

@@ -17,6 +17,10 @@ use crate::scripted::{Provider, Seen, whole};
 
 /// A snapshot of one provider at the address.
 pub(crate) fn snapshot(vendor: &str, base_url: &str) -> Snapshot {
+    with_secret(vendor, base_url, "secret")
+}
+
+fn with_secret(vendor: &str, base_url: &str, secret: &str) -> Snapshot {
     let provider = ProviderSeed {
         id: vendor.into(),
         vendor: None,
@@ -33,7 +37,7 @@ pub(crate) fn snapshot(vendor: &str, base_url: &str) -> Snapshot {
     let seed = Seed { providers: vec![provider], ..Seed::default() };
     let prices = schemas::price::shipped().unwrap();
     let vendors = compat::shipped().unwrap();
-    let secret = |_: &str| Some("secret".to_owned());
+    let secret = |_: &str| Some(secret.to_owned());
     seed::snapshot(&seed, &vendors, prices, Duration::from_secs(1), &secret).unwrap()
 }
 
@@ -91,5 +95,42 @@ async fn new_models_appear_and_gone_ones_are_marked() {
     // a provider that fails takes nothing away
     provider.next().await;
     assert_eq!(listed("claude-opus-4-8"), Some(Some(true)));
+    tasks.stop();
+}
+
+/// Amazon has two lists, and each request for one is signed.
+#[tokio::test]
+async fn amazons_lists_are_asked_for_with_a_signature() {
+    let page = |body: &str| vec![whole("200 OK", "", body)];
+    let mut provider = Provider::start(vec![
+        page(r#"{"modelSummaries":[{"modelId":"stability.brand-new-v1:0"}]}"#),
+        page(
+            r#"{"inferenceProfileSummaries":[{"inferenceProfileId":"us.amazon.brand-new-v1:0"}]}"#,
+        ),
+    ])
+    .await;
+    let base = format!("http://{}", provider.address);
+    let snapshot =
+        Arc::new(ArcSwap::from_pointee(with_secret("bedrock", &base, "AKIDEXAMPLE:key:token")));
+    let config = DiscoveryConfig { enabled: true, every: Time(Duration::from_secs(600)) };
+    let (upstream, tasks) = (UpstreamConfig::default(), Tasks::new());
+    Discovery::new(Arc::clone(&snapshot), &upstream, &config, Clock::system())
+        .unwrap()
+        .start(&tasks);
+    for path in [
+        "/foundation-models?byInferenceType=ON_DEMAND",
+        "/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED",
+    ] {
+        let Seen::Request { head, .. } = provider.next().await else { panic!("{path}") };
+        assert!(head.starts_with(&format!("GET {path} HTTP/1.1")), "{head}");
+        assert!(head.contains("authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{head}");
+        assert!(head.contains("/us-east-1/bedrock/aws4_request, SignedHeaders=host;"), "{head}");
+        assert!(head.contains("x-amz-security-token: token"), "{head}");
+    }
+    for name in ["stability.brand-new-v1:0", "us.amazon.brand-new-v1:0"] {
+        while !snapshot.load().routes.contains_key(&name.into()) {
+            tokio::task::yield_now().await;
+        }
+    }
     tasks.stop();
 }

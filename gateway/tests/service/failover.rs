@@ -244,3 +244,25 @@ async fn nothing_there_is_a_failed_connection() {
     let errors = rig.story().await.3;
     assert_eq!(errors, [AttemptError::Connect, AttemptError::Broken, AttemptError::None]);
 }
+
+/// Of Ollama's models only itself knows which can call tools.
+#[tokio::test(start_paused = true)]
+async fn what_a_model_lacks_another_may_have() {
+    let tools = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f"}}],"stream":true}"#;
+    let script = || vec![whole("400 Bad Request", "", r#"{"error":"m does not support tools"}"#)];
+    let first = Provider::start(vec![script()]).await;
+    let second = Provider::start(vec![good()]).await;
+    let targets = vec![target("ollama", &first), target("openai", &second)];
+    let mut rig = Rig::new();
+    let response = rig.start(tools, Plan { targets }).await.unwrap();
+    assert!(rest(response.into_body()).await.ends_with(DONE));
+    let attempts = vec![AttemptError::Caller, AttemptError::None];
+    assert_eq!(rig.story().await, (Outcome::Completed, None, 200, attempts));
+    // where there is no other, the caller is told what it said
+    let alone = Provider::start(vec![script()]).await;
+    let mut rig = Rig::new();
+    let error =
+        rig.start(tools, Plan { targets: vec![target("ollama", &alone)] }).await.unwrap_err();
+    assert_eq!(error.kind, Kind::ProviderRefused);
+    assert!(error.told().contains("does not support tools"), "{error}");
+}

@@ -29,7 +29,7 @@ fn form(more: &[(&str, &str)], sound: usize) -> String {
     body + &"s".repeat(sound) + "\r\n--b1--\r\n"
 }
 
-async fn start(
+pub(crate) async fn start(
     rig: &mut Rig,
     dialect: Dialect,
     body: &str,
@@ -53,7 +53,7 @@ fn units(charge: &Charge) -> Vec<(Meter, i64)> {
 }
 
 /// The only usage event and its only charge.
-async fn settled(rig: Rig) -> (Usage, Vec<(Meter, i64)>, bool) {
+pub(crate) async fn settled(rig: Rig) -> (Usage, Vec<(Meter, i64)>, bool) {
     let (mut usages, _) = rig.events().await;
     let usage = usages.pop().unwrap();
     let [charge] = usage.charges.as_slice() else { panic!("{:?}", usage.charges) };
@@ -385,5 +385,48 @@ async fn what_is_wrong_with_a_request_is_named() {
     ] {
         let error = start(&mut rig, dialect, &body, none()).await.unwrap_err();
         assert_eq!((error.kind, error.field.as_deref()), (kind, Some(field)), "{body}: {error}");
+    }
+}
+
+/// A response's first events hold what was asked: the larger that is, the more may come before the content.
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_the_content_is_bounded_by_the_request() {
+    let words = |length: usize| "w".repeat(length);
+    for (asked, repeated, complete) in
+        [(600_000, 600_000, true), (10, 500_000, true), (10, 600_000, false)]
+    {
+        let event = |kind: &str, fields: &str| {
+            chunk(&format!("event: {kind}\ndata: {{\"type\":\"{kind}\",{fields}}}\n\n"))
+        };
+        let response = |status: &str| {
+            let instructions = words(repeated);
+            format!(
+                r#""response":{{"id":"r","object":"response","status":"{status}","model":"m","output":[],"instructions":"{instructions}"}}"#
+            )
+        };
+        let provider = Provider::start(vec![vec![
+            stream_head(),
+            event("response.created", &response("in_progress")),
+            event("response.in_progress", &response("in_progress")),
+            event(
+                "response.output_text.delta",
+                r#""output_index":0,"content_index":0,"delta":"Hi""#,
+            ),
+            event("response.completed", &response("completed")),
+            end(),
+        ]])
+        .await;
+        let mut rig = Rig::new();
+        let instructions = words(asked);
+        let body =
+            format!(r#"{{"model":"m","input":"x","stream":true,"instructions":"{instructions}"}}"#);
+        let plan = Plan { targets: vec![target("openai", &provider)] };
+        let answer = start(&mut rig, Dialect::Responses, &body, plan).await;
+        assert_eq!(answer.is_ok(), complete, "{asked} asked, {repeated} repeated");
+        if let Ok(answer) = answer {
+            assert!(rest(answer.into_body()).await.contains("response.completed"));
+        }
+        let error = if complete { AttemptError::None } else { AttemptError::Malformed };
+        assert_eq!(rig.story().await.3, [error]);
     }
 }

@@ -14,13 +14,14 @@ use gateway::routing::{Plan, Target};
 use gateway::streaming::relay;
 use gateway::upstream::{self, Client, attempt};
 use gateway::usage::{Admission, Durability, Options, Outbox, Partitions, Shipper, Ticket};
-use http::{HeaderMap, HeaderValue, Response};
+use http::Response;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http_body_util::BodyExt as _;
 use runtime::clock::Clock;
 use runtime::task::{self, CancellationToken};
 use runtime::telemetry::metrics::Metrics;
 use schemas::event::{Attempt, AttemptError, Outcome, Usage};
-use schemas::ids::{CallId, CredentialId, ModelId, ProviderId, credential_subject, target_subject};
+use schemas::ids::CallId;
 use schemas::topics::Topic;
 use schemas::wire::Codec;
 
@@ -154,30 +155,11 @@ pub(crate) fn deadlines() -> Deadlines {
 }
 
 pub(crate) fn target_at(vendor: &str, base: &str, deadlines: Deadlines) -> Arc<Target> {
-    let provider = ProviderId::from(vendor);
-    let (credential, model) = (CredentialId::from("main"), ModelId::from("gpt-4o-mini"));
-    let uri = |path: &str| Some(format!("{base}{path}").parse().unwrap());
     let vendor = compat::shipped().unwrap()[vendor].clone();
-    let endpoint = Endpoint {
-        counts: Default::default(),
-        id: provider.clone(),
-        base_url: base.parse().unwrap(),
-        chat: uri("/chat/completions"),
-        embeddings: uri("/embeddings"),
-        responses: uri("/responses").filter(|_| !vendor.responses_path.is_empty()),
-        vendor,
-        deadlines,
-    };
-    Arc::new(Target {
-        endpoint: Arc::new(endpoint),
-        subject: target_subject(&provider, &credential, 1, &model),
-        credential_subject: credential_subject(&provider, &credential, 1),
-        provider,
-        credential,
-        credential_version: 1,
-        auth: Auth::Header(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer secret")),
-        model,
-    })
+    let (id, base) = (vendor.id.as_str().into(), base.parse().unwrap());
+    let endpoint = Endpoint::new(id, vendor, base, deadlines).unwrap();
+    let auth = Auth::Header(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
+    Arc::new(Target::new(Arc::new(endpoint), "main".into(), 1, auth, "gpt-4o-mini".into()))
 }
 
 pub(crate) fn target(vendor: &str, provider: &Provider) -> Arc<Target> {

@@ -135,7 +135,6 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Providers {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
     Entities(Entities),
     /// Tests each credential with the cheapest real request and says what is wrong with it.
     Check {
@@ -151,7 +150,6 @@ pub enum Providers {
 #[derive(Debug, Subcommand)]
 pub enum Models {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
     Entities(Entities),
     /// Merges a catalogue into a price list: LiteLLM's model_prices_and_context_window.json, or
     /// models.dev's api.json. A running hub reads the list at its next start.

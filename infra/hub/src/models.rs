@@ -49,7 +49,7 @@ pub(crate) fn sync(
     if !dry_run {
         replace(to, &after).with_context(|| to.display().to_string())?;
     }
-    let done = if *dry_run { "would change" } else { "changed" };
+    let done = if dry_run { "would change" } else { "changed" };
     writeln!(
         out,
         "{}: {} lines {done}, {} models without a usable price skipped",

@@ -87,7 +87,6 @@ pub struct Spec {
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
     Entities(Entities),
     /// Gives a key a new secret, shown once.
     Rotate {
@@ -252,12 +251,6 @@ impl Remote {
             writeln!(out, "{id}\tversion {version}\tby {by}")?;
         }
         Ok(())
-    }
-
-    /// Whether the credentials of providers work, as the running hub has them.
-    pub(crate) async fn check(&self, provider: &str) -> anyhow::Result<Value> {
-        self.ask(Method::POST, &format!("providers/{}/check", segment(provider)), Some(json!({})))
-            .await
     }
 }
 

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "infra/control/src/entity/",
     "infra/control/src/role.rs",
     "infra/control/src/state.rs",
+    "gateway/src/streaming/unread.rs",
     "processors/src/billing/account",
     "processors/src/billing/calls",
     "processors/src/billing/fold",

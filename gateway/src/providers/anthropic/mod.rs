@@ -24,6 +24,7 @@ use self::whole::Whole;
 use super::compat::Vendor;
 use super::edit::{Change, edit, quoted};
 use super::failure;
+use super::held::Collect;
 use super::{Decoder, ErrorBody, Failure, Format, Next, Outbound, Wanted};
 use crate::call::{Asked, Call};
 use crate::error::{Error, Kind};
@@ -84,7 +85,7 @@ impl Format for Anthropic {
         let endpoint = Arc::clone(&target.endpoint);
         match call.stream {
             true => Box::new(Stream::new(endpoint, wanted)),
-            false => Box::new(Whole::new(endpoint, wanted)),
+            false => Box::new(Collect::of(Whole::new(endpoint, wanted))),
         }
     }
 

@@ -8,31 +8,24 @@ use schemas::event::AttemptError;
 use super::failure_inside;
 use super::said::Said;
 use super::wire::{Message, is_error};
-use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
+use crate::providers::held::Collected;
+use crate::providers::{Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 
 /// A whole answer: one piece.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
-    held: Vec<Bytes>,
     said: Said,
 }
 
 impl Whole {
     pub(super) fn new(endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
-        Self { endpoint, held: Vec::new(), said: Said::new(wanted) }
+        Self { endpoint, said: Said::new(wanted) }
     }
 }
 
-impl Decoder for Whole {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+impl Collected for Whole {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let message: Message<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if is_error(&message.kind, message.error) {

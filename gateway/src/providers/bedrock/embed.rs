@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::address;
-use super::whole::joined;
 use crate::call::chat::Source;
 use crate::call::{Embed, Embeddable, Lacks};
 use crate::error::{Error, Kind};
-use crate::providers::{Decoder, Failure, Outbound, Piece, PieceKind, Wanted};
+use crate::providers::held::Collected;
+use crate::providers::{Failure, Outbound, Piece, PieceKind, Wanted};
 use crate::reply::{Delta, Tally};
 use crate::routing::Target;
 
@@ -106,7 +106,6 @@ fn cohere(asked: &Embed, model: &str, lacks: &Lacks) -> Result<Map<String, Value
 /// An answer with vectors: one piece.
 pub(super) struct Vectors {
     wanted: Wanted,
-    held: Vec<Bytes>,
     tally: Tally,
 }
 
@@ -127,26 +126,14 @@ enum Lists {
 }
 
 impl Vectors {
-    pub(super) const fn new(wanted: Wanted) -> Self {
-        let tally = Tally {
-            quantities: Vec::new(),
-            reported_nano: None,
-            content_bytes: 0,
-            reported: false,
-        };
-        Self { wanted, held: Vec::new(), tally }
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self { wanted, tally: Tally::default() }
     }
 }
 
-impl Decoder for Vectors {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
+impl Collected for Vectors {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let malformed = || Failure::of(AttemptError::Malformed);
-        let bytes = joined(&mut self.held);
         let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
         let lists = match (answer.embedding, answer.embeddings) {
             (Some(one), _) => vec![one],
@@ -197,17 +184,16 @@ mod tests {
             ),
             (r#"{"message":"no"}"#, None, None),
         ] {
-            let (mut decoder, mut pieces) = (Vectors::new(Wanted::Deltas), Vec::new());
-            decoder.push(Bytes::from(body), &mut pieces).unwrap();
-            let read = decoder.end(&mut pieces);
+            let (mut reader, mut pieces) = (Vectors::new(Wanted::Deltas), Vec::new());
+            let read = reader.whole(Bytes::from(body), &mut pieces);
             assert_eq!(read.is_ok(), vectors.is_some(), "{body}");
             let deltas = pieces.into_iter().flat_map(|piece| piece.deltas).skip(1);
             let wanted = (0..).zip(vectors.into_iter().flatten());
             let wanted = wanted.map(|(index, values)| Delta::Embedding { index, values });
             assert_eq!(deltas.collect::<Vec<_>>(), wanted.collect::<Vec<_>>(), "{body}");
-            let said = units.is_some().then(|| decoder.tally().units(Meter::Input));
+            let said = units.is_some().then(|| reader.tally().units(Meter::Input));
             assert_eq!(said, units, "{body}");
-            assert_eq!(decoder.tally().reported, units.is_some(), "{body}");
+            assert_eq!(reader.tally().reported, units.is_some(), "{body}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Amazon Bedrock's `Converse` and embeddings.
+//! Amazon Bedrock's `Converse`, embeddings and images.
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 
 mod blocks;
+mod draw;
 mod embed;
 mod error;
 mod family;
@@ -22,20 +23,22 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemas::event::{AttemptError, Operation};
 
+use self::draw::Drawn;
 use self::embed::Vectors;
 use self::stream::Stream;
 use self::whole::Whole;
 use super::compat::Vendor;
 use super::edit::{Change, edit};
+use super::held::Collect;
 use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call, scan};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::routing::Target;
 
 /// What stays as it is in the segment of an address: the rest, such as the `:` and `/` of a model, is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Amazon Bedrock's `Converse` and embeddings.
+/// Amazon Bedrock's `Converse`, embeddings and images.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bedrock;
 
@@ -48,10 +51,7 @@ impl Format for Bedrock {
         match asked {
             Asked::Chat(chat) => write::chat(chat, call, target),
             Asked::Embed(asked) => embed::write(asked, target),
-            Asked::Draw(_) => {
-                let message = format!("{} makes no images here", target.provider);
-                Err(Error::new(Kind::UnsupportedField, message).at("model"))
-            }
+            Asked::Draw(asked) => draw::write(asked, target),
         }
     }
 
@@ -62,9 +62,10 @@ impl Format for Bedrock {
     fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder> {
         let endpoint = Arc::clone(&target.endpoint);
         match (call.operation, call.stream) {
-            (Operation::Embeddings, _) => Box::new(Vectors::new(wanted)),
+            (Operation::Embeddings, _) => Box::new(Collect::of(Vectors::new(wanted))),
+            (Operation::Image, _) => Box::new(Collect::of(Drawn::new(wanted))),
             (_, true) => Box::new(Stream::new(endpoint, wanted)),
-            (_, false) => Box::new(Whole::new(endpoint, wanted)),
+            (_, false) => Box::new(Collect::of(Whole::new(endpoint, wanted))),
         }
     }
 

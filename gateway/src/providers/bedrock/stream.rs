@@ -199,18 +199,18 @@ fn read<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Failure> {
 
 impl Decoder for Stream {
     fn push(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut frames = Vec::new();
-        let cut = self.frames.push(bytes, |frame| frames.push(frame));
-        for frame in &frames {
+        // nothing that counts comes behind the terminator
+        if self.done {
+            return Ok(());
+        }
+        self.frames.push(bytes);
+        while let Some(frame) = self.frames.frame()? {
+            self.frame(&frame, pieces)?;
             if self.done {
-                break; // nothing that counts comes behind the terminator
+                break;
             }
-            self.frame(frame, pieces)?;
         }
-        match cut {
-            Err(_) if !self.done => Err(Failure::of(AttemptError::Malformed)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {

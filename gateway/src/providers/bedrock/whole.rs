@@ -9,31 +9,25 @@ use super::error;
 use super::usage::{enter, finish, weigh};
 use super::wire::{Answer, Block, Citation, Image};
 use crate::call::chat::Source;
-use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted, Wire};
+use crate::providers::held::Collected;
+use crate::providers::{Endpoint, Failure, Piece, PieceKind, Wanted, Wire};
 use crate::reply::{Delta, Signature, Tally};
 
 /// A whole answer: one piece.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
     wanted: Wanted,
-    held: Vec<Bytes>,
     tally: Tally,
 }
 
 impl Whole {
     pub(super) fn new(endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
-        Self { endpoint, wanted, held: Vec::new(), tally: Tally::default() }
+        Self { endpoint, wanted, tally: Tally::default() }
     }
 }
 
-impl Decoder for Whole {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = joined(&mut self.held);
+impl Collected for Whole {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if self.endpoint.vendor.failed_finish.iter().any(|bad| *bad == *answer.stop_reason) {
@@ -59,12 +53,6 @@ impl Decoder for Whole {
     fn tally(&self) -> &Tally {
         &self.tally
     }
-}
-
-/// What was held, in one.
-pub(super) fn joined(held: &mut Vec<Bytes>) -> Bytes {
-    let mut held = std::mem::take(held);
-    if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() }
 }
 
 fn read(block: Block<'_>, calls: &mut u32, tally: &mut Tally, deltas: &mut Vec<Delta>) {

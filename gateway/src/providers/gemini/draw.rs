@@ -25,14 +25,15 @@ pub(super) fn write(draw: &Draw, target: &Target) -> Result<Outbound, Error> {
     }
     let mut config = Map::new();
     config.insert("responseModalities".into(), json!(["TEXT", "IMAGE"]));
-    if let Some(size) = draw.size.as_deref().filter(|size| *size != "auto") {
-        let image = image(size);
+    if draw.size.as_deref().is_some_and(|size| size != "auto") {
+        let image = image(draw);
         lacks.refuse("size", image.is_none())?;
         config.extend(image.map(|image| ("imageConfig".to_owned(), image)));
     }
     lacks.drop("quality", draw.quality.as_deref().is_some_and(|quality| quality != "auto"));
     let other = draw.output_format.as_deref().is_some_and(|format| format != "png");
     lacks.refuse("output_format", other)?;
+    lacks.refuse("response_format url", draw.response_format.as_deref() == Some("url"))?;
     lacks.drop("user", draw.user.is_some());
     for name in draw.more.keys() {
         lacks.refuse(name, true)?;
@@ -44,21 +45,16 @@ pub(super) fn write(draw: &Draw, target: &Target) -> Result<Outbound, Error> {
 }
 
 /// A size such as `1536x1024` as a shape, and as a class where it is larger than the usual.
-fn image(size: &str) -> Option<Value> {
-    let (width, height) = size.split_once(['x', ':'])?;
-    let (width, height): (u32, u32) = (width.parse().ok()?, height.parse().ok()?);
-    let same = |(across, down): &(u32, u32)| {
-        u64::from(width) * u64::from(*down) == u64::from(height) * u64::from(*across)
+fn image(draw: &Draw) -> Option<Value> {
+    let (across, down) = draw.ratio().filter(|ratio| RATIOS.contains(ratio))?;
+    let mut image = Map::new();
+    image.insert("aspectRatio".into(), format!("{across}:{down}").into());
+    let sides = draw.size.iter().flat_map(|size| size.split(['x', ':']));
+    let class = match sides.filter_map(|side| side.parse().ok()).max() {
+        None | Some(0_u32..2048) => None,
+        Some(2048..4096) => Some("2K"),
+        Some(_) => Some("4K"),
     };
-    let (across, down) = RATIOS.iter().find(|ratio| width > 0 && same(ratio))?;
-    let mut image = json!({"aspectRatio": format!("{across}:{down}")});
-    let class = match width.max(height) {
-        0..2048 => None,
-        2048..4096 => Some("2K"),
-        _ => Some("4K"),
-    };
-    if let (Value::Object(image), Some(class)) = (&mut image, class) {
-        image.insert("imageSize".into(), class.into());
-    }
-    Some(image)
+    image.extend(class.map(|class| ("imageSize".to_owned(), class.into())));
+    Some(image.into())
 }

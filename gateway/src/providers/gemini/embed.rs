@@ -11,13 +11,13 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::whole::joined;
 use super::wire::Usage;
 use super::write::{lacks, outbound, own};
 use super::{address, content, failure_inside, usage};
 use crate::call::{Embed, Embeddable};
 use crate::error::Error;
-use crate::providers::{Decoder, Endpoint, Failure, Outbound, Piece, PieceKind, Wanted};
+use crate::providers::held::Collected;
+use crate::providers::{Endpoint, Failure, Outbound, Piece, PieceKind, Wanted};
 use crate::reply::{Delta, Tally};
 use crate::routing::Target;
 
@@ -75,7 +75,6 @@ pub(super) struct Vectors {
     wanted: Wanted,
     /// Shortened vectors of this model are not of length 1, as those of all others are.
     normalise: bool,
-    held: Vec<Bytes>,
     tally: Tally,
 }
 
@@ -85,7 +84,6 @@ impl Vectors {
             endpoint: Arc::clone(&target.endpoint),
             wanted,
             normalise: target.model.as_str().ends_with("gemini-embedding-001"),
-            held: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -108,14 +106,8 @@ impl Vectors {
     }
 }
 
-impl Decoder for Vectors {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = joined(&mut self.held);
+impl Collected for Vectors {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let mut deltas = Vec::new();
         if self.wanted == Wanted::Bytes {
             self.read::<IgnoredAny>(&bytes)?;
@@ -153,7 +145,6 @@ fn normalise(values: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::OnceLock;
     use std::time::Duration;
 
     use super::*;
@@ -162,34 +153,18 @@ mod tests {
     /// What an answer says, and how many input tokens it says were read.
     fn read(answer: &str, wanted: Wanted) -> Result<(Vec<Delta>, i64), AttemptError> {
         let vendor = compat::shipped().unwrap().remove("gemini").unwrap();
-        let second = Duration::from_secs(1);
-        let endpoint = Endpoint {
-            id: "gemini".into(),
-            base_url: vendor.base_url.parse().unwrap(),
-            chat: None,
-            embeddings: None,
-            responses: None,
-            vendor,
-            deadlines: Deadlines {
-                connect: second,
-                first_byte: second,
-                idle: second,
-                total: second,
-            },
-            counts: OnceLock::new(),
-        };
+        let base = vendor.base_url.parse().unwrap();
+        let deadlines = Deadlines::all(Duration::from_secs(1));
+        let endpoint = Endpoint::new("gemini".into(), vendor, base, deadlines).unwrap();
         let mut vectors = Vectors {
             endpoint: Arc::new(endpoint),
             wanted,
             normalise: true,
-            held: Vec::new(),
             tally: Tally::default(),
         };
         let mut pieces = Vec::new();
-        let (start, end) = answer.split_at(answer.len() / 2);
-        vectors.push(Bytes::copy_from_slice(start.as_bytes()), &mut pieces).unwrap();
-        vectors.push(Bytes::copy_from_slice(end.as_bytes()), &mut pieces).unwrap();
-        vectors.end(&mut pieces).map_err(|failure| failure.error)?;
+        let bytes = Bytes::copy_from_slice(answer.as_bytes());
+        vectors.whole(bytes, &mut pieces).map_err(|failure| failure.error)?;
         let [piece] = pieces.try_into().ok().unwrap();
         assert_eq!((&piece.bytes[..], piece.kind), (answer.as_bytes(), PieceKind::Terminal));
         Ok((piece.deltas, vectors.tally().input()))

@@ -26,6 +26,7 @@ use schemas::event::{AttemptError, Operation};
 
 use super::compat::Vendor;
 use super::failure;
+use super::held::Collect;
 use super::{Decoder, ErrorBody, Failure, Format, Next, Outbound, Wanted};
 use crate::call::{Asked, Call};
 use crate::error::Error;
@@ -55,9 +56,9 @@ impl Format for Gemini {
 
     fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder> {
         match call.operation {
-            Operation::Embeddings => Box::new(embed::Vectors::new(target, wanted)),
+            Operation::Embeddings => Box::new(Collect::of(embed::Vectors::new(target, wanted))),
             _ if call.stream => Box::new(stream::Stream::new(call, target, wanted)),
-            _ => Box::new(whole::Whole::new(call, target, wanted)),
+            _ => Box::new(Collect::of(whole::Whole::new(call, target, wanted))),
         }
     }
 

@@ -76,12 +76,11 @@ impl Stream {
 
 impl Decoder for Stream {
     fn push(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut events = Vec::new();
-        let split = self.splitter.push(bytes, |event| events.push(event));
-        for event in events {
+        self.splitter.push(bytes);
+        while let Some(event) = self.splitter.event()? {
             self.event(event, pieces)?;
         }
-        split.map_err(|_| Failure::of(AttemptError::Malformed))
+        Ok(())
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use schemas::event::{Meter, Quantity};
 
 use super::wire::{Modal, Usage};
+use crate::providers::meters::split;
 
 /// What was used: the prompt holds what came from the cache, the candidates leave the thoughts out.
 /// Empty when nothing is said.
@@ -34,19 +35,4 @@ fn of(details: Option<&[Modal<'_>]>, modality: &str) -> i64 {
     let of = details.filter(|detail| detail.modality.as_deref() == Some(modality));
     of.filter_map(|detail| detail.token_count)
         .fold(0, |sum, tokens| sum.saturating_add(tokens.max(0)))
-}
-
-/// The parts, each cut to what is left of the total, and the rest: the sum is the total.
-fn split(to: &mut Vec<Quantity>, rest: Meter, total: i64, parts: &[(Meter, i64)]) {
-    let mut left = total;
-    for (meter, units) in parts {
-        let units = (*units).min(left);
-        left -= units;
-        if units > 0 {
-            to.push(Quantity { meter: *meter, units });
-        }
-    }
-    if left > 0 {
-        to.push(Quantity { meter: rest, units: left });
-    }
 }

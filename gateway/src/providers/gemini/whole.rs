@@ -9,14 +9,14 @@ use super::failure_inside;
 use super::read::Reader;
 use super::wire::Answer;
 use crate::call::Call;
-use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
+use crate::providers::held::Collected;
+use crate::providers::{Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 use crate::routing::Target;
 
 /// A whole answer.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
-    held: Vec<Bytes>,
     reader: Reader,
     /// The client wants it as an array.
     listed: bool,
@@ -26,21 +26,14 @@ impl Whole {
     pub(super) fn new(call: &Call, target: &Target, wanted: Wanted) -> Self {
         Self {
             endpoint: Arc::clone(&target.endpoint),
-            held: Vec::new(),
             reader: Reader::new(call, wanted),
             listed: call.listed,
         }
     }
 }
 
-impl Decoder for Whole {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let bytes = joined(&mut self.held);
+impl Collected for Whole {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let vendor = &self.endpoint.vendor;
         let Ok(answer) = serde_json::from_slice::<Answer<'_>>(&bytes) else {
             // an error may stand in an array; all else can't be read
@@ -63,10 +56,4 @@ impl Decoder for Whole {
     fn tally(&self) -> &Tally {
         &self.reader.tally
     }
-}
-
-/// What was held, as one; most answers came in one read and are not copied.
-pub(super) fn joined(held: &mut Vec<Bytes>) -> Bytes {
-    let mut held = std::mem::take(held);
-    if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() }
 }

@@ -21,6 +21,7 @@ use serde::Serialize;
 use self::stream::Stream;
 use self::whole::Whole;
 use super::compat::Vendor;
+use super::held::Collect;
 use super::{Decoder, ErrorBody, Failure, Format, Next, Outbound, Wanted, failure};
 use crate::call::{Asked, Call};
 use crate::error::{Error, Kind};
@@ -51,7 +52,7 @@ impl Format for Ollama {
     fn decoder(&self, call: &Call, target: &Target, wanted: Wanted) -> Box<dyn Decoder> {
         match call.stream {
             true => Box::new(Stream::new(call, target, wanted)),
-            false => Box::new(Whole::new(call, target, wanted)),
+            false => Box::new(Collect::of(Whole::new(call, target, wanted))),
         }
     }
 

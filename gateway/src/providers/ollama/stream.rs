@@ -57,15 +57,14 @@ impl Stream {
 
 impl Decoder for Stream {
     fn push(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut lines = Vec::new();
-        let split = self.splitter.push(bytes, |line| lines.push(line));
-        for line in lines {
-            if self.done {
-                break; // nothing that counts comes behind the terminator
+        self.splitter.push(bytes);
+        while let Some(line) = self.splitter.line()? {
+            // nothing that counts comes behind the terminator
+            if !self.done {
+                self.line(line, pieces)?;
             }
-            self.line(line, pieces)?;
         }
-        split.map_err(|_| Failure::of(AttemptError::Malformed))
+        Ok(())
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {

@@ -9,7 +9,8 @@ use super::answer::Reader;
 use super::failure_inside;
 use super::wire::Answer;
 use crate::call::Call;
-use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
+use crate::providers::held::Collected;
+use crate::providers::{Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 use crate::routing::Target;
 
@@ -17,26 +18,18 @@ use crate::routing::Target;
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
     wanted: Wanted,
-    held: Vec<Bytes>,
     reader: Reader,
 }
 
 impl Whole {
     pub(super) fn new(call: &Call, target: &Target, wanted: Wanted) -> Self {
         let endpoint = Arc::clone(&target.endpoint);
-        Self { endpoint, wanted, held: Vec::new(), reader: Reader::new(call, wanted) }
+        Self { endpoint, wanted, reader: Reader::new(call, wanted) }
     }
 }
 
-impl Decoder for Whole {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+impl Collected for Whole {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         if answer.error.is_some() {

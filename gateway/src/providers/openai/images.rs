@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::call::chat::Source;
 use crate::providers::Failure;
+use crate::providers::media::media_type;
 use crate::reply::{Delta, Tally};
 
 /// An image, or why there is none.
@@ -100,23 +101,11 @@ impl Image {
     pub(super) fn delta(self) -> Delta {
         let source = match (self.b64_json, self.url) {
             (Some(base64), _) => {
-                let media_type = self.media_type.unwrap_or_else(|| kind(&base64).to_owned());
+                let media_type = self.media_type.unwrap_or_else(|| media_type(&base64).to_owned());
                 Source::Data { media_type, base64 }
             }
             (None, url) => super::deltas::source(url.unwrap_or_default()),
         };
         Delta::Image { choice: 0, source }
     }
-}
-
-/// The kind of an image, by how its base64 begins.
-fn kind(base64: &str) -> &'static str {
-    let kinds = [
-        ("/9j/", "image/jpeg"),
-        ("UklGR", "image/webp"),
-        ("R0lGOD", "image/gif"),
-        ("PHN2Zy", "image/svg+xml"),
-    ];
-    let found = kinds.iter().find(|(start, _)| base64.starts_with(start));
-    found.map_or("image/png", |(_, kind)| kind)
 }

@@ -32,6 +32,7 @@ use self::stream::Stream;
 use self::whole::Whole;
 use self::wire::Answer;
 use super::compat::Vendor;
+use super::held::Collect;
 use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call, scan};
 use crate::dialects::Dialect;
@@ -88,7 +89,7 @@ impl Format for OpenAi {
             Operation::Speech if call.stream => Box::new(Events::new(call, endpoint)),
             Operation::Speech => Box::new(Sound::default()),
             _ if call.stream => Box::new(Stream::new(call, endpoint, wanted)),
-            _ => Box::new(Whole::new(call, endpoint, wanted)),
+            _ => Box::new(Collect::of(Whole::new(call, endpoint, wanted))),
         }
     }
 

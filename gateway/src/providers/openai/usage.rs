@@ -1,9 +1,10 @@
 //! OpenAI's usage object to disjoint meters, once, for all vendors that speak its format.
 
-use schemas::event::{Meter, Quantity};
+use schemas::event::Meter;
 
 use super::wire::Usage;
 use crate::providers::compat::Vendor;
+use crate::providers::meters::{of_ticks, split};
 use crate::reply::Tally;
 
 /// Enters what the provider says was used; cumulative, so the last one counts.
@@ -45,25 +46,10 @@ pub(super) fn enter(usage: &Usage, vendor: &Vendor, tally: &mut Tally) {
     tally.reported_nano = reported(usage.cost_in_usd_ticks, usage.cost.as_ref());
 }
 
-/// The parts, each cut to what is left of the total, and the rest: the sum is the total.
-fn split(to: &mut Vec<Quantity>, rest: Meter, total: i64, parts: &[(Meter, i64)]) {
-    let mut left = total;
-    for (meter, units) in parts {
-        let units = (*units).min(left);
-        left -= units;
-        if units > 0 {
-            to.push(Quantity { meter: *meter, units });
-        }
-    }
-    if left > 0 {
-        to.push(Quantity { meter: rest, units: left });
-    }
-}
-
 /// The cost as the provider says it, in 1e-9 USD, rounded up.
 pub(super) fn reported(ticks: Option<i64>, usd: Option<&serde_json::Number>) -> Option<i64> {
     if let Some(ticks) = ticks {
-        return (ticks >= 0).then(|| ticks.div_euclid(10) + i64::from(ticks % 10 != 0));
+        return of_ticks(ticks);
     }
     let usd = usd?.as_f64()?;
     // a provider's float, entered once: what is billed from here on is the integer

@@ -10,13 +10,13 @@ use super::images;
 use super::inside::{enter_if_said, failed, failure_inside};
 use super::wire::Answer;
 use crate::call::Call;
-use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind, Wanted};
+use crate::providers::held::Collected;
+use crate::providers::{Endpoint, Failure, Piece, PieceKind, Wanted};
 use crate::reply::Tally;
 
 /// A whole answer.
 pub(super) struct Whole {
     endpoint: Arc<Endpoint>,
-    held: Vec<Bytes>,
     tally: Tally,
     /// Where deltas are wanted.
     reading: Option<Reading>,
@@ -25,19 +25,12 @@ pub(super) struct Whole {
 impl Whole {
     pub(super) fn new(call: &Call, endpoint: Arc<Endpoint>, wanted: Wanted) -> Self {
         let reading = (wanted == Wanted::Deltas).then(|| Reading::new(call));
-        Self { endpoint, held: Vec::new(), tally: Tally::default(), reading }
+        Self { endpoint, tally: Tally::default(), reading }
     }
 }
 
-impl Decoder for Whole {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+impl Collected for Whole {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let answer: Answer<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         let vendor = &self.endpoint.vendor;

@@ -20,6 +20,7 @@ mod write_input;
 use http::HeaderMap;
 
 use super::compat::Vendor;
+use super::held::Collect;
 use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call};
 use crate::error::{Error, Kind};
@@ -48,7 +49,7 @@ impl Format for Responses {
         let reader = reader::Reader::new(&target.endpoint, wanted);
         match call.stream {
             true => Box::new(stream::Stream::new(reader)),
-            false => Box::new(whole::Whole::new(reader)),
+            false => Box::new(Collect::of(whole::Whole::new(reader))),
         }
     }
 

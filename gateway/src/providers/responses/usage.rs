@@ -4,6 +4,7 @@ use schemas::event::{Meter, Quantity};
 
 use super::wire::{Response, Usage};
 use crate::providers::compat::Vendor;
+use crate::providers::meters::{of_ticks, split};
 use crate::reply::Tally;
 
 /// Enters what the provider says was used. `searches` were seen in the output: they count where
@@ -32,10 +33,7 @@ pub(super) fn enter(said: &Response<'_>, searches: i64, vendor: &Vendor, tally: 
     });
     more(Meter::Search, told.or(Some(searches)));
     tally.reported = true;
-    tally.reported_nano = usage
-        .cost_in_usd_ticks
-        .filter(|ticks| *ticks >= 0)
-        .map(|ticks| ticks.div_euclid(10) + i64::from(ticks % 10 != 0));
+    tally.reported_nano = usage.cost_in_usd_ticks.and_then(of_ticks);
 }
 
 fn tokens(usage: &Usage, vendor: &Vendor, to: &mut Vec<Quantity>) {
@@ -74,21 +72,6 @@ fn tokens(usage: &Usage, vendor: &Vendor, to: &mut Vec<Quantity>) {
         output,
         &[(Meter::OutputReasoning, reasoning), (Meter::OutputAudio, audio)],
     );
-}
-
-/// The parts, each cut to what is left of the total, and the rest: the sum is the total.
-fn split(to: &mut Vec<Quantity>, rest: Meter, total: i64, parts: &[(Meter, i64)]) {
-    let mut left = total;
-    for (meter, units) in parts {
-        let units = (*units).min(left);
-        left -= units;
-        if units > 0 {
-            to.push(Quantity { meter: *meter, units });
-        }
-    }
-    if left > 0 {
-        to.push(Quantity { meter: rest, units: left });
-    }
 }
 
 #[cfg(test)]

@@ -5,30 +5,23 @@ use schemas::event::AttemptError;
 
 use super::reader::Reader;
 use super::wire::Response;
-use crate::providers::{Decoder, Failure, Piece, PieceKind};
+use crate::providers::held::Collected;
+use crate::providers::{Failure, Piece, PieceKind};
 use crate::reply::Tally;
 
 /// A whole answer.
 pub(super) struct Whole {
     reader: Reader,
-    held: Vec<Bytes>,
 }
 
 impl Whole {
     pub(super) const fn new(reader: Reader) -> Self {
-        Self { reader, held: Vec::new() }
+        Self { reader }
     }
 }
 
-impl Decoder for Whole {
-    fn push(&mut self, bytes: Bytes, _: &mut Vec<Piece>) -> Result<(), Failure> {
-        self.held.push(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+impl Collected for Whole {
+    fn whole(&mut self, bytes: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let said: Response<'_> =
             serde_json::from_slice(&bytes).map_err(|_| Failure::of(AttemptError::Malformed))?;
         let reader = &mut self.reader;

@@ -16,7 +16,7 @@ use runtime::log::{
     Ends, Error as LogError, Latest, Log, LogId, Offset, Outgoing, Reader, Writer, WriterId,
 };
 use schemas::event::{Attempt, AttemptError, Charge, Meter, Operation, Outcome, Quantity, Usage};
-use schemas::ids::{CallId, CredentialId, ModelId, ProviderId, credential_subject, target_subject};
+use schemas::ids::CallId;
 use schemas::price::PriceBook;
 use schemas::topics::{Topic, TopicPartition};
 use schemas::wire::Codec;
@@ -75,29 +75,11 @@ fn admission(number: u64) -> Admission {
 fn target(name: &str) -> Arc<Target> {
     static VENDOR: LazyLock<Vendor> =
         LazyLock::new(|| crate::providers::compat::shipped().unwrap()["openai"].clone());
-    let second = Duration::from_secs(1);
-    let (provider, credential) = (ProviderId::from(name), CredentialId::from("main"));
-    let model = ModelId::from("gpt-4o-mini");
-    let endpoint = Endpoint {
-        counts: Default::default(),
-        id: provider.clone(),
-        base_url: url::Url::parse("http://127.0.0.1:1/v1").unwrap(),
-        chat: None,
-        embeddings: None,
-        responses: None,
-        vendor: VENDOR.clone(),
-        deadlines: Deadlines { connect: second, first_byte: second, idle: second, total: second },
-    };
-    Arc::new(Target {
-        endpoint: Arc::new(endpoint),
-        subject: target_subject(&provider, &credential, 1, &model),
-        credential_subject: credential_subject(&provider, &credential, 1),
-        provider,
-        credential,
-        credential_version: 1,
-        auth: crate::providers::Auth::None,
-        model,
-    })
+    let base = "http://127.0.0.1:1/v1".parse().unwrap();
+    let deadlines = Deadlines::all(Duration::from_secs(1));
+    let endpoint = Endpoint::new(name.into(), VENDOR.clone(), base, deadlines).unwrap();
+    let (auth, model) = (crate::providers::Auth::None, "gpt-4o-mini".into());
+    Arc::new(Target::new(Arc::new(endpoint), "main".into(), 1, auth, model))
 }
 
 fn report(target: &Arc<Target>) -> AttemptReport {

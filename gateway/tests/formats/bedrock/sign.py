@@ -1,7 +1,8 @@
-"""Signs requests with botocore at a fixed time: as the hub signs them (signed.json), and as the hub is sent them
-(received.json).
+"""Signs requests with botocore at a fixed time: as the hub signs them (signed.json, and lists.json of those for the
+lists of models), and as the hub is sent them (received.json).
 
-    pip install botocore && python sign.py > signed.json && python sign.py received > received.json
+    pip install botocore && python sign.py > signed.json
+    python sign.py lists > lists.json && python sign.py received > received.json
 """
 
 import datetime
@@ -67,6 +68,31 @@ def signed(number, dice):
     }
 
 
+LISTS = [
+    "foundation-models?byInferenceType=ON_DEMAND",
+    "inference-profiles?maxResults=1000&type=SYSTEM_DEFINED",
+    "inference-profiles?maxResults=1000&nextToken=t%2F1%2B%3D&type=SYSTEM_DEFINED",
+]
+
+
+def listed(number):
+    url = f"https://bedrock.{REGIONS[number]}.amazonaws.com/{LISTS[number]}"
+    access, secret, token = f"AKIDEXAMPLE{number}", f"wJalrXUtnFEMI/K7MDENG{number}", [None, "TOKEN//=="][number % 2]
+    micros = (1_790_000_000 + number) * 1_000_000
+    now = datetime.datetime.fromtimestamp(micros / 1e6, datetime.timezone.utc).replace(tzinfo=None)
+    request = AWSRequest("GET", url)
+    signer = botocore.auth.SigV4Auth(Credentials(access, secret, token), "bedrock", REGIONS[number])
+    with mock.patch("botocore.auth.get_current_datetime", lambda *_: now):
+        signer.add_auth(request)
+    return {
+        "secret": ":".join(part for part in (access, secret, token) if part),
+        "region": REGIONS[number],
+        "url": url,
+        "micros": micros,
+        "authorization": request.headers["Authorization"],
+    }
+
+
 HOSTS = ["http://127.0.0.1:8787", "https://hub.example", "http://hub.example:80", "http://[::1]:8787", "https://hub.example:8443"]
 TARGETS = [
     "/model/demo/converse",
@@ -108,6 +134,8 @@ def main():
     dice = random.Random(1)
     if sys.argv[1:] == ["received"]:
         rows = [json.dumps(received(number)) for number in range(40)]
+    elif sys.argv[1:] == ["lists"]:
+        rows = [json.dumps(listed(number)) for number in range(len(LISTS))]
     else:
         rows = [json.dumps(signed(number, dice)) for number in range(50)]
     print("[\n" + ",\n".join(rows) + "\n]")

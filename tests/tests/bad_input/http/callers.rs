@@ -57,6 +57,8 @@ pub(super) fn cases() -> Vec<Case> {
             refused(404, "model_not_found", "", "")),
         route("a model that is not listed", "GET", "/v1/models/gpt-none", model("\"gpt-none\" is not listed here")),
 
+        post("videos", "/api/v2/video", b"{}", refused(400, "unsupported_field", "", "no provider makes videos here")),
+        raw("videos without a key", request("POST", "/api/v2/video", &[JSON], b"{}"), missing()),
         post("unknown route", "/v1/completion", BODY, refused(404, "route_not_found", "", "try /v1/chat/completions")),
         route("the root", "GET", "/", refused(404, "route_not_found", "", "there is no \"/\" here")),
         route("wrong method on a call", "GET", CHAT, refused(405, "method_not_allowed", "", "GET is not allowed")),

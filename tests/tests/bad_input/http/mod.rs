@@ -220,7 +220,9 @@ fn differences(case: &Case, answer: &Answer, reached: u64) -> Vec<String> {
             answer.header("content-type").to_owned(),
             "application/json".to_owned(),
         ));
-        found.push(("error.code", text(&error["code"]), code.to_owned()));
+        // AIGNE's clients read it from the type
+        let class = error.get("code").unwrap_or(&error["type"]);
+        found.push(("error.code", text(class), code.to_owned()));
         found.push(("error.param", text(&error["param"]), param.to_owned()));
     }
     let said =

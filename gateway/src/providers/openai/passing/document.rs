@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::usage::enter;
 use crate::call::Call;
+use crate::providers::held::Held;
 use crate::providers::openai::inside::failure_inside;
 use crate::providers::{Decoder, Endpoint, Failure, Piece, PieceKind};
 use crate::reply::Tally;
@@ -24,7 +25,7 @@ pub(in super::super) struct Document {
     operation: Operation,
     /// Whether it may be no JSON.
     text: bool,
-    held: Vec<Bytes>,
+    held: Held,
     length: usize,
     tally: Tally,
 }
@@ -49,7 +50,14 @@ impl Document {
         let format = call.field("response_format").unwrap_or_default();
         let text = call.form.is_some() && [&b"text"[..], b"srt", b"vtt"].contains(&format);
         let operation = call.operation;
-        Self { endpoint, operation, text, held: Vec::new(), length: 0, tally: Tally::default() }
+        Self {
+            endpoint,
+            operation,
+            text,
+            held: Held::default(),
+            length: 0,
+            tally: Tally::default(),
+        }
     }
 
     fn read(&mut self, bytes: &Bytes) -> Result<(), Failure> {
@@ -90,8 +98,7 @@ impl Decoder for Document {
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
-        let mut held = std::mem::take(&mut self.held);
-        let bytes = if held.len() == 1 { held.swap_remove(0) } else { held.concat().into() };
+        let bytes = self.held.take();
         self.read(&bytes)?;
         self.tally.content_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         pieces.push(Piece::new(bytes, PieceKind::Terminal));

@@ -131,15 +131,14 @@ impl Decoder for Events {
         if let Some(document) = &mut self.document {
             return document.push(bytes, pieces);
         }
-        let mut events = Vec::new();
-        let split = self.splitter.push(bytes, |event| events.push(event));
-        for event in events {
-            if self.done {
-                break; // nothing that counts comes behind the terminator
+        self.splitter.push(bytes);
+        while let Some(event) = self.splitter.event()? {
+            // nothing that counts comes behind the terminator
+            if !self.done {
+                self.event(event, pieces)?;
             }
-            self.event(event, pieces)?;
         }
-        split.map_err(|_| Failure::of(AttemptError::Malformed))
+        Ok(())
     }
 
     fn end(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
@@ -175,19 +174,10 @@ mod tests {
     use crate::providers::compat::shipped;
 
     fn endpoint() -> Arc<Endpoint> {
-        let second = std::time::Duration::from_secs(1);
-        let deadlines =
-            Deadlines { connect: second, first_byte: second, idle: second, total: second };
-        Arc::new(Endpoint {
-            id: "openai".into(),
-            base_url: "https://api.openai.com/v1".parse().unwrap(),
-            chat: None,
-            embeddings: None,
-            responses: None,
-            vendor: shipped().unwrap()["openai"].clone(),
-            deadlines,
-            counts: Default::default(),
-        })
+        let vendor = shipped().unwrap()["openai"].clone();
+        let base = vendor.base_url.parse().unwrap();
+        let deadlines = Deadlines::all(std::time::Duration::from_secs(1));
+        Arc::new(Endpoint::new("openai".into(), vendor, base, deadlines).unwrap())
     }
 
     fn heard() -> Call {

@@ -18,6 +18,8 @@ pub(crate) fn draw(draw: &Draw, images: &Images, target: &Target) -> Result<Writ
         lacks.drop(&field.name, true);
     }
     let takes = |name: &str| images.takes.iter().any(|taken| taken == name);
+    let address = draw.response_format.as_deref() == Some("url");
+    lacks.refuse("response_format url", address && !takes("response_format"))?;
     let mut body = Map::new();
     body.insert("model".into(), target.model.as_str().into());
     body.insert("prompt".into(), draw.prompt.as_str().into());
@@ -88,22 +90,12 @@ fn size(
     if takes("size") {
         body.insert("size".into(), size.into());
     } else if size != "auto" {
-        let ratio = ratio(size).filter(|_| takes("aspect_ratio"));
+        let ratio = draw.ratio().filter(|_| takes("aspect_ratio"));
         lacks.refuse("size", ratio.is_none())?;
-        body.insert("aspect_ratio".into(), ratio.unwrap_or_default().into());
+        let ratio = ratio.map(|(across, down)| format!("{across}:{down}"));
+        body.insert("aspect_ratio".into(), ratio.into());
     }
     Ok(())
-}
-
-/// The ratio of a size such as `1024x1024`.
-fn ratio(size: &str) -> Option<String> {
-    let (width, height) = size.split_once('x')?;
-    let (width, height): (u32, u32) = (width.parse().ok()?, height.parse().ok()?);
-    let (mut common, mut rest) = (width, height);
-    while rest != 0 {
-        (common, rest) = (rest, common % rest);
-    }
-    Some(format!("{}:{}", width.checked_div(common)?, height.checked_div(common)?))
 }
 
 fn start(
