@@ -134,6 +134,7 @@ pub enum Command {
 /// Providers and their credentials.
 #[derive(Debug, Subcommand)]
 pub enum Providers {
+    /// What can be done with entities of every kind.
     #[command(flatten)]
     Entities(Entities),
     /// Tests each credential with the cheapest real request and says what is wrong with it.
@@ -149,6 +150,7 @@ pub enum Providers {
 /// Models and their prices.
 #[derive(Debug, Subcommand)]
 pub enum Models {
+    /// What can be done with entities of every kind.
     #[command(flatten)]
     Entities(Entities),
     /// Merges a catalogue into a price list: LiteLLM's model_prices_and_context_window.json, or

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use gateway::config::UpstreamConfig;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -125,7 +126,7 @@ impl Remote {
         };
         let url = environment.get(URL).filter(|url| !url.is_empty());
         let url = url.map_or_else(|| format!("http://{}", config.admin_listen), String::clone);
-        let client = reqwest::Client::builder().timeout(TIME).build()?;
+        let client = gateway::upstream::beside(&UpstreamConfig::default(), TIME)?;
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { url, token, client, environment: environment.clone() })
     }
