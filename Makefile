@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test test-clients build clickhouse kafka cluster chaos chaos-kafka outage-kafka fuzz bench bench-kafka fmt lint tools help
+.PHONY: run test test-clients test-api build clickhouse kafka cluster chaos chaos-kafka outage-kafka fuzz bench bench-kafka fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,11 @@ test-clients: tools ## The official clients of all vendors through the hub to pr
 	@cargo build --locked -p hub --bin hub -p e2e --bins
 	@FAKE_PROVIDER=$(TARGET)/debug/fake-provider tests/sdk/run.sh $(TARGET)/debug/hub
 	@tests/clients/run.sh $(TARGET)/debug/hub
+
+test-api: tools ## Requests generated from the admin API's description: every answer is as described
+	@infra/deploy/tools python3 python3-venv
+	@cargo build --locked -p hub --bin hub
+	@tests/api/run.sh $(TARGET)/debug/hub
 
 chaos: tools clickhouse ## Kills every part at random under load and compares with the oracle
 	@tests/chaos/run

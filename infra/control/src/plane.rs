@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -120,6 +121,8 @@ pub struct Plane {
     current: Arc<Current>,
     problems: Mutex<Vec<Problem>>,
     kept: Mutex<u64>,
+    /// Whether calls name the prices of what is configured: not before it is seeded.
+    serving: AtomicBool,
 }
 
 impl Plane {
@@ -162,9 +165,16 @@ impl Plane {
             current: Arc::new(Current::new(snapshot)),
             problems: Mutex::default(),
             kept: Mutex::new(kept),
+            serving: AtomicBool::new(false),
         });
         plane.publish().await;
         Ok(plane)
+    }
+
+    /// From now on calls are served: they name prices, so the log is told of them.
+    pub async fn serve(&self) {
+        self.serving.store(true, Ordering::Release);
+        self.publish().await;
     }
 
     /// What calls see.
@@ -266,11 +276,8 @@ impl Plane {
             expected_version: *expected,
             deleted: body.is_none(),
             body: bytes,
-            actor: String::new(),
             reason: reason.clone(),
-            command: None,
-            address: None,
-            request: None,
+            ..Control::default()
         })
     }
 
@@ -409,7 +416,8 @@ impl Plane {
             }
         }
         *lock(&self.problems) = problems;
-        if let Err(error) = self.publish_book(&snapshot).await {
+        let serving = self.serving.load(Ordering::Acquire);
+        if serving && let Err(error) = self.publish_book(&snapshot).await {
             tracing::warn!(%error, "the price book could not be published; billing waits for it");
         }
         self.current.configure(snapshot);
@@ -426,13 +434,10 @@ impl Plane {
             id: version.into(),
             version: 1,
             expected_version: Some(0),
-            deleted: false,
             body: snapshot.prices.to_json(),
             actor: "hub".into(),
             reason: Some("prices in force from now on".into()),
-            command: None,
-            address: None,
-            request: None,
+            ..Control::default()
         };
         let key = format!("{}/{version}", Kind::PriceBook);
         let value = self.options.codec.to_vec(&book)?;

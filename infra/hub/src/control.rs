@@ -79,6 +79,7 @@ pub(crate) async fn start(
         follow.cancel();
         return Err(error);
     }
+    plane.serve().await;
     Ok(plane)
 }
 
