@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::error::response;
 use crate::Gateway;
 use crate::auth::authenticate;
-use crate::control::catalogue::{Facts, Modality};
 use crate::control::Snapshot;
+use crate::control::catalogue::{Facts, Modality};
 use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 use crate::routing::{Route, Target};
@@ -224,6 +224,7 @@ mod tests {
             credentials: Vec::new(),
             models: models.iter().map(|name| (*name).to_owned()).collect(),
             weight: 1,
+            region: None,
         };
         let providers = vec![
             provider("openai", "openai", &["gpt-brand-new"]),

@@ -11,6 +11,8 @@ use crate::error::{Error, Kind};
 
 /// Candidates of which all are tried before those of the next level.
 pub(super) struct Level<'a> {
+    /// The name that led to it.
+    pub(super) name: ModelId,
     pub(super) route: Cow<'a, Route>,
     pub(super) which: Which<'a>,
 }
@@ -64,6 +66,8 @@ pub(super) fn resolve<'a>(
             levels.extend(named(name, wanted, snapshot));
         }
     }
+    // another name of a model has no targets of its own
+    levels.retain(|level| !level.route.targets.is_empty());
     Ok(levels)
 }
 
@@ -73,16 +77,15 @@ fn named<'a>(name: &ModelId, wanted: &Wanted<'_>, snapshot: &'a Snapshot) -> Vec
         Some((snapshot.providers.get_key_value(&provider.into())?, ModelId::from(model)))
     });
     let Some(((provider, targets), model)) = pin else {
-        let level = |route| Level { route, which: Which::All };
+        let level = |route| Level { name: name.clone(), route, which: Which::All };
         return route(name, own, snapshot).map(level).into_iter().collect();
     };
     if model.as_str().is_empty() {
         return Vec::new();
     }
     // known without making anything: the route of the price list, or of a listing
-    let serves = |known: &RouteTarget| {
-        known.target.provider == *provider && known.target.model == model
-    };
+    let serves =
+        |known: &RouteTarget| known.target.provider == *provider && known.target.model == model;
     let ready = [&model, name].into_iter().filter_map(|name| snapshot.routes.get(name));
     let ready = ready.filter(|route| route.origin != Origin::Configured);
     let mut ready = ready.filter(|route| route.targets.iter().any(serves));
@@ -93,9 +96,11 @@ fn named<'a>(name: &ModelId, wanted: &Wanted<'_>, snapshot: &'a Snapshot) -> Vec
             Cow::Owned(Route::new(made.collect(), Origin::Known))
         }
     };
-    let mut levels = vec![Level { route: pinned, which: Which::Pinned(provider) }];
+    let mut levels =
+        vec![Level { name: name.clone(), route: pinned, which: Which::Pinned(provider) }];
     let beside = route(&model, own, snapshot).filter(|route| route.terms.pin_fallback);
-    levels.extend(beside.map(|route| Level { route, which: Which::Beside(provider) }));
+    let which = Which::Beside(provider);
+    levels.extend(beside.map(|route| Level { name: model.clone(), route, which }));
     levels
 }
 
@@ -124,17 +129,15 @@ fn pattern<'a>(
     name: &ModelId,
     snapshot: &Snapshot,
 ) -> Option<Cow<'a, Route>> {
-    let fits = |(start, route): &'a (Box<str>, _)| {
-        Some((name.as_str().strip_prefix(&**start)?, route))
-    };
+    let fits =
+        |(start, route): &'a (Box<str>, _)| Some((name.as_str().strip_prefix(&**start)?, route));
     let (rest, route) = patterns.iter().find_map(fits)?;
     let made = route.targets.iter().map(|known| {
         let model = known.target.model.as_str().replace('*', rest);
         snapshot.asked_for(known, &model.into())
     });
-    let (targets, listed) = (made.collect(), None);
-    let (terms, budget) = (Arc::clone(&route.terms), Arc::clone(&route.budget));
-    Some(Cow::Owned(Route { targets, origin: route.origin, listed, terms, budget }))
+    let (targets, terms) = (made.collect(), Arc::clone(&route.terms));
+    Some(Cow::Owned(Route { targets, origin: route.origin, listed: None, terms }))
 }
 
 fn unknown(model: &ModelId) -> Error {

@@ -52,6 +52,8 @@ pub(super) struct Seen {
     pub(super) subject: SubjectId,
     /// Second tries.
     pub(super) repeats: Budget,
+    /// Calls that go on to other targets from here, where it is the first credential of their plans.
+    pub(super) moves: Budget,
     in_flight: AtomicU32,
     /// Calls since the last answer, and when the first of them began.
     unanswered: AtomicU32,
@@ -78,6 +80,7 @@ impl Seen {
         Self {
             subject,
             repeats: Budget::default(),
+            moves: Budget::default(),
             in_flight: 0.into(),
             unanswered: 0.into(),
             unanswered_since: 0.into(),
@@ -177,7 +180,8 @@ impl Seen {
         let next = |packed: u64| {
             let old = decayed(packed, rules, now).unwrap_or(seen);
             let kept = kept(packed, rules, now);
-            let cost = if seen > old { seen } else { unpacked(packed) * kept + seen * (1.0 - kept) };
+            let cost =
+                if seen > old { seen } else { unpacked(packed) * kept + seen * (1.0 - kept) };
             Some(u64::from(cost.max(1.0).to_bits()) << 32 | u64::from(millis(now)))
         };
         self.latency.fetch_update(ANY, ANY, next).ok();
