@@ -24,7 +24,7 @@ fn thousand(strategy: Strategy) -> Rig {
     let rig = Rig::new(providers, vec![ModelSeed { strategy, ..route }]);
     // all have been called
     for known in &rig.snapshot.routes[&"m".into()].targets {
-        let flight = rig.local.begin(&known.target, known.keys, NOW);
+        let flight = rig.local.begin(&known.target, known.keys, false, NOW);
         flight.ended(AttemptError::None, None, rig::after(0.2));
     }
     rig

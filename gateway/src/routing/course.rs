@@ -173,14 +173,21 @@ impl<'a> Course<'a> {
         };
         // nobody is ill where an input is too long
         let free = step == Step::LargerContext;
-        let next = next.filter(|_| !left.is_zero() && (free || self.may_move(now)));
+        let next = next.filter(|to| !left.is_zero() && (free || self.may_move(*to, now)));
         self.go(next);
         next.map_or(Then::Stop, |_| Then::Other)
     }
 
-    fn may_move(&self, now: Micros) -> bool {
-        let first = self.targets.first();
-        first.is_some_and(|first| self.local.may_move(&first.target, first.keys, now))
+    /// One that takes calls carries them. To those that do not, a budget leads: when all are down,
+    /// calls must not become storms.
+    fn may_move(&self, to: usize, now: Micros) -> bool {
+        let (Some(first), Some(to)) = (self.targets.first(), self.targets.get(to)) else {
+            return false;
+        };
+        let view = self.local.view();
+        let well = |key| view.at(key, now).is_none_or(|load| load.state.takes_calls());
+        (well(to.keys.target) && well(to.keys.credential))
+            || self.local.may_move(&first.target, first.keys, now)
     }
 
     fn go(&mut self, to: Option<usize>) {

@@ -89,8 +89,10 @@ pub struct Local {
     pub reason: Option<AttemptError>,
     /// Calls that run.
     pub in_flight: u32,
-    /// Peak-EWMA of the time to the first content, microseconds.
+    /// Peak-EWMA of the time to a stream's first content, microseconds.
     pub latency_us: Option<i64>,
+    /// The same, of the time to a whole answer.
+    pub whole_us: Option<i64>,
 }
 
 /// The plan of a call, and what became of everything that was considered for it.
@@ -220,6 +222,7 @@ impl From<Load> for Local {
             reason: Some(load.reason).filter(|reason| *reason != AttemptError::None),
             in_flight: load.in_flight,
             latency_us: load.latency_us.map(|micros| micros as i64),
+            whole_us: load.whole_us.map(|micros| micros as i64),
         }
     }
 }

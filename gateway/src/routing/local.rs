@@ -54,8 +54,9 @@ pub struct Rules {
     pub forgive: Duration,
     /// Second tries at the same target, as a share of its calls (Finagle: 20 %).
     pub repeats: Share,
-    /// Calls that go on to another target, as a share of those that were planned to begin with the same
-    /// credential; ten a second are there however few calls there are.
+    /// Calls that go on to a target that takes none as far as this process sees, as a share of those that
+    /// were planned to begin with the same credential; ten a second are there however few calls there are.
+    /// To a target that takes calls they go on freely.
     pub moves: Share,
 }
 
@@ -78,7 +79,7 @@ impl Default for Rules {
             latency: secs(10),
             forgive: secs(60),
             repeats: Share { percent: 20, floor: 3 },
-            moves: Share { percent: 60, floor: 100 },
+            moves: Share { percent: 20, floor: 100 },
         }
     }
 }
@@ -106,8 +107,11 @@ pub struct Flight {
     rules: Rules,
     target: Arc<Seen>,
     credential: Arc<Seen>,
+    stream: bool,
     began: Micros,
     answered: bool,
+    /// Something is known of how it went.
+    told: bool,
 }
 
 impl Local {
@@ -126,13 +130,15 @@ impl Local {
         View { rules: &self.rules, seen: self.seen.load() }
     }
 
-    /// An attempt at the target begins.
-    pub fn begin(&self, target: &Target, keys: Keys, now: Micros) -> Flight {
+    /// An attempt at the target begins. A stream is answered by its first content.
+    pub fn begin(&self, target: &Target, keys: Keys, stream: bool, now: Micros) -> Flight {
         let seen = self.subject(keys.target, &target.subject, now);
-        seen.begin(&self.rules, now);
         let credential = self.subject(keys.credential, &target.credential_subject, now);
-        credential.begin(&self.rules, now);
-        Flight { rules: self.rules, target: seen, credential, began: now, answered: false }
+        for seen in [&seen, &credential] {
+            seen.begin(&self.rules, stream, now);
+        }
+        let (rules, answered, told) = (self.rules, false, false);
+        Flight { rules, target: seen, credential, stream, began: now, answered, told }
     }
 
     /// Whether the target may be asked a second time for the same call; it counts as done then.
@@ -183,21 +189,21 @@ impl View<'_> {
 impl Flight {
     /// The first content, or a whole answer, came.
     pub fn answered(&mut self, now: Micros) {
+        self.told = true;
         if !std::mem::replace(&mut self.answered, true) {
-            let latency = now.since(self.began);
-            self.target.answered(&self.rules, self.began, latency, now);
-            self.credential.answered(&self.rules, self.began, latency, now);
+            for seen in [&self.target, &self.credential] {
+                seen.answered(&self.rules, self.stream, self.began, now);
+            }
         }
     }
 
     /// It ended so; [`AttemptError::None`] is an answer.
     pub fn ended(mut self, error: AttemptError, wait: Option<Duration>, now: Micros) {
         use AttemptError as A;
-        if error == A::None {
-            self.answered(now);
-        }
-        let (rules, began) = (&self.rules, self.began);
+        let (rules, began) = (self.rules, self.began);
+        let rules = &rules;
         match error {
+            A::None => self.answered(now),
             A::Connect => {
                 self.target.failed(rules, error, began, now);
                 self.credential.failed(rules, error, began, now);
@@ -212,19 +218,30 @@ impl Flight {
             | A::NotFound => self.target.failed(rules, error, began, now),
             A::Auth | A::Credit => self.credential.refused(rules, error, now),
             A::RateLimit => self.target.limited(rules, wait, now),
-            // the provider answered; it says nothing against the target
-            A::Caller | A::ContentPolicy => self.target.heard(),
-            A::None | A::Cancelled | A::Other => {}
+            // it says nothing against them
+            A::Caller | A::ContentPolicy | A::Cancelled | A::Other => {}
         }
-        if matches!(error, A::Auth | A::Credit | A::RateLimit) {
-            self.target.heard();
+        match error {
+            A::Cancelled | A::Other => {}
+            // nothing was heard, and so it still is
+            A::Connect | A::FirstByteTimeout | A::IdleTimeout | A::TotalTimeout => self.told = true,
+            _ => {
+                self.told = true;
+                for seen in [&self.target, &self.credential] {
+                    seen.pace(self.stream).heard();
+                }
+            }
         }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.target.end();
-        self.credential.end();
+        for seen in [&self.target, &self.credential] {
+            seen.end();
+            if !self.told {
+                seen.pace(self.stream).given_up();
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use runtime::clock::Micros;
 use super::local::View;
 use super::rank::{Class, Scale, Unfit};
 use super::resolve::{Level, resolve};
-use super::{HealthMap, Needs, Plan, Planned, RouteTarget, Strategy, Wanted, Why};
+use super::{HealthMap, Load, Needs, Plan, Planned, RouteTarget, Strategy, Wanted, Why};
 use crate::control::Snapshot;
 use crate::error::{Error, Kind};
 
@@ -52,7 +52,8 @@ pub(super) fn scale<'a>(
 pub(super) fn plan_of(levels: &[Level<'_>], scale: &Scale<'_>) -> Result<Plan, Error> {
     let percentile = scale.percentile();
     let mut best = Best::default();
-    let (mut first_unfit, mut unwell) = (None, false);
+    // of those that are not well, where the best would stand if it were
+    let (mut first_unfit, mut unwell) = (None, None);
     for (depth, level) in levels.iter().enumerate() {
         let terms = &*level.route.terms;
         let source = match terms.strategy {
@@ -77,7 +78,10 @@ pub(super) fn plan_of(levels: &[Level<'_>], scale: &Scale<'_>) -> Result<Plan, E
                 continue;
             }
             let place = place.seen(candidate, key, terms.strategy, scale);
-            unwell |= place.class != Class::Well;
+            if place.class != Class::Well {
+                let would = (depth, candidate.priority);
+                unwell = Some(unwell.map_or(would, |best: (usize, u32)| best.min(would)));
+            }
             best.put(Entry { place, candidate, level });
         }
     }
@@ -188,14 +192,15 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn why(&self, of: usize, unwell: bool) -> Why {
-        match (of, self.place) {
-            (_, Place { last: true, .. }) => Why::LastResort,
-            _ if self.place.depth > 0 => Why::Failover,
+    fn why(&self, of: usize, unwell: Option<(usize, u32)>) -> Why {
+        let Place { last, depth, common, priority, .. } = self.place;
+        match of {
+            _ if last => Why::LastResort,
+            _ if depth > 0 => Why::Failover,
             _ if self.level.is_pinned() => Why::Pin,
-            (1, _) => Why::Only,
-            (_, Place { common: false, .. }) => Why::Canary,
-            _ if unwell => Why::Failover,
+            1 => Why::Only,
+            _ if !common => Why::Canary,
+            _ if unwell.is_some_and(|best| best < (depth, priority)) => Why::Failover,
             _ => Why::Strategy(self.level.route.terms.strategy),
         }
     }
@@ -247,7 +252,9 @@ impl<'a> Best<'a> {
     fn choose_of_two(&mut self, scale: &Scale<'_>) {
         let slow = |entry: &Entry<'_>| {
             let load = scale.load(entry.candidate);
-            let known = load.and_then(|load| load.latency_us);
+            let stream = !scale.needs.common(Needs::STREAM).is_none();
+            let of = |load: Load| if stream { load.latency_us } else { load.whole_us };
+            let known = load.and_then(of);
             let derived = || {
                 let condition = scale.health.at(entry.candidate.keys.target)?;
                 (condition.latency_us > 0).then_some(condition.latency_us as f32)

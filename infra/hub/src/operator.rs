@@ -7,6 +7,7 @@ use gateway::http::{Body, Request, healthz, method, nothing_at, readiness};
 use http::{HeaderValue, Response, header};
 use runtime::telemetry::metrics::CONTENT_TYPE;
 
+use crate::explain;
 use crate::status::Status;
 
 /// Its routes.
@@ -16,6 +17,7 @@ pub(crate) fn routes(status: Status) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz",  get(readyz))
         .route("/metrics", get(metrics))
+        .route(explain::PATH, get(explain::answer))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(status)
@@ -35,5 +37,8 @@ async fn metrics(State(status): State<Status>) -> Response<Body> {
 }
 
 async fn unknown(request: Request) -> Response<Body> {
-    nothing_at(&request, "/healthz, /readyz or /metrics; calls go to the listener of a gateway")
+    nothing_at(
+        &request,
+        "/healthz, /readyz, /metrics or /admin/v1; calls go to the listener of a gateway",
+    )
 }
