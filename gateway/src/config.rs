@@ -125,7 +125,7 @@ pub struct RoutingConfig {
     pub slow_start: Time,
     /// Second tries at the same target, percent of its calls.
     pub repeat_percent: u32,
-    /// Calls that go on to a target that is not well, percent of those that begin with the same credential.
+    /// Calls that go on to a target that is not well, percent of all.
     pub failover_percent: u32,
     /// So many a second may go on, however few calls there are.
     pub failover_floor: u32,

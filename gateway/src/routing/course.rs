@@ -115,9 +115,7 @@ pub struct Course<'a> {
 impl<'a> Course<'a> {
     /// At the first target of the plan.
     pub fn new(plan: &'a Plan, local: &'a Local, now: Micros, seed: u64) -> Self {
-        if let Some(first) = plan.targets.first() {
-            local.planned(&first.target, first.keys, now);
-        }
+        local.called(now);
         let mut course = Self {
             targets: plan.targets.get(..MAX_TARGETS).unwrap_or(&plan.targets),
             local,
@@ -181,13 +179,11 @@ impl<'a> Course<'a> {
     /// One that takes calls carries them. To those that do not, a budget leads: when all are down,
     /// calls must not become storms.
     fn may_move(&self, to: usize, now: Micros) -> bool {
-        let (Some(first), Some(to)) = (self.targets.first(), self.targets.get(to)) else {
-            return false;
-        };
         let view = self.local.view();
         let well = |key| view.at(key, now).is_none_or(|load| load.state.takes_calls());
-        (well(to.keys.target) && well(to.keys.credential))
-            || self.local.may_move(&first.target, first.keys, now)
+        let keys = self.targets.get(to).map(|to| to.keys);
+        keys.is_some_and(|keys| well(keys.target) && well(keys.credential))
+            || self.local.may_move(now)
     }
 
     fn go(&mut self, to: Option<usize>) {

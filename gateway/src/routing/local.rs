@@ -13,7 +13,7 @@ use runtime::clock::Micros;
 use schemas::event::AttemptError;
 use schemas::ids::SubjectId;
 
-use super::budget::Share;
+use super::budget::{Budget, Share};
 use super::health::Keyed;
 use super::seen::{Load, Seen};
 use super::{Keys, Target};
@@ -54,9 +54,8 @@ pub struct Rules {
     pub forgive: Duration,
     /// Second tries at the same target, as a share of its calls (Finagle: 20 %).
     pub repeats: Share,
-    /// Calls that go on to a target that takes none as far as this process sees, as a share of those that
-    /// were planned to begin with the same credential; ten a second are there however few calls there are.
-    /// To a target that takes calls they go on freely.
+    /// Calls that go on to a target that takes none as far as this process sees, as a share of all; ten a
+    /// second are there however few calls there are. To a target that takes calls they go on freely.
     pub moves: Share,
 }
 
@@ -92,6 +91,8 @@ const FORGET: i64 = 600 * 1_000_000;
 pub struct Local {
     rules: Rules,
     seen: ArcSwap<Keyed<Arc<Seen>>>,
+    /// Calls, and those that went on to targets that are not well.
+    moves: Budget,
 }
 
 /// It as it is now, for one plan.
@@ -117,7 +118,7 @@ pub struct Flight {
 impl Local {
     /// Nothing seen yet.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, seen: ArcSwap::default() }
+        Self { rules, ..Self::default() }
     }
 
     /// Its rules.
@@ -146,16 +147,14 @@ impl Local {
         self.subject(keys.target, &target.subject, now).repeats.spend(self.rules.repeats, now)
     }
 
-    /// A call was planned with this target as its first.
-    pub(super) fn planned(&self, target: &Target, keys: Keys, now: Micros) {
-        self.subject(keys.credential, &target.credential_subject, now).moves.earn(now);
+    /// A call begins.
+    pub(super) fn called(&self, now: Micros) {
+        self.moves.earn(now);
     }
 
-    /// Whether a call that was planned with this target as its first may go on to another; it counts
-    /// as done then.
-    pub(super) fn may_move(&self, target: &Target, keys: Keys, now: Micros) -> bool {
-        let first = self.subject(keys.credential, &target.credential_subject, now);
-        first.moves.spend(self.rules.moves, now)
+    /// Whether a call may go on to a target that is not well; it counts as done then.
+    pub(super) fn may_move(&self, now: Micros) -> bool {
+        self.moves.spend(self.rules.moves, now)
     }
 
     fn subject(&self, key: u64, subject: &SubjectId, now: Micros) -> Arc<Seen> {

@@ -62,8 +62,6 @@ pub(super) struct Seen {
     pub(super) subject: SubjectId,
     /// Second tries.
     pub(super) repeats: Budget,
-    /// Calls that go on to other targets from here, where it is the first credential of their plans.
-    pub(super) moves: Budget,
     in_flight: AtomicU32,
     /// Streams.
     streams: Pace,
@@ -89,7 +87,6 @@ impl Seen {
         Self {
             subject,
             repeats: Budget::default(),
-            moves: Budget::default(),
             in_flight: 0.into(),
             streams: Pace::default(),
             wholes: Pace::default(),
