@@ -15,7 +15,7 @@ use schemas::ids::SubjectId;
 
 use super::budget::{Budget, Share};
 use super::health::Keyed;
-use super::seen::{Load, Seen};
+use super::seen::{Load, Seen, Standing};
 use super::{Keys, Target};
 
 /// Where this process draws the lines. Envoy's outlier detection is the model of most: five failures
@@ -175,6 +175,10 @@ impl Local {
 }
 
 impl View<'_> {
+    pub(super) fn standing(&self, key: u64, now: Micros) -> Option<Standing> {
+        Some(self.seen.get(&key)?.standing(self.rules, now))
+    }
+
     pub(super) fn at(&self, key: u64, now: Micros) -> Option<Load> {
         Some(self.seen.get(&key)?.load(self.rules, now))
     }

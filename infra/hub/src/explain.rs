@@ -159,12 +159,12 @@ fn of(
 #[derive(Row, Deserialize)]
 struct Said {
     at: i64,
-    subject: String,
-    state: String,
-    until: i64,
-    since: i64,
+    name: String,
+    said: String,
+    until_us: i64,
+    since_us: i64,
     score: u8,
-    reason: String,
+    why: String,
     ejections: u32,
     latency_us: i64,
 }
@@ -172,9 +172,10 @@ struct Said {
 /// Health as it was: the last row of each subject. After an hour without attempts health forgets a
 /// subject, and so does this.
 const PAST: &str = "WITH parseDateTime64BestEffort({at:String}, 6, 'UTC') AS then \
-    SELECT toUnixTimestamp64Micro(then), toString(subject), toString(state), \
-    ifNull(toUnixTimestamp64Micro(until), 0), toUnixTimestamp64Micro(since), score, \
-    toString(reason), ejections, latency_us FROM health \
+    SELECT toUnixTimestamp64Micro(then) AS at, toString(subject) AS name, \
+    toString(state) AS said, ifNull(toUnixTimestamp64Micro(until), 0) AS until_us, \
+    toUnixTimestamp64Micro(since) AS since_us, score, toString(reason) AS why, ejections, \
+    latency_us FROM health \
     WHERE logged_at <= then AND logged_at > then - INTERVAL 1 HOUR \
     ORDER BY logged_at DESC, log_offset DESC LIMIT 1 BY subject";
 /// The moment alone, where nothing is known of it.
@@ -193,15 +194,15 @@ async fn past(
     };
     let map = rows.into_iter().map(|said| {
         let condition = Condition {
-            state: state(&said.state),
-            until: Some(said.until).filter(|until| *until != 0).map(Micros),
-            since: Micros(said.since),
+            state: state(&said.said),
+            until: Some(said.until_us).filter(|until| *until != 0).map(Micros),
+            since: Micros(said.since_us),
             score: said.score.into(),
-            reason: said.reason.as_str().into(),
+            reason: said.why.as_str().into(),
             ejections: i32::try_from(said.ejections).unwrap_or(i32::MAX),
             latency_us: said.latency_us,
         };
-        (said.subject.as_str().into(), condition)
+        (said.name.as_str().into(), condition)
     });
     Ok((Micros(then), map.collect()))
 }
