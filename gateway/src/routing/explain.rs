@@ -165,8 +165,7 @@ fn verdict(
     if let Some(unfit) = scale.unfit(candidate, &level.route.terms, percentile, level.is_pinned()) {
         return format!("left out: {}", words(unfit, percentile));
     }
-    let load = scale.load(candidate);
-    let wellness = scale.wellness(candidate, load.as_ref());
+    let wellness = scale.wellness(candidate);
     let mut told = match place {
         Some(_) => wellness.class.as_str().to_owned(),
         None => format!("{}, but others go before it", wellness.class.as_str()),

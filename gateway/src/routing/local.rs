@@ -175,6 +175,10 @@ impl Local {
 }
 
 impl View<'_> {
+    pub(super) fn in_flight(&self, key: u64) -> u32 {
+        self.seen.get(&key).map_or(0, |seen| seen.in_flight())
+    }
+
     pub(super) fn standing(&self, key: u64, now: Micros) -> Option<Standing> {
         Some(self.seen.get(&key)?.standing(self.rules, now))
     }

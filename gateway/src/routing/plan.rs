@@ -134,11 +134,11 @@ impl Place {
 
     /// Where it stands, by what is looked up.
     fn seen(self, candidate: &RouteTarget, strategy: Strategy, scale: &Scale<'_>) -> Self {
-        let load = scale.load(candidate);
-        let wellness = scale.wellness(candidate, load.as_ref());
-        let cost = match (strategy, load) {
-            (Strategy::Busy, Some(load)) => {
-                u64::from(load.in_flight) * 1_000_000 / u64::from(candidate.weight.max(1))
+        let wellness = scale.wellness(candidate);
+        let cost = match strategy {
+            Strategy::Busy => {
+                let in_flight = u64::from(scale.view.in_flight(candidate.keys.target));
+                in_flight * 1_000_000 / u64::from(candidate.weight.max(1))
             }
             _ => self.cost,
         };

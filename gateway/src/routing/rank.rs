@@ -137,7 +137,7 @@ impl Scale<'_> {
     }
 
     /// The worse of what the log and this process say, of the target and of its credential.
-    pub(super) fn wellness(&self, candidate: &RouteTarget, load: Option<&Load>) -> Wellness {
+    pub(super) fn wellness(&self, candidate: &RouteTarget) -> Wellness {
         let keys = candidate.keys;
         let trickle = mix(self.seed, !keys.target) % 100 < TRICKLE_PERCENT;
         let mut worst = Wellness { class: Class::Well, share: 1.0 };
@@ -149,10 +149,9 @@ impl Scale<'_> {
             if let Some(hot) = self.health.hot(key) {
                 take(self.derived(hot, trickle));
             }
-        }
-        let credential = self.view.standing(keys.credential, self.now);
-        for standing in [load.map(|load| load.state), credential].into_iter().flatten() {
-            take(local(standing));
+            if let Some(standing) = self.view.standing(key, self.now) {
+                take(local(standing));
+            }
         }
         worst
     }

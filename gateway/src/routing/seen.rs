@@ -105,6 +105,10 @@ impl Seen {
         self.in_flight.load(ANY) == 0 && now.0.saturating_sub(self.last.load(ANY)) > after
     }
 
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(ANY)
+    }
+
     pub(super) fn pace(&self, stream: bool) -> &Pace {
         if stream { &self.streams } else { &self.wholes }
     }
