@@ -39,7 +39,8 @@ pub struct Rules {
     pub limited: Duration,
     /// The longest that is believed of one that does.
     pub limited_most: Duration,
-    /// After an ejection, one call in this time is tried until one is answered.
+    /// After an ejection, and in silence, one call in this time is a trial, until one is answered. A trial
+    /// may hang, so it is not for every second.
     pub trial: Duration,
     /// From the first answer after an ejection, weight comes back in so long (Envoy's slow start).
     pub slow_start: Duration,
@@ -71,7 +72,7 @@ impl Default for Rules {
             refused: secs(10),
             limited: secs(1),
             limited_most: secs(60),
-            trial: secs(1),
+            trial: secs(3),
             slow_start: secs(4),
             unanswered: 8,
             silent: Duration::from_millis(700),

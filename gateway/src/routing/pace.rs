@@ -15,14 +15,16 @@ const RECENT: i64 = 60 * 1_000_000;
 /// Streams are timed to their first content, whole answers to their end: each kind has a pace of its
 /// own.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Pace {
+    /// Calls since the last answer.
+    unanswered: AtomicU32,
     /// Peak-EWMA: microseconds as an `f32` above, its time in milliseconds below; 0 before the first
     /// answer.
     latency: AtomicU64,
     /// When it was seen last.
     seen: AtomicI64,
-    /// Calls since the last answer, and when the first of them began.
-    unanswered: AtomicU32,
+    /// When the first of those that are not answered began.
     since: AtomicI64,
 }
 

@@ -67,6 +67,13 @@ pub(super) struct Wellness {
     pub(super) share: f32,
 }
 
+impl Wellness {
+    /// The worse of both.
+    fn or(self, other: Self) -> Self {
+        Self { class: self.class.max(other.class), share: self.share.min(other.share) }
+    }
+}
+
 /// What all candidates of a call are held against.
 pub(super) struct Scale<'a> {
     pub(super) wanted: &'a Wanted<'a>,
@@ -141,16 +148,17 @@ impl Scale<'_> {
         let keys = candidate.keys;
         let trickle = mix(self.seed, !keys.target) % 100 < TRICKLE_PERCENT;
         let mut worst = Wellness { class: Class::Well, share: 1.0 };
-        let mut take = |one: Wellness| {
-            worst.class = worst.class.max(one.class);
-            worst.share = worst.share.min(one.share);
-        };
         for key in [keys.target, keys.credential] {
             if let Some(hot) = self.health.hot(key) {
-                take(self.derived(hot, trickle));
+                worst = worst.or(self.derived(hot, trickle));
             }
-            if let Some(standing) = self.view.standing(key, self.now) {
-                take(local(standing));
+        }
+        // of what the log says is out, this process has nothing better to say
+        if worst.class < Class::Ejected {
+            for key in [keys.target, keys.credential] {
+                if let Some(standing) = self.view.standing(key, self.now) {
+                    worst = worst.or(local(standing));
+                }
             }
         }
         worst

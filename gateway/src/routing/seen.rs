@@ -56,30 +56,32 @@ impl Standing {
     }
 }
 
-/// What is counted of it.
+/// What is counted of it. What a plan looks at stands together at the beginning: of a long route it
+/// may look at hundreds.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(super) struct Seen {
-    pub(super) subject: SubjectId,
-    /// Second tries.
-    pub(super) repeats: Budget,
+    /// End of the last ejection, 0 for none. What began before it says nothing.
+    until: AtomicI64,
+    /// First answer after it.
+    recovered: AtomicI64,
+    /// The last trial.
+    trial: AtomicI64,
+    limited: AtomicI64,
     in_flight: AtomicU32,
+    /// Cumulative sum of evidence.
+    blame: AtomicU32,
     /// Streams.
     streams: Pace,
     /// Whole answers.
     wholes: Pace,
     /// When the last call began.
     last: AtomicI64,
-    /// Cumulative sum of evidence.
-    blame: AtomicU32,
-    /// End of the last ejection, 0 for none. What began before it says nothing.
-    until: AtomicI64,
-    /// First answer after it.
-    recovered: AtomicI64,
     ejections: AtomicU32,
-    /// The last trial.
-    trial: AtomicI64,
-    limited: AtomicI64,
     reason: AtomicU8,
+    pub(super) subject: SubjectId,
+    /// Second tries.
+    pub(super) repeats: Budget,
 }
 
 impl Seen {
@@ -196,9 +198,10 @@ impl Seen {
         if until > now.0 {
             return Standing::Ejected(Micros(until));
         }
-        let next = self.trial.load(ANY).saturating_add(micros(rules.trial));
+        let tried = self.trial.load(ANY);
+        let next = tried.saturating_add(micros(rules.trial));
         if until > 0 && recovered < until {
-            return match next <= now.0 {
+            return match tried < until || next <= now.0 {
                 true => Standing::Trial,
                 false => Standing::Ejected(Micros(next)),
             };
