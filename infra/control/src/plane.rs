@@ -20,7 +20,9 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::checkpoint;
-use crate::compile::{Local, Opened, OpenedSecret, Problem, compile, signing_subject, subject_of};
+use crate::compile::{
+    Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
+};
 use crate::entity::{Body, Held, Kind, Misfit};
 use crate::intake::webhook_subject;
 use crate::state::{Outcome, State};
@@ -106,7 +108,7 @@ pub struct Options {
     /// Seals and opens secrets.
     pub vault: Vault,
     /// What this node knows beside what is configured.
-    pub local: Local,
+    pub local: Surroundings,
     /// Where the fold is kept between starts.
     pub checkpoint: Option<PathBuf>,
 }
@@ -198,7 +200,7 @@ impl Plane {
     }
 
     /// What this node knows beside what is configured.
-    pub const fn local(&self) -> &Local {
+    pub const fn local(&self) -> &Surroundings {
         &self.options.local
     }
 

@@ -8,6 +8,7 @@ pub mod config;
 mod control;
 mod door;
 pub mod embedded;
+mod explain;
 pub mod gateway;
 mod listen;
 mod log;
@@ -115,6 +116,11 @@ async fn dispatch(
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "hub", &mut std::io::stdout());
             Ok(())
+        }
+        Command::Route(cli::Route::Explain { asked, json }) => {
+            let told =
+                explain::run(&remote::Remote::new(&config, &environment)?, &asked, json).await?;
+            Ok(std::io::stdout().write_all(told.as_bytes())?)
         }
         Command::Credits(command) => commands::credits(config, environment, command).await,
         Command::Replay { processor, json } => {

@@ -131,7 +131,16 @@ impl Remote {
         Ok(Self { url, token, client, environment: environment.clone() })
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    /// Asks below `/admin/v1/`.
+    ///
+    /// # Errors
+    /// No hub answers, or it refuses; in its words.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
         let url = format!("{}/admin/v1/{path}", self.url);
         let mut request = self.client.request(method, &url).bearer_auth(&self.token);
         if let Some(body) = body {

@@ -134,7 +134,8 @@ pub async fn start(
             Role::Gateway => {
                 if let Some(door) = door.take() {
                     let gateway = GatewayRole::start(&shared, &status, door, whole, tasks).await?;
-                    let all = operator::routes(status.clone()).merge(gateway.admin_routes());
+                    let all = operator::routes(status.clone())
+                        .merge(gateway.admin_routes(status.clone()));
                     // there is one gateway in a process, so this is the first
                     drop(behind.set(all));
                     running.gateway = Some(gateway);

@@ -9,7 +9,7 @@ use admin::Admin;
 use axum::Router;
 use axum::body::Body;
 use control::bootstrap::bootstrap;
-use control::compile::Local;
+use control::compile::Surroundings;
 use control::plane::{Options, Plane};
 use control::vault::{MasterFile, Vault};
 use gateway::config::{Unpriced, UpstreamConfig};
@@ -57,8 +57,8 @@ pub(crate) fn log(folder: &Path) -> Arc<dyn Log> {
     LocalLog::open(&folder.join("hub.sqlite"), options).unwrap()
 }
 
-fn local() -> Local {
-    Local {
+fn local() -> Surroundings {
+    Surroundings {
         vendors: Arc::new(compat::shipped().unwrap()),
         catalogue: Arc::new(catalogue::shipped().unwrap()),
         prices: Arc::new(schemas::price::shipped().unwrap()),
