@@ -140,8 +140,9 @@ pub async fn start(
                 });
             }
             Role::Health => {
+                let rules = shared.config.health;
                 tasks.spawn("health", async move {
-                    tell("health", processors::health::run(deps, thresholds(), token).await);
+                    tell("health", processors::health::run(deps, rules, token).await);
                 });
             }
             Role::Sink => {
@@ -193,11 +194,6 @@ impl Running {
             tracing::warn!("some tasks did not end in time");
         }
     }
-}
-
-/// When health changes its mind; the documented defaults.
-pub fn thresholds() -> processors::health::Thresholds {
-    processors::health::Thresholds::default()
 }
 
 /// How processors ended, in words.

@@ -41,20 +41,22 @@ async fn a_provider_that_fails_is_passed_over_and_ejected() {
         (ask(false) == "1").then_some(())
     });
     let tried = bad.record().counts().0;
-    // the thresholds eject after five failures in a row, and not before
+    // five failures in a row are evidence enough, and less is not
     assert!(tried >= 5, "{tried} calls of ten were tried there");
     for _ in 0..5 {
         ask(false);
     }
     calls += 5;
     let now = bad.record().counts().0;
-    assert!(now <= tried + 1, "an ejected provider was asked {} more times", now - tried);
+    // a trial now and then
+    assert!(now <= tried + 3, "an ejected provider was asked {} more times", now - tried);
     assert_eq!(good.record().counts().0, calls);
 
     tokio::task::block_in_place(|| {
         let health = "SELECT kind, state, reason FROM health_now WHERE subject LIKE '%bad%' AND kind = 'target'";
         let health = rows(&hub, 1, health);
-        assert_eq!(health[0]["state"], "ejected", "{health:?}");
+        let out = ["ejected", "probing"].contains(&health[0]["state"].as_str().unwrap_or(""));
+        assert!(out, "{health:?}");
         let well = "SELECT DISTINCT state FROM health_now WHERE subject LIKE '%good%'";
         assert_eq!(rows(&hub, 1, well), [json!({"state": "healthy"})]);
         assert_eq!(all_is_sound(&hub), calls);

@@ -15,6 +15,7 @@ use gateway::config::{
     AccountSeed, DiscoveryConfig, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced,
     UpstreamConfig,
 };
+use processors::health::Thresholds;
 use runtime::config::Time;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub clickhouse: ClickhouseConfig,
     /// Logs, metrics and traces.
     pub telemetry: TelemetryConfig,
+    /// When health changes its mind; the same for all processes, and for a replay.
+    pub health: Thresholds,
     /// The writer of ClickHouse's tables.
     pub sink: SinkConfig,
     /// Bounds on what a caller may send and how long it may take.
@@ -92,6 +95,7 @@ impl Default for Config {
             registry: RegistryConfig::default(),
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
+            health: Thresholds::default(),
             sink: SinkConfig::default(),
             limits: Limits::default(),
             outbox: OutboxConfig::default(),
@@ -162,6 +166,7 @@ impl Config {
         self.share()?;
         self.registry.check()?;
         self.log.check()?;
+        self.health.check().map_err(anyhow::Error::msg)?;
         self.clickhouse.check()
     }
 }
