@@ -3,6 +3,7 @@
 //! Until the control plane exists the seed fills the [`Snapshot`](crate::control::Snapshot)
 //! directly, behind the same interface.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 
 use crate::control::catalogue::Catalogue;
+use crate::routing::Strategy;
 
 /// What fills the first snapshot.
 #[derive(Clone, Debug, Default)]
@@ -174,6 +176,9 @@ pub struct ProviderSeed {
     /// Share of the calls for models that several providers serve.
     #[serde(default = "one")]
     pub weight: u32,
+    /// Where it is, such as `eu`: for keys and models that are held to regions.
+    #[serde(default)]
+    pub region: Option<String>,
 }
 
 /// A credential of a provider.
@@ -196,10 +201,40 @@ pub struct CredentialSeed {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSeed {
-    /// The name.
+    /// The name. A trailing `*` stands for any ending, which a `*` in a target's model repeats.
     pub name: String,
-    /// What serves it.
+    /// What serves it. With none, it is another name of its first fallback.
+    #[serde(default)]
     pub targets: Vec<TargetSeed>,
+    /// How targets of the same priority are ordered that are equally well.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Models that are asked when no target of this one answers, in this order. Their own fallbacks
+    /// are not.
+    #[serde(default)]
+    pub fallbacks: Vec<String>,
+    /// Whether a call that names one of its providers (`openai/NAME`) may go on to the others.
+    #[serde(default)]
+    pub pin_fallback: bool,
+    /// Regions of providers that its calls must not leave; any when empty.
+    #[serde(default)]
+    pub regions: Vec<String>,
+    /// Prices above which a target is left out.
+    #[serde(default)]
+    pub max_price: MaxPriceSeed,
+    /// Projects for whose keys this holds, in place of what holds for others; all when empty.
+    #[serde(default)]
+    pub projects: Vec<String>,
+}
+
+/// USD per million tokens, such as `"2.50"`; a target without a price is above it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MaxPriceSeed {
+    /// Of input.
+    pub input: Option<String>,
+    /// Of output.
+    pub output: Option<String>,
 }
 
 /// A provider's model.
@@ -217,6 +252,13 @@ pub struct TargetSeed {
     /// Targets of a lower priority are tried only after all of the higher ones.
     #[serde(default)]
     pub priority: u32,
+    /// Tags that a call must carry to come here.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Percent of the calls that try it before the others, an end user's all or none; the rest never
+    /// come here.
+    #[serde(default)]
+    pub canary: Option<u8>,
 }
 
 /// An API key.
@@ -247,6 +289,9 @@ pub struct KeySeed {
     /// Lets Bedrock's clients sign requests with a credential of the hub's own, as they do for AWS. Off when not set.
     #[serde(default)]
     pub aws: Option<AwsSeed>,
+    /// Regions of providers that its calls must not leave; any when empty.
+    #[serde(default)]
+    pub regions: Vec<String>,
 }
 
 /// A credential that signs requests (SigV4). AWS knows nothing of it.

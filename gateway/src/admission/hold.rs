@@ -23,7 +23,8 @@ pub(super) fn bound(
     let units = call.most();
     let must = account == AccountKind::Prepaid || snapshot.unpriced == Unpriced::Refuse;
     let mut most = Nano(0);
-    plan.targets.retain(|target| {
+    plan.targets.retain(|planned| {
+        let target = &planned.target;
         let prices = snapshot.prices.find(&target.provider, &target.model);
         match prices.and_then(|prices| upper_bound(prices, &units)) {
             Some(bound) => {

@@ -33,6 +33,7 @@ pub(super) fn shown(
             project: seed.project.as_str().into(),
             models: seed.models.clone(),
             origins: seed.origins.clone(),
+            regions: seed.regions.clone(),
         };
         if !ids.insert(&seed.id) {
             return Err(Error::Id { field: "keys", id: seed.id.clone() });

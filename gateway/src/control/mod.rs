@@ -6,8 +6,11 @@ pub mod discovery;
 pub mod follow;
 mod keys;
 mod ready;
+mod routes;
 pub mod seed;
 mod snapshot;
 
 pub use ready::Ready;
-pub use snapshot::{AccountTerms, Key, Listings, Origin, Route, RouteTarget, SigningKey, Snapshot};
+pub use snapshot::{
+    AccountTerms, Key, Listings, Origin, Patterns, Routes, SigningKey, Snapshot,
+};

@@ -15,10 +15,10 @@ use super::error::response;
 use crate::Gateway;
 use crate::auth::authenticate;
 use crate::control::catalogue::{Facts, Modality};
-use crate::control::{Route, Snapshot};
+use crate::control::Snapshot;
 use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
-use crate::routing::Target;
+use crate::routing::{Route, Target};
 
 /// Anthropic's clients say their version, Google's show the key in a place of their own; others at the same
 /// address are OpenAI's.

@@ -216,12 +216,12 @@ async fn a_target_that_cannot_do_it_is_passed_over() {
     let body = CHAT.replace("{\"model\"", "{\"search_parameters\":{},\"model\"");
     let mut rig = Rig::new();
     let targets = vec![target("xai", &first), target("openai", &second)];
-    let response = rig.start(&body, Plan { targets }).await.unwrap();
+    let response = rig.start(&body, Plan::of(targets)).await.unwrap();
     assert_eq!(response.headers()["x-hub-attempts"], "1");
     rig.story().await;
 
     let mut rig = Rig::new();
-    let error = rig.start(&body, Plan { targets: vec![target("xai", &first)] }).await.unwrap_err();
+    let error = rig.start(&body, Plan::of(vec![target("xai", &first)])).await.unwrap_err();
     assert_eq!(
         (error.kind, error.field.as_deref()),
         (Kind::UnsupportedField, Some("search_parameters"))
@@ -239,7 +239,7 @@ async fn nothing_there_is_a_failed_connection() {
     let mut rig = Rig::new();
     let nowhere = target_at("openai", &format!("http://{address}/v1"), deadlines());
     let targets = vec![nowhere, target("openai", &closed), target("openai", &second)];
-    let mut body = rig.start(STREAM, Plan { targets }).await.unwrap().into_body();
+    let mut body = rig.start(STREAM, Plan::of(targets)).await.unwrap().into_body();
     while next(&mut body).await.is_some() {}
     let errors = rig.story().await.3;
     assert_eq!(errors, [AttemptError::Connect, AttemptError::Broken, AttemptError::None]);

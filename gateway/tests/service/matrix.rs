@@ -277,7 +277,7 @@ async fn story(vendor: &Vendor, case: &Case) -> Result<(), String> {
     target.model = ModelId::from(if vendor.wire == Wire::Gemini { "gemini-3-pro" } else { "m" });
     let mut rig = Rig::new();
     let start = Instant::now();
-    let answer = rig.start(STREAM, Plan { targets: vec![target.into()] }).await;
+    let answer = rig.start(STREAM, Plan::of(vec![target.into()])).await;
     let kind = answer.as_ref().err().map(|error| error.kind);
     let body = match answer {
         Ok(response) => rest(response.into_body()).await,

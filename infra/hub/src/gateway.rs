@@ -13,6 +13,7 @@ use gateway::control::Ready;
 use gateway::control::discovery::Discovery;
 use gateway::control::follow::Follower;
 use gateway::gateway::Limits;
+use gateway::routing::Local;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
 use runtime::task::Tasks;
 use runtime::telemetry::trace::{Settings, Traces};
@@ -61,6 +62,7 @@ impl GatewayRole {
                 .start(tasks);
         }
 
+        let local = Arc::new(Local::default());
         let accounts = Arc::new(Accounts::new());
         let health = Arc::default();
         let ready = Arc::new(Ready::new(config.log.max_stale.into()));
@@ -87,7 +89,8 @@ impl GatewayRole {
             health,
             accounts,
             outbox,
-            upstream: seed::upstream(shared)?,
+            upstream: seed::upstream(shared, Arc::clone(&local))?,
+            local,
             ready,
             draining: false.into(),
             beside: Arc::new(status.clone()),

@@ -10,6 +10,7 @@ use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed, UpstreamConfi
 use gateway::control::catalogue::{self, Catalogue};
 use gateway::control::{Snapshot, seed};
 use gateway::providers::compat::{self, Vendor, Vendors};
+use gateway::routing::Local;
 use gateway::upstream;
 use runtime::log::{NewRecord, Outgoing, Span};
 use runtime::secret::SecretRef;
@@ -49,6 +50,7 @@ pub(crate) fn snapshot(shared: &Shared, demo: SocketAddr) -> anyhow::Result<Snap
         models: Vec::new(),
         origins: Vec::new(),
         aws: None,
+        regions: Vec::new(),
     });
     made_of(config, environment, vec![demo], keys)
 }
@@ -139,6 +141,7 @@ fn blank(id: &str) -> ProviderSeed {
         credentials: Vec::new(),
         models: Vec::new(),
         weight: 1,
+        region: None,
     }
 }
 
@@ -199,12 +202,13 @@ fn from_environment(
 ///
 /// # Errors
 /// A proxy or certificate file is not good.
-pub(crate) fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
+pub(crate) fn upstream(shared: &Shared, local: Arc<Local>) -> anyhow::Result<upstream::Client> {
     let config = upstream_config(&shared.config, &shared.environment);
     let options = upstream::Options {
         answer: shared.config.limits.answer.as_usize(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
+        local,
     };
     Ok(upstream::Client::new(&config, options)?)
 }
