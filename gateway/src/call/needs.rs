@@ -29,7 +29,8 @@ const FORMATS: [&str; 6] = [
 ];
 /// Where they hold the conversation, and the instructions before it.
 const TALKS: [&str; 3] = ["messages", "contents", "input"];
-const INSTRUCTIONS: [&str; 4] = ["system", "instructions", "systemInstruction", "system_instruction"];
+const INSTRUCTIONS: [&str; 4] =
+    ["system", "instructions", "systemInstruction", "system_instruction"];
 /// Of a conversation's beginning, so much is looked at.
 const MAX_PREFIX: usize = 64 << 10;
 
@@ -48,7 +49,10 @@ impl Call {
             Operation::Chat => [
                 (Needs::TEXT_OUT, true),
                 (Needs::STREAM, self.shape() == Shape::Events),
-                (Needs::TOOLS, ["tools", "functions", "toolConfig"].iter().any(|name| given(&name))),
+                (
+                    Needs::TOOLS,
+                    ["tools", "functions", "toolConfig"].iter().any(|name| given(&name)),
+                ),
                 (
                     Needs::JSON_SCHEMA,
                     shaped(&[b"\"json_schema\"", b"\"responseSchema\"", b"\"responseJsonSchema\""]),
@@ -172,7 +176,8 @@ mod tests {
     fn what_a_chat_asks_of_a_model() {
         let text = r#"[{"role":"user","content":"an \"image\" of a \"file\""}]"#;
         let image = r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]}]"#;
-        let schema = r#","response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{}}}"#;
+        let schema =
+            r#","response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{}}}"#;
         let tools = r#","tools":[{"type":"function","function":{"name":"f"}}],"stream":true"#;
         for (messages, more, needs, media) in [
             (text, "", vec!["text"], vec![]),
@@ -189,16 +194,26 @@ mod tests {
 
     #[test]
     fn a_conversation_that_grows_keeps_its_prefix() {
-        let first = r#"{"role":"system","content":"be, [brief] \" }"},{"role":"user","content":"one"}"#;
+        let first =
+            r#"{"role":"system","content":"be, [brief] \" }"},{"role":"user","content":"one"}"#;
         let turns = [
             format!("[{first}]"),
             format!(r#"[{first},{{"role":"assistant","content":"a"}}]"#),
-            format!(r#"[{first},{{"role":"assistant","content":"a"}},{{"role":"user","content":"b"}}]"#),
+            format!(
+                r#"[{first},{{"role":"assistant","content":"a"}},{{"role":"user","content":"b"}}]"#
+            ),
         ];
         let prefixes: Vec<u64> = turns.iter().map(|turn| of(turn, "").prefix()).collect();
-        assert!(prefixes.iter().all(|prefix| *prefix == prefixes[0] && *prefix != 0), "{prefixes:?}");
+        assert!(
+            prefixes.iter().all(|prefix| *prefix == prefixes[0] && *prefix != 0),
+            "{prefixes:?}"
+        );
         let other = turns[0].replace("one", "two");
-        assert_ne!(of(&other, "").prefix(), prefixes[0], "another conversation, the same instructions");
+        assert_ne!(
+            of(&other, "").prefix(),
+            prefixes[0],
+            "another conversation, the same instructions"
+        );
         assert_ne!(of(&turns[0].replace("brief", "long"), "").prefix(), prefixes[0]);
     }
 }

@@ -11,6 +11,4 @@ pub mod seed;
 mod snapshot;
 
 pub use ready::Ready;
-pub use snapshot::{
-    AccountTerms, Key, Listings, Origin, Patterns, Routes, SigningKey, Snapshot,
-};
+pub use snapshot::{AccountTerms, Key, Listings, Origin, Patterns, Routes, SigningKey, Snapshot};

@@ -136,7 +136,9 @@ impl Snapshot {
                 continue;
             };
             for model in models {
-                let route = routes.entry(offered_as(provider, model)).or_insert_with(|| Route::new(Vec::new(), Origin::Listed));
+                let route = routes
+                    .entry(offered_as(provider, model))
+                    .or_insert_with(|| Route::new(Vec::new(), Origin::Listed));
                 let serves = route.targets.iter().any(|known| known.target.provider == *provider);
                 if !serves && route.origin != Origin::Configured {
                     let known = targets.iter().map(|known| self.asked_for(known, model));

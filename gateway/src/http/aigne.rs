@@ -114,11 +114,8 @@ fn would_serve(gateway: &Gateway, head: &Parts, model: Option<&str>) -> Result<(
     if let Some(model) = model {
         let model = model.strip_prefix("aignehub/").unwrap_or(model).into();
         may_use(&key, &model)?;
-        let wanted = Wanted {
-            project: Some(&key.project),
-            regions: &key.regions,
-            ..Wanted::model(&model)
-        };
+        let wanted =
+            Wanted { project: Some(&key.project), regions: &key.regions, ..Wanted::model(&model) };
         let (health, now) = (gateway.health.load(), gateway.clock.now());
         plan(&wanted, &snapshot, &health, &gateway.local.view(), now, 0)?;
     }

@@ -145,13 +145,7 @@ impl<'a> Course<'a> {
     }
 
     /// The attempt failed: from here on [`target`](Self::target) is the one to ask then.
-    pub fn failed(
-        &mut self,
-        failure: &Failure,
-        stale: bool,
-        left: Duration,
-        now: Micros,
-    ) -> Then {
+    pub fn failed(&mut self, failure: &Failure, stale: bool, left: Duration, now: Micros) -> Then {
         let Some(here) = self.target() else {
             return Then::Stop;
         };

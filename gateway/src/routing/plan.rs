@@ -101,12 +101,7 @@ struct Place {
 
 impl Place {
     /// The best that it can be, before anything is looked up.
-    fn hoped(
-        candidate: &RouteTarget,
-        depth: usize,
-        strategy: Strategy,
-        scale: &Scale<'_>,
-    ) -> Self {
+    fn hoped(candidate: &RouteTarget, depth: usize, strategy: Strategy, scale: &Scale<'_>) -> Self {
         let cost = match strategy {
             Strategy::Cost => price(candidate, scale.wanted),
             _ => 0,

@@ -80,9 +80,8 @@ fn named<'a>(name: &ModelId, wanted: &Wanted<'_>, snapshot: &'a Snapshot) -> Vec
         return Vec::new();
     }
     // known without making anything: the route of the price list, or of a listing
-    let serves = |known: &RouteTarget| {
-        known.target.provider == *provider && known.target.model == model
-    };
+    let serves =
+        |known: &RouteTarget| known.target.provider == *provider && known.target.model == model;
     let ready = [&model, name].into_iter().filter_map(|name| snapshot.routes.get(name));
     let ready = ready.filter(|route| route.origin != Origin::Configured);
     let mut ready = ready.filter(|route| route.targets.iter().any(serves));
@@ -124,9 +123,8 @@ fn pattern<'a>(
     name: &ModelId,
     snapshot: &Snapshot,
 ) -> Option<Cow<'a, Route>> {
-    let fits = |(start, route): &'a (Box<str>, _)| {
-        Some((name.as_str().strip_prefix(&**start)?, route))
-    };
+    let fits =
+        |(start, route): &'a (Box<str>, _)| Some((name.as_str().strip_prefix(&**start)?, route));
     let (rest, route) = patterns.iter().find_map(fits)?;
     let made = route.targets.iter().map(|known| {
         let model = known.target.model.as_str().replace('*', rest);

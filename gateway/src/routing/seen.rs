@@ -177,7 +177,8 @@ impl Seen {
         let next = |packed: u64| {
             let old = decayed(packed, rules, now).unwrap_or(seen);
             let kept = kept(packed, rules, now);
-            let cost = if seen > old { seen } else { unpacked(packed) * kept + seen * (1.0 - kept) };
+            let cost =
+                if seen > old { seen } else { unpacked(packed) * kept + seen * (1.0 - kept) };
             Some(u64::from(cost.max(1.0).to_bits()) << 32 | u64::from(millis(now)))
         };
         self.latency.fetch_update(ANY, ANY, next).ok();

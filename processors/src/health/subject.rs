@@ -114,9 +114,9 @@ fn good(health: &mut Health, rules: &Thresholds, news: News, now: i64) {
     } else if !is_limited(health) {
         health.passed = health.passed.saturating_add(1);
         if health.passed >= rules.recover {
-            // what was before is over: it must not eject again
+            // what was before is over; but who fails again soon is out again soon
             health.window.clear();
-            (health.evidence, health.passed, health.until) = (0, 0, None);
+            (health.evidence, health.passed, health.until) = (rules.eject_evidence / 2, 0, None);
             enter(health, HealthState::Healthy, now);
         }
     }

@@ -43,7 +43,8 @@ pub struct Thresholds {
     /// How long a credential that was refused, or has no money, is left alone: the shortest time,
     /// twice as long with each refusal in a row, up to the longest.
     pub refused: Between,
-    /// So many attempts in a row must go well before a target that was out is healthy again.
+    /// So many attempts in a row must go well before a target that was out is healthy again. One: the
+    /// router gives its weight back by and by, and half of the evidence stays.
     pub recover: i32,
     /// After so long in health, former ejections are forgiven.
     pub forgive: Time,
@@ -78,10 +79,10 @@ impl Default for Thresholds {
             evidence_good: 673,
             eject_evidence: 14_000,
             eject: secs(1),
-            eject_most: secs(5),
+            eject_most: secs(4),
             limited: Between { least: secs(1), most: secs(5 * 60) },
-            refused: Between { least: secs(5), most: secs(5 * 60) },
-            recover: 3,
+            refused: Between { least: secs(5), most: secs(60) },
+            recover: 1,
             forgive: secs(60),
             forget: secs(60 * 60),
             tick: secs(1),

@@ -8,13 +8,14 @@ use toml::{Table, Value};
 use crate::tree::{files, none, root};
 
 /// Folder, package, and the siblings that it may use.
-const PACKAGES: [(&str, &str, &[&str]); 7] = [
+const PACKAGES: [(&str, &str, &[&str]); 8] = [
     ("schemas", "schemas", &[]),
     ("infra/runtime", "runtime", &["schemas"]),
     ("gateway", "gateway", &["schemas", "runtime"]),
     ("analytics", "analytics", &["schemas", "runtime"]),
     ("processors", "processors", &["schemas", "runtime", "analytics"]),
     ("infra/hub", "hub", &["schemas", "runtime", "gateway", "processors", "analytics"]),
+    ("tests/sim", "sim", &["schemas", "runtime", "gateway", "processors"]),
     ("tests", "e2e", &["schemas", "runtime", "gateway", "processors", "analytics", "hub"]),
 ];
 
@@ -30,7 +31,7 @@ const FENCED: [(&str, &[&str]); 8] = [
     ("axum", &["gateway", "analytics", "hub"]),
     ("memmap2", &["gateway"]),
     ("libloading", &["hub"]),
-    ("anyhow", &["hub", "e2e"]),
+    ("anyhow", &["hub", "e2e", "sim"]),
 ];
 
 fn manifest(folder: &str) -> Table {
