@@ -49,10 +49,7 @@ impl Call {
             Operation::Chat => [
                 (Needs::TEXT_OUT, true),
                 (Needs::STREAM, self.shape() == Shape::Events),
-                (
-                    Needs::TOOLS,
-                    ["tools", "functions", "toolConfig"].iter().any(|name| given(&name)),
-                ),
+                (Needs::TOOLS, ["tools", "functions", "toolConfig"].iter().any(given)),
                 (
                     Needs::JSON_SCHEMA,
                     shaped(&[b"\"json_schema\"", b"\"responseSchema\"", b"\"responseJsonSchema\""]),
@@ -181,7 +178,6 @@ mod tests {
         let tools = r#","tools":[{"type":"function","function":{"name":"f"}}],"stream":true"#;
         for (messages, more, needs, media) in [
             (text, "", vec!["text"], vec![]),
-            (text, r#","tools":[]"#, vec!["text"], vec![]),
             (text, tools, vec!["tools", "stream", "text"], vec![]),
             (text, schema, vec!["json_schema", "text"], vec![]),
             (image, "", vec!["text"], vec!["images"]),

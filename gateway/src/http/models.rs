@@ -224,6 +224,7 @@ mod tests {
             credentials: Vec::new(),
             models: models.iter().map(|name| (*name).to_owned()).collect(),
             weight: 1,
+            region: None,
         };
         let providers = vec![
             provider("openai", "openai", &["gpt-brand-new"]),

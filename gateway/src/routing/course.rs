@@ -1,7 +1,6 @@
 //! What comes after a failed attempt: the same target, another credential, another target, a larger
 //! one, or nothing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::clock::Micros;
@@ -9,7 +8,7 @@ use schemas::event::AttemptError;
 
 use super::mix::{mix, unit};
 use super::plan::MAX_TARGETS;
-use super::{Budget, Local, Plan, Planned};
+use super::{Local, Plan, Planned};
 use crate::providers::{Failure, Next};
 
 /// Waits for the same target up to this long are shorter than a fresh start elsewhere.
@@ -86,10 +85,7 @@ pub fn step(failure: &Failure, stale: bool, so_far: SoFar) -> Step {
     let wait = match (failure.next, failure.retry_after) {
         (Next::Same, Some(wait)) => Some(wait),
         (Next::Same, None) if !so_far.others => Some(jitter(so_far)),
-        // nothing was asked yet, or it is not known to have been heard
-        (Next::Target, _) if !so_far.others && matches!(failure.error, A::Connect | A::Broken) => {
-            Some(jitter(so_far))
-        }
+        (Next::Target, _) if !so_far.others && failure.error == A::Broken => Some(jitter(so_far)),
         _ => None,
     };
     match wait {
@@ -109,7 +105,6 @@ fn jitter(so_far: SoFar) -> Duration {
 #[derive(Debug)]
 pub struct Course<'a> {
     targets: &'a [Planned],
-    budget: Arc<Budget>,
     local: &'a Local,
     seed: u64,
     at: Option<usize>,
@@ -120,10 +115,11 @@ pub struct Course<'a> {
 impl<'a> Course<'a> {
     /// At the first target of the plan.
     pub fn new(plan: &'a Plan, local: &'a Local, now: Micros, seed: u64) -> Self {
-        plan.budget.earn(now);
+        if let Some(first) = plan.targets.first() {
+            local.planned(&first.target, first.keys, now);
+        }
         let mut course = Self {
             targets: plan.targets.get(..MAX_TARGETS).unwrap_or(&plan.targets),
-            budget: Arc::clone(&plan.budget),
             local,
             seed,
             at: None,
@@ -177,10 +173,14 @@ impl<'a> Course<'a> {
         };
         // nobody is ill where an input is too long
         let free = step == Step::LargerContext;
-        let moves = self.local.rules().moves;
-        let next = next.filter(|_| !left.is_zero() && (free || self.budget.spend(moves, now)));
+        let next = next.filter(|_| !left.is_zero() && (free || self.may_move(now)));
         self.go(next);
         next.map_or(Then::Stop, |_| Then::Other)
+    }
+
+    fn may_move(&self, now: Micros) -> bool {
+        let first = self.targets.first();
+        first.is_some_and(|first| self.local.may_move(&first.target, first.keys, now))
     }
 
     fn go(&mut self, to: Option<usize>) {

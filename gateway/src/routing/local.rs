@@ -54,8 +54,8 @@ pub struct Rules {
     pub forgive: Duration,
     /// Second tries at the same target, as a share of its calls (Finagle: 20 %).
     pub repeats: Share,
-    /// Calls that go on to another target, as a share of the route's calls: one of three targets
-    /// down wants a half at most, and ten a second are there however few calls there are.
+    /// Calls that go on to another target, as a share of those that were planned to begin with the same
+    /// credential; ten a second are there however few calls there are.
     pub moves: Share,
 }
 
@@ -138,6 +138,18 @@ impl Local {
     /// Whether the target may be asked a second time for the same call; it counts as done then.
     pub fn may_repeat(&self, target: &Target, keys: Keys, now: Micros) -> bool {
         self.subject(keys.target, &target.subject, now).repeats.spend(self.rules.repeats, now)
+    }
+
+    /// A call was planned with this target as its first.
+    pub(super) fn planned(&self, target: &Target, keys: Keys, now: Micros) {
+        self.subject(keys.credential, &target.credential_subject, now).moves.earn(now);
+    }
+
+    /// Whether a call that was planned with this target as its first may go on to another; it counts
+    /// as done then.
+    pub(super) fn may_move(&self, target: &Target, keys: Keys, now: Micros) -> bool {
+        let first = self.subject(keys.credential, &target.credential_subject, now);
+        first.moves.spend(self.rules.moves, now)
     }
 
     fn subject(&self, key: u64, subject: &SubjectId, now: Micros) -> Arc<Seen> {

@@ -9,6 +9,7 @@
 
 mod budget;
 mod course;
+mod explain;
 mod health;
 pub mod local;
 mod mix;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use budget::{Budget, Share};
 pub use course::{Course, SoFar, Step, Then, step};
+pub use explain::{Considered, Explained, explain};
 pub use health::{Condition, HealthMap, key};
 pub use local::{Flight, Local};
 pub use plan::{MAX_TARGETS, plan};
@@ -91,8 +93,6 @@ pub struct Planned {
 pub struct Plan {
     /// Best first.
     pub targets: Vec<Planned>,
-    /// What failovers of the route may use.
-    pub budget: Arc<Budget>,
     /// Why the first is the first.
     pub why: Why,
 }
@@ -139,7 +139,7 @@ impl Plan {
     /// These targets, in this order.
     pub fn of(targets: impl IntoIterator<Item = Arc<Target>>) -> Self {
         let targets: Vec<_> = targets.into_iter().map(Planned::of).collect();
-        Self { targets, budget: Arc::default(), why: Why::Only }
+        Self { targets, why: Why::Only }
     }
 }
 

@@ -33,9 +33,20 @@ pub fn plan(
     seed: u64,
 ) -> Result<Plan, Error> {
     let levels = resolve(wanted, snapshot)?;
+    plan_of(&levels, &scale(&levels, wanted, health, view, now, seed))
+}
+
+/// What the candidates of these levels are held against.
+pub(super) fn scale<'a>(
+    levels: &[Level<'_>],
+    wanted: &'a Wanted<'a>,
+    health: &'a HealthMap,
+    view: &'a View<'a>,
+    now: Micros,
+    seed: u64,
+) -> Scale<'a> {
     let lacking = levels.iter().fold(Needs::NONE, |all, level| all.and(level.lacking()));
-    let scale = Scale { wanted, health, view, now, seed, needs: wanted.all_needs(lacking) };
-    plan_of(&levels, &scale)
+    Scale { wanted, health, view, now, seed, needs: wanted.all_needs(lacking) }
 }
 
 pub(super) fn plan_of(levels: &[Level<'_>], scale: &Scale<'_>) -> Result<Plan, Error> {
@@ -74,14 +85,13 @@ pub(super) fn plan_of(levels: &[Level<'_>], scale: &Scale<'_>) -> Result<Plan, E
         return Err(nothing(scale.wanted, first_unfit));
     };
     let why = first.why(best.len, unwell);
-    let budget = Arc::clone(&first.level.route.budget);
     best.choose_of_two(scale);
     best.other_provider(levels, scale, percentile);
     let targets = best.entries().map(|entry| {
         let RouteTarget { target, keys, known, .. } = entry.candidate;
         Planned { target: Arc::clone(target), keys: *keys, context: known.context }
     });
-    Ok(Plan { targets: targets.collect(), budget, why })
+    Ok(Plan { targets: targets.collect(), why })
 }
 
 /// Where a candidate stands.

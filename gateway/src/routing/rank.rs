@@ -15,7 +15,7 @@ const LEAST_SHARE: f32 = 0.1;
 
 /// Why a candidate can't serve a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unfit {
+pub(super) enum Unfit {
     /// Its weight is 0.
     Weight,
     /// The call does not carry its tags.
@@ -32,7 +32,7 @@ pub enum Unfit {
 
 /// How well a candidate is; the smaller, the better.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Class {
+pub(super) enum Class {
     /// It takes calls.
     Well,
     /// It takes calls, but others are better.
@@ -47,7 +47,7 @@ pub enum Class {
 
 impl Class {
     /// Its name.
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Well => "well",
             Self::Degraded => "degraded",

@@ -11,6 +11,8 @@ use crate::error::{Error, Kind};
 
 /// Candidates of which all are tried before those of the next level.
 pub(super) struct Level<'a> {
+    /// The name that led to it.
+    pub(super) name: ModelId,
     pub(super) route: Cow<'a, Route>,
     pub(super) which: Which<'a>,
 }
@@ -64,6 +66,8 @@ pub(super) fn resolve<'a>(
             levels.extend(named(name, wanted, snapshot));
         }
     }
+    // another name of a model has no targets of its own
+    levels.retain(|level| !level.route.targets.is_empty());
     Ok(levels)
 }
 
@@ -73,7 +77,7 @@ fn named<'a>(name: &ModelId, wanted: &Wanted<'_>, snapshot: &'a Snapshot) -> Vec
         Some((snapshot.providers.get_key_value(&provider.into())?, ModelId::from(model)))
     });
     let Some(((provider, targets), model)) = pin else {
-        let level = |route| Level { route, which: Which::All };
+        let level = |route| Level { name: name.clone(), route, which: Which::All };
         return route(name, own, snapshot).map(level).into_iter().collect();
     };
     if model.as_str().is_empty() {
@@ -92,9 +96,11 @@ fn named<'a>(name: &ModelId, wanted: &Wanted<'_>, snapshot: &'a Snapshot) -> Vec
             Cow::Owned(Route::new(made.collect(), Origin::Known))
         }
     };
-    let mut levels = vec![Level { route: pinned, which: Which::Pinned(provider) }];
+    let mut levels =
+        vec![Level { name: name.clone(), route: pinned, which: Which::Pinned(provider) }];
     let beside = route(&model, own, snapshot).filter(|route| route.terms.pin_fallback);
-    levels.extend(beside.map(|route| Level { route, which: Which::Beside(provider) }));
+    let which = Which::Beside(provider);
+    levels.extend(beside.map(|route| Level { name: model.clone(), route, which }));
     levels
 }
 
@@ -130,9 +136,8 @@ fn pattern<'a>(
         let model = known.target.model.as_str().replace('*', rest);
         snapshot.asked_for(known, &model.into())
     });
-    let (targets, listed) = (made.collect(), None);
-    let (terms, budget) = (Arc::clone(&route.terms), Arc::clone(&route.budget));
-    Some(Cow::Owned(Route { targets, origin: route.origin, listed, terms, budget }))
+    let (targets, terms) = (made.collect(), Arc::clone(&route.terms));
+    Some(Cow::Owned(Route { targets, origin: route.origin, listed: None, terms }))
 }
 
 fn unknown(model: &ModelId) -> Error {

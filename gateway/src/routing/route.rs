@@ -8,7 +8,7 @@ use schemas::ids::{ModelId, ProviderId};
 use schemas::price::PriceBook;
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, Keys, Needs, Target};
+use super::{Keys, Needs, Target};
 use crate::control::Origin;
 use crate::control::catalogue::Catalogue;
 
@@ -55,8 +55,6 @@ pub struct Route {
     pub listed: Option<bool>,
     /// What the operator says of it.
     pub terms: Arc<Terms>,
-    /// What its failovers may use.
-    pub budget: Arc<Budget>,
 }
 
 /// What an operator says of a route.
@@ -118,7 +116,7 @@ pub struct Known {
 impl Route {
     /// A route of these targets, without terms.
     pub fn new(targets: Vec<RouteTarget>, origin: Origin) -> Self {
-        Self { targets, origin, listed: None, terms: Arc::default(), budget: Arc::default() }
+        Self { targets, origin, listed: None, terms: Arc::default() }
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Seen {
     pub(super) subject: SubjectId,
     /// Second tries.
     pub(super) repeats: Budget,
+    /// Calls that go on to other targets from here, where it is the first credential of their plans.
+    pub(super) moves: Budget,
     in_flight: AtomicU32,
     /// Calls since the last answer, and when the first of them began.
     unanswered: AtomicU32,
@@ -78,6 +80,7 @@ impl Seen {
         Self {
             subject,
             repeats: Budget::default(),
+            moves: Budget::default(),
             in_flight: 0.into(),
             unanswered: 0.into(),
             unanswered_since: 0.into(),

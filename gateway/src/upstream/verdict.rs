@@ -116,6 +116,8 @@ fn words(last: &Failed, attempts: usize) -> Cow<'static, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn failed(error: AttemptError, status: u16, wait_ms: Option<u64>) -> Failed {

@@ -29,6 +29,7 @@ pub(crate) fn snapshot(vendor: &str, base_url: &str) -> Snapshot {
         }],
         models: Vec::new(),
         weight: 1,
+        region: None,
     };
     let seed = Seed { providers: vec![provider], ..Seed::default() };
     let prices = schemas::price::shipped().unwrap();

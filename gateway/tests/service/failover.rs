@@ -166,9 +166,9 @@ async fn retry_after_is_honoured() {
     assert_eq!(second.rest(), []);
     assert_eq!(rig.story().await.3, [AttemptError::RateLimit, AttemptError::None]);
 
-    // once only
-    let first =
-        Provider::start(vec![busy("0.5"), busy("0.5"), vec![whole("200 OK", "", ANSWER)]]).await;
+    // twice only
+    let script = vec![busy("0.5"), busy("0.5"), busy("0.5"), vec![whole("200 OK", "", ANSWER)]];
+    let first = Provider::start(script).await;
     let mut rig = Rig::new();
     let error = rig.start(CHAT, plan(&[&first])).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderBusy);
@@ -176,7 +176,7 @@ async fn retry_after_is_honoured() {
     let story = rig.story().await;
     assert_eq!(
         story,
-        (Outcome::Failed, Some("provider_busy".into()), 429, vec![AttemptError::RateLimit; 2])
+        (Outcome::Failed, Some("provider_busy".into()), 429, vec![AttemptError::RateLimit; 3])
     );
 
     // too long: told to the caller, not waited for

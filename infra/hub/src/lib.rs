@@ -19,6 +19,7 @@ mod seed;
 pub mod serve;
 mod sql;
 mod status;
+mod uptime;
 mod welcome;
 
 use std::io::Write as _;

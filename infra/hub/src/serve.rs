@@ -24,6 +24,7 @@ use crate::log::{open_log, patiently};
 use crate::operator;
 use crate::role::Role;
 use crate::status::Status;
+use crate::uptime::Uptime;
 
 /// A hub that runs.
 #[derive(Debug)]
@@ -87,9 +88,13 @@ pub async fn start(
     let status = Status::new(roles, share, config.ready_lag, board.clone(), metrics.clone());
     let tasks = Tasks::new();
     let serving = Serving { lanes: None, write_time: config.limits.write_time.into() };
-    let seen = operator::routes(status.clone());
+    let clock = Clock::system();
+    let uptime = roles.contains(&Role::Gateway).then(|| Uptime::new(clock.clone()));
+    let seen = operator::routes(status.clone(), uptime.clone(), &tasks);
     listen::serve(operators, move || seen.clone(), serving, &tasks, "operators");
-    let mut door = callers.map(|it| Door::new(it, &config, status.clone())).transpose()?;
+    let public = uptime.clone().filter(|_| config.status.public);
+    let open = |it| Door::new(it, &config, status.clone(), public);
+    let mut door = callers.map(open).transpose()?;
     let address = door.as_ref().map(|door| door.address);
 
     let (config, environment) = (Arc::new(config), Arc::new(environment));
@@ -105,7 +110,6 @@ pub async fn start(
     if roles.is_empty() {
         return Ok(running);
     }
-    let clock = Clock::system();
     status.waits("registry", "schema ids are being read".to_owned());
     let told = |why| status.waits("registry", why);
     let codec = codec(&config, &environment, &running.tasks, None, told).await?;
@@ -129,6 +133,9 @@ pub async fn start(
         let token = tasks.token();
         match role {
             Role::Gateway => {
+                if let Some(uptime) = &uptime {
+                    uptime.follow(&shared, running.warehouse.as_ref(), tasks);
+                }
                 if let Some(door) = door.take() {
                     let gateway = GatewayRole::start(&shared, &status, door, tasks).await?;
                     running.gateway = Some(gateway);

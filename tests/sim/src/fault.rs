@@ -60,7 +60,7 @@ pub struct Said {
 }
 
 /// One upstream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Upstream {
     /// What is wrong with it, and since when.
     pub fault: Option<(Fault, i64)>,
@@ -69,11 +69,6 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// One that is well.
-    pub const fn new() -> Self {
-        Self { fault: None, tokens: (0, 0) }
-    }
-
     /// It is asked at `now`.
     pub fn ask(&mut self, now: i64, random: &mut SmallRng) -> Said {
         use AttemptError as A;

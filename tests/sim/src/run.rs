@@ -84,7 +84,7 @@ pub fn run(scene: &Scene, snapshot: &Snapshot, rules: Thresholds) -> Measured {
     };
     let world = Rc::new(World {
         time: time.clone(),
-        upstreams: RefCell::new(PROVIDERS.iter().map(|_| Upstream::new()).collect()),
+        upstreams: RefCell::new(PROVIDERS.iter().map(|_| Upstream::default()).collect()),
         random: RefCell::new(SmallRng::seed_from_u64(scene.seed)),
         derived,
         gateways: (0..2).map(|_| Rc::new(Gateway::new(snapshot))).collect(),
@@ -133,7 +133,7 @@ async fn calls(world: Rc<World>, rate: f64, end: i64) {
         world.time.sleep(pause as i64).await;
         number += 1;
         let call = CallId::new(world.time.now() / 1000, &random);
-        world.time.spawn(serve(Rc::clone(&world), call, usize::from(number % 2 == 0)));
+        world.time.spawn(serve(Rc::clone(&world), call, usize::from(number.is_multiple_of(2))));
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Config {
     pub clickhouse: ClickhouseConfig,
     /// Logs, metrics and traces.
     pub telemetry: TelemetryConfig,
+    /// The page that tells how models do.
+    pub status: StatusConfig,
     /// When health changes its mind; the same for all processes, and for a replay.
     pub health: Thresholds,
     /// The writer of ClickHouse's tables.
@@ -95,6 +97,7 @@ impl Default for Config {
             registry: RegistryConfig::default(),
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
+            status: StatusConfig::default(),
             health: Thresholds::default(),
             sink: SinkConfig::default(),
             limits: Limits::default(),
@@ -139,6 +142,14 @@ pub enum LogFormat {
     Pretty,
     /// For machines.
     Json,
+}
+
+/// `/status`, `/status.json` and `/status/events`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusConfig {
+    /// Whether callers' listener has them too, for anybody; else only the operators' has.
+    pub public: bool,
 }
 
 /// The writer of ClickHouse's tables.
