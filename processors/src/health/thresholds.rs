@@ -28,8 +28,8 @@ pub struct Thresholds {
     pub evidence_bad: i64,
     /// What an attempt that went well takes off it: `-1000 ln(0.5 / 0.98)`.
     pub evidence_good: i64,
-    /// So much evidence ejects. Five failures in a row have it (Envoy's `consecutive_5xx` is 5, too),
-    /// or about eleven attempts of which half fail; where 0.5 % fail, it is reached once in some 10⁹
+    /// So much evidence ejects. Four failures in a row have it (Envoy's `consecutive_5xx` is 5), or
+    /// about ten attempts of which half fail; where 0.5 % fail, it is reached once in some 10⁸
     /// attempts.
     pub eject_evidence: i64,
     /// How long the first ejection lasts; each one in a row lasts twice as long. Envoy's
@@ -77,9 +77,9 @@ impl Default for Thresholds {
             degraded_below: 9_000,
             evidence_bad: 3_219,
             evidence_good: 673,
-            eject_evidence: 14_000,
+            eject_evidence: 12_800,
             eject: secs(1),
-            eject_most: secs(4),
+            eject_most: secs(3),
             limited: Between { least: secs(1), most: secs(5 * 60) },
             refused: Between { least: secs(5), most: secs(60) },
             recover: 1,

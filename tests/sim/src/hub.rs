@@ -57,11 +57,7 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway that has served nothing yet.
     pub fn new(snapshot: &Snapshot) -> Self {
-        let mut own = snapshot.clone();
-        // its failovers are counted by itself alone
-        let fresh = |route: &Arc<Route>| Route { budget: Arc::default(), ..Route::clone(route) };
-        own.routes.values_mut().for_each(|route| *route = Arc::new(fresh(route)));
-        Self { snapshot: RefCell::new(Arc::new(own)), local: Local::default() }
+        Self { snapshot: RefCell::new(Arc::new(snapshot.clone())), local: Local::default() }
     }
 
     /// What it serves now.
