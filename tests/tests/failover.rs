@@ -52,6 +52,35 @@ async fn callers_of_a_hub_alone_notice_nothing() {
     tokio::task::block_in_place(|| hubs.replay()).unwrap();
 }
 
+/// Nobody calls, and yet it comes back: probes found it well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_brings_back_who_nobody_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut upstreams, more) = upstreams(folder.path()).await;
+    let more = format!("probes = {{ paid = [\"a\"], every = \"1s\", per_hour = 3600 }}\n{more}");
+    let hubs = tokio::task::block_in_place(|| Hubs::alone(rig::binary(), folder.path(), &more));
+    let hubs = hubs.unwrap();
+    let gateways = hubs.gateways();
+    let seen = |what: &str, look: &dyn Fn() -> bool| {
+        tokio::task::block_in_place(|| eventually(what, PATIENCE, || look().then_some(())));
+    };
+    upstreams.fail(way("500")).await.unwrap();
+    let load = Load::start(&gateways.callers, &gateways.key, "m", 20.0);
+    seen("it is out", &|| know(&hubs, &["ejected", "probing"]));
+    let calls = tokio::task::block_in_place(|| load.stop());
+    assert!(calls.iter().all(|call| call.answered));
+    let asked = |upstreams: &Upstreams| upstreams.asked();
+    let before = asked(&upstreams);
+    seen("it is probed", &|| asked(&upstreams) > before);
+    assert!(know(&hubs, &["ejected", "probing"]), "{:?}", hubs.states());
+    upstreams.mend().await.unwrap();
+    seen("it is back", &|| {
+        let states = hubs.states();
+        states.iter().flatten().all(|(_, state, _)| state == "healthy")
+    });
+    tokio::task::block_in_place(|| hubs.replay()).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_gateways_agree_and_health_may_die() {
     let folder = tempfile::tempdir().unwrap();

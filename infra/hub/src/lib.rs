@@ -13,6 +13,7 @@ mod log;
 mod models;
 mod operator;
 mod probe;
+mod probing;
 pub mod role;
 pub mod secrets;
 mod seed;

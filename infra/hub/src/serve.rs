@@ -22,6 +22,7 @@ use crate::gateway::GatewayRole;
 use crate::listen::{self, Serving, bind};
 use crate::log::{open_log, patiently};
 use crate::operator;
+use crate::probing;
 use crate::role::Role;
 use crate::status::Status;
 use crate::uptime::Uptime;
@@ -148,6 +149,7 @@ pub async fn start(
             }
             Role::Health => {
                 let rules = shared.config.health;
+                probing::start(&shared, tasks)?;
                 tasks.spawn("health", async move {
                     tell("health", processors::health::run(deps, rules, token).await);
                 });

@@ -1,7 +1,5 @@
 //! What failover promises, in virtual time, with a few seeds; `make sim` plays many.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
-
 use processors::health::Thresholds;
 use sim::fault::Fault;
 use sim::hub::snapshot;

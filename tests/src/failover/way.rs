@@ -68,6 +68,12 @@ impl Upstreams {
         PROVIDERS.into_iter().zip(urls).collect()
     }
 
+    /// How many requests the first one has had since it was started.
+    pub fn asked(&self) -> usize {
+        let first = self.fakes.first().and_then(Option::as_ref);
+        first.map_or(0, |fake| fake.record().entries().len())
+    }
+
     /// The first one fails from now on.
     ///
     /// # Errors

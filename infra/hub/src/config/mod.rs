@@ -3,6 +3,7 @@
 mod clickhouse;
 mod instance;
 mod log;
+mod probes;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::clickhouse::ClickhouseConfig;
 pub use self::instance::Instance;
 pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
+pub use self::probes::ProbesConfig;
 pub use self::registry::RegistryConfig;
 
 /// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
@@ -52,6 +54,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// The page that tells how models do.
     pub status: StatusConfig,
+    /// Requests to targets that nobody asks, to see whether they are well.
+    pub probes: ProbesConfig,
     /// When health changes its mind; the same for all processes, and for a replay.
     pub health: Thresholds,
     /// The writer of ClickHouse's tables.
@@ -98,6 +102,7 @@ impl Default for Config {
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
             status: StatusConfig::default(),
+            probes: ProbesConfig::default(),
             health: Thresholds::default(),
             sink: SinkConfig::default(),
             limits: Limits::default(),

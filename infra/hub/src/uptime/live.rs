@@ -28,14 +28,14 @@ type Known = BTreeMap<(u32, SubjectId), Health>;
 
 /// All subjects, and when they changed.
 #[derive(Debug, Default)]
-pub(super) struct Live {
+pub(crate) struct Live {
     known: RwLock<Known>,
     changed: watch::Sender<u64>,
 }
 
 impl Live {
     /// Follows all partitions until asked to stop.
-    pub(super) async fn follow(&self, log: &dyn Log, codec: &Codec, token: &CancellationToken) {
+    pub(crate) async fn follow(&self, log: &dyn Log, codec: &Codec, token: &CancellationToken) {
         let partitions = 0..log.partitions(Topic::Health);
         let follow = partitions.map(|partition| async move {
             while !token.is_cancelled() {
@@ -84,6 +84,12 @@ impl Live {
         }
         drop(known);
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// A subject, as far as is known; it is of one partition.
+    pub(crate) fn of(&self, partition: u32, subject: &SubjectId) -> Option<Health> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(partition, subject.clone())).cloned()
     }
 
     /// Told of every change.

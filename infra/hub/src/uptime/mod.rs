@@ -4,7 +4,7 @@
 //! says so, and then without what only operators should see.
 
 mod history;
-mod live;
+pub(crate) mod live;
 mod page;
 mod routes;
 
