@@ -1,4 +1,5 @@
-//! Calls at a steady rate, each on a connection of its own, and what became of them.
+//! Calls at a steady rate, each on a connection of its own, and what became of them. All are streams: a whole
+//! answer begins when it is complete, so that its silence is bounded only by the call's own deadline.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -38,7 +39,7 @@ impl Load {
         let calls = Arc::<Mutex<Vec<Call>>>::default();
         let (start, next) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let body = format!(
-            "{{\"model\":{model:?},\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
+            "{{\"model\":{model:?},\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
         );
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {key}\r\n\
@@ -92,8 +93,7 @@ fn exchange(gateway: SocketAddr, request: &str, at: Instant) -> std::io::Result<
         let line = head.lines().find_map(|line| line.strip_prefix(name))?;
         Some(line.trim().to_owned())
     };
-    let answered =
-        answer.starts_with("HTTP/1.1 200") && answer.contains("\"finish_reason\":\"stop\"");
+    let answered = answer.starts_with("HTTP/1.1 200") && answer.contains("data: [DONE]");
     let target = header("x-hub-target: ").unwrap_or_default();
     Ok(Call {
         at,
