@@ -13,7 +13,8 @@ use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 
 use crate::control::catalogue::Catalogue;
-use crate::routing::Strategy;
+use crate::routing::local::Rules;
+use crate::routing::{Share, Strategy};
 
 /// What fills the first snapshot.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +108,63 @@ pub struct UpstreamConfig {
     pub no_proxy: Option<String>,
     /// Media that callers name by address, for providers that want them in the request.
     pub media: MediaConfig,
+}
+
+/// How long a gateway leaves alone what fails before its eyes, and how many second tries it spends.
+/// What each is about, and where the defaults are from: [`Rules`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoutingConfig {
+    /// The first ejection; each one in a row lasts twice as long.
+    pub eject: Time,
+    /// The longest ejection.
+    pub eject_most: Time,
+    /// The longest rate limit that is believed.
+    pub limited_most: Time,
+    /// In so long weight comes back after an ejection.
+    pub slow_start: Time,
+    /// Second tries at the same target, percent of its calls.
+    pub repeat_percent: u32,
+    /// Calls that go on to a target that is not well, percent of all.
+    pub failover_percent: u32,
+    /// So many a second may go on, however few calls there are.
+    pub failover_floor: u32,
+}
+
+impl Default for RoutingConfig {
+    fn default() -> Self {
+        let rules = Rules::default();
+        Self {
+            eject: Time(rules.eject),
+            eject_most: Time(rules.eject_most),
+            limited_most: Time(rules.limited_most),
+            slow_start: Time(rules.slow_start),
+            repeat_percent: rules.repeats.percent,
+            failover_percent: rules.moves.percent,
+            failover_floor: rules.moves.floor / SHARE_SECONDS,
+        }
+    }
+}
+
+/// Budgets look back on so many seconds.
+const SHARE_SECONDS: u32 = 10;
+
+impl From<RoutingConfig> for Rules {
+    fn from(config: RoutingConfig) -> Self {
+        let rules = Self::default();
+        Self {
+            eject: config.eject.get(),
+            eject_most: config.eject_most.get(),
+            limited_most: config.limited_most.get(),
+            slow_start: config.slow_start.get(),
+            repeats: Share { percent: config.repeat_percent, ..rules.repeats },
+            moves: Share {
+                percent: config.failover_percent,
+                floor: config.failover_floor.saturating_mul(SHARE_SECONDS),
+            },
+            ..rules
+        }
+    }
 }
 
 /// How providers are asked for their models.

@@ -63,11 +63,12 @@ impl Sources<'_> {
         let targets = known.iter().map(|target| RouteTarget {
             weight: target.weight.saturating_mul(seed.weight),
             priority: seed.priority,
-            only: Arc::new(Only {
-                region: target.only.region.clone(),
+            only: Only {
+                region: target.only.as_ref().and_then(|only| only.region.clone()),
                 tags: seed.tags.clone(),
                 canary: seed.canary,
-            }),
+            }
+            .shared(),
             ..self.asked_for(target, &model)
         });
         Ok(targets.collect())

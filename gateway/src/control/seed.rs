@@ -251,7 +251,7 @@ fn targets(
         auth,
         model: model.clone(),
     };
-    let only = Arc::new(Only { region: provider.region.clone(), ..Only::default() });
+    let only = Only { region: provider.region.clone(), ..Only::default() }.shared();
     if provider.credentials.is_empty() {
         let target = target("none".into(), 1, Auth::None);
         return Ok(vec![RouteTarget { only, ..RouteTarget::new(target, provider.weight) }]);
@@ -274,7 +274,7 @@ fn targets(
         let auth = auth.map_err(|source| Error::Unfit { field: field(), source })?;
         let target = target(credential.id.as_str().into(), credential.version, auth);
         let weight = credential.weight.saturating_mul(provider.weight);
-        Ok(RouteTarget { only: Arc::clone(&only), ..RouteTarget::new(target, weight) })
+        Ok(RouteTarget { only: only.clone(), ..RouteTarget::new(target, weight) })
     });
     targets.collect()
 }

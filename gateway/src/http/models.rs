@@ -109,6 +109,10 @@ fn found(gateway: &Gateway, head: &Parts, dialect: Dialect, model: &str) -> Resp
 /// A model in the dialect's shape. Its clients let OpenAI's and Anthropic's hold more; Google's
 /// refuse fields that they do not know.
 fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Value {
+    // another name of a model is what that is
+    let other = route.terms.fallbacks.first().filter(|_| route.targets.is_empty());
+    let other = other.and_then(|name| snapshot.route(name));
+    let route = other.as_deref().unwrap_or(route);
     let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
     let facts = facts(route, snapshot);
     let own = |mut entry: Value| {

@@ -84,12 +84,14 @@ fn second(now: Micros) -> u32 {
 }
 
 fn add(count: &AtomicU64, second: u32) {
+    let is_of = |packed: u64| packed >> 32 == u64::from(second);
+    // nobody counts four thousand million in a second
+    if is_of(count.load(Ordering::Relaxed)) {
+        count.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
     let fresh = u64::from(second) << 32 | 1;
-    let next = |packed: u64| {
-        let same = packed >> 32 == u64::from(second);
-        // a count that is full stays so
-        Some(if !same { fresh } else { packed + u64::from(packed as u32 != u32::MAX) })
-    };
+    let next = |packed: u64| Some(if is_of(packed) { packed + 1 } else { fresh });
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok();
 }
 

@@ -115,9 +115,7 @@ pub struct Course<'a> {
 impl<'a> Course<'a> {
     /// At the first target of the plan.
     pub fn new(plan: &'a Plan, local: &'a Local, now: Micros, seed: u64) -> Self {
-        if let Some(first) = plan.targets.first() {
-            local.planned(&first.target, first.keys, now);
-        }
+        local.called(now);
         let mut course = Self {
             targets: plan.targets.get(..MAX_TARGETS).unwrap_or(&plan.targets),
             local,
@@ -173,14 +171,19 @@ impl<'a> Course<'a> {
         };
         // nobody is ill where an input is too long
         let free = step == Step::LargerContext;
-        let next = next.filter(|_| !left.is_zero() && (free || self.may_move(now)));
+        let next = next.filter(|to| !left.is_zero() && (free || self.may_move(*to, now)));
         self.go(next);
         next.map_or(Then::Stop, |_| Then::Other)
     }
 
-    fn may_move(&self, now: Micros) -> bool {
-        let first = self.targets.first();
-        first.is_some_and(|first| self.local.may_move(&first.target, first.keys, now))
+    /// One that takes calls carries them. To those that do not, a budget leads: when all are down,
+    /// calls must not become storms.
+    fn may_move(&self, to: usize, now: Micros) -> bool {
+        let view = self.local.view();
+        let well = |key| view.at(key, now).is_none_or(|load| load.state.takes_calls());
+        let keys = self.targets.get(to).map(|to| to.keys);
+        keys.is_some_and(|keys| well(keys.target) && well(keys.credential))
+            || self.local.may_move(now)
     }
 
     fn go(&mut self, to: Option<usize>) {

@@ -89,8 +89,10 @@ pub struct Local {
     pub reason: Option<AttemptError>,
     /// Calls that run.
     pub in_flight: u32,
-    /// Peak-EWMA of the time to the first content, microseconds.
+    /// Peak-EWMA of the time to a stream's first content, microseconds.
     pub latency_us: Option<i64>,
+    /// The same, of the time to a whole answer.
+    pub whole_us: Option<i64>,
 }
 
 /// The plan of a call, and what became of everything that was considered for it.
@@ -144,8 +146,8 @@ fn considered(
         verdict: verdict(level, candidate, place, scale),
         weight: *weight,
         priority: *priority,
-        canary: only.canary,
-        region: only.region.clone(),
+        canary: only.as_ref().and_then(|only| only.canary),
+        region: only.as_ref().and_then(|only| only.region.clone()),
         health: derived(keys.target),
         credential_health: derived(keys.credential),
         local: seen(keys.target).map(Local::from),
@@ -163,8 +165,7 @@ fn verdict(
     if let Some(unfit) = scale.unfit(candidate, &level.route.terms, percentile, level.is_pinned()) {
         return format!("left out: {}", words(unfit, percentile));
     }
-    let load = scale.load(candidate);
-    let wellness = scale.wellness(candidate, load.as_ref());
+    let wellness = scale.wellness(candidate);
     let mut told = match place {
         Some(_) => wellness.class.as_str().to_owned(),
         None => format!("{}, but others go before it", wellness.class.as_str()),
@@ -220,6 +221,7 @@ impl From<Load> for Local {
             reason: Some(load.reason).filter(|reason| *reason != AttemptError::None),
             in_flight: load.in_flight,
             latency_us: load.latency_us.map(|micros| micros as i64),
+            whole_us: load.whole_us.map(|micros| micros as i64),
         }
     }
 }

@@ -82,42 +82,80 @@ impl Hasher for AsItIs {
 
 /// Health of targets and credentials; what is not in it is healthy.
 #[derive(Clone, Debug, Default)]
-pub struct HealthMap(Keyed<(SubjectId, Condition)>);
+pub struct HealthMap {
+    all: Keyed<(SubjectId, Condition)>,
+    /// What is not simply healthy, as small as it can be: plans look up hundreds.
+    hot: Keyed<Hot>,
+}
+
+/// What a plan looks at of a condition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hot {
+    pub(super) state: HealthState,
+    /// `i64::MAX` for no time.
+    pub(super) until: i64,
+    /// Since when it is healthy again, if it was ejected before.
+    pub(super) recovered: i64,
+}
+
+impl Hot {
+    fn of(condition: &Condition) -> Option<Self> {
+        let healthy = matches!(condition.state, HealthState::Healthy | HealthState::Other);
+        let recovering = healthy && condition.ejections > 0;
+        (!healthy || recovering).then(|| Self {
+            state: condition.state,
+            until: condition.until.map_or(i64::MAX, |until| until.0),
+            recovered: if recovering { condition.since.0 } else { i64::MIN },
+        })
+    }
+}
 
 impl HealthMap {
     /// How a subject is; `None` when nothing is known of it.
     pub fn get(&self, subject: &SubjectId) -> Option<&Condition> {
-        self.0.get(&key(subject)).map(|(_, condition)| condition)
+        self.at(key(subject))
     }
 
     pub(super) fn at(&self, key: u64) -> Option<&Condition> {
-        self.0.get(&key).map(|(_, condition)| condition)
+        self.all.get(&key).map(|(_, condition)| condition)
+    }
+
+    pub(super) fn hot(&self, key: u64) -> Option<&Hot> {
+        self.hot.get(&key)
     }
 
     /// Says how a subject is.
     pub fn insert(&mut self, subject: SubjectId, condition: Condition) {
-        self.0.insert(key(&subject), (subject, condition));
+        let key = key(&subject);
+        match Hot::of(&condition) {
+            Some(hot) => self.hot.insert(key, hot),
+            None => self.hot.remove(&key),
+        };
+        self.all.insert(key, (subject, condition));
     }
 
     /// Forgets a subject.
     pub fn remove(&mut self, subject: &SubjectId) {
-        self.0.remove(&key(subject));
+        let key = key(subject);
+        self.all.remove(&key);
+        self.hot.remove(&key);
     }
 
     /// All that is known, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&SubjectId, &Condition)> {
-        self.0.values().map(|(subject, condition)| (subject, condition))
+        self.all.values().map(|(subject, condition)| (subject, condition))
     }
 
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
 impl FromIterator<(SubjectId, Condition)> for HealthMap {
     fn from_iter<I: IntoIterator<Item = (SubjectId, Condition)>>(all: I) -> Self {
-        let keyed = |(subject, condition)| (key(&subject), (subject, condition));
-        Self(all.into_iter().map(keyed).collect())
+        let mut map = Self::default();
+        all.into_iter().for_each(|(subject, condition)| map.insert(subject, condition));
+        map
     }
 }

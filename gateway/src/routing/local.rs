@@ -13,9 +13,9 @@ use runtime::clock::Micros;
 use schemas::event::AttemptError;
 use schemas::ids::SubjectId;
 
-use super::budget::Share;
+use super::budget::{Budget, Share};
 use super::health::Keyed;
-use super::seen::{Load, Seen};
+use super::seen::{Load, Seen, Standing};
 use super::{Keys, Target};
 
 /// Where this process draws the lines. Envoy's outlier detection is the model of most: five failures
@@ -39,7 +39,8 @@ pub struct Rules {
     pub limited: Duration,
     /// The longest that is believed of one that does.
     pub limited_most: Duration,
-    /// After an ejection, one call in this time is tried until one is answered.
+    /// After an ejection, and in silence, one call in this time is a trial, until one is answered. A trial
+    /// may hang, so it is not for every second.
     pub trial: Duration,
     /// From the first answer after an ejection, weight comes back in so long (Envoy's slow start).
     pub slow_start: Duration,
@@ -54,8 +55,8 @@ pub struct Rules {
     pub forgive: Duration,
     /// Second tries at the same target, as a share of its calls (Finagle: 20 %).
     pub repeats: Share,
-    /// Calls that go on to another target, as a share of those that were planned to begin with the same
-    /// credential; ten a second are there however few calls there are.
+    /// Calls that go on to a target that takes none as far as this process sees, as a share of all; ten a
+    /// second are there however few calls there are. To a target that takes calls they go on freely.
     pub moves: Share,
 }
 
@@ -71,14 +72,14 @@ impl Default for Rules {
             refused: secs(10),
             limited: secs(1),
             limited_most: secs(60),
-            trial: secs(1),
+            trial: secs(3),
             slow_start: secs(4),
             unanswered: 8,
             silent: Duration::from_millis(700),
             latency: secs(10),
             forgive: secs(60),
             repeats: Share { percent: 20, floor: 3 },
-            moves: Share { percent: 60, floor: 100 },
+            moves: Share { percent: 20, floor: 100 },
         }
     }
 }
@@ -91,6 +92,8 @@ const FORGET: i64 = 600 * 1_000_000;
 pub struct Local {
     rules: Rules,
     seen: ArcSwap<Keyed<Arc<Seen>>>,
+    /// Calls, and those that went on to targets that are not well.
+    moves: Budget,
 }
 
 /// It as it is now, for one plan.
@@ -106,14 +109,17 @@ pub struct Flight {
     rules: Rules,
     target: Arc<Seen>,
     credential: Arc<Seen>,
+    stream: bool,
     began: Micros,
     answered: bool,
+    /// Something is known of how it went.
+    told: bool,
 }
 
 impl Local {
     /// Nothing seen yet.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, seen: ArcSwap::default() }
+        Self { rules, ..Self::default() }
     }
 
     /// Its rules.
@@ -126,13 +132,15 @@ impl Local {
         View { rules: &self.rules, seen: self.seen.load() }
     }
 
-    /// An attempt at the target begins.
-    pub fn begin(&self, target: &Target, keys: Keys, now: Micros) -> Flight {
+    /// An attempt at the target begins. A stream is answered by its first content.
+    pub fn begin(&self, target: &Target, keys: Keys, stream: bool, now: Micros) -> Flight {
         let seen = self.subject(keys.target, &target.subject, now);
-        seen.begin(&self.rules, now);
         let credential = self.subject(keys.credential, &target.credential_subject, now);
-        credential.begin(&self.rules, now);
-        Flight { rules: self.rules, target: seen, credential, began: now, answered: false }
+        for seen in [&seen, &credential] {
+            seen.begin(&self.rules, stream, now);
+        }
+        let (rules, answered, told) = (self.rules, false, false);
+        Flight { rules, target: seen, credential, stream, began: now, answered, told }
     }
 
     /// Whether the target may be asked a second time for the same call; it counts as done then.
@@ -140,16 +148,14 @@ impl Local {
         self.subject(keys.target, &target.subject, now).repeats.spend(self.rules.repeats, now)
     }
 
-    /// A call was planned with this target as its first.
-    pub(super) fn planned(&self, target: &Target, keys: Keys, now: Micros) {
-        self.subject(keys.credential, &target.credential_subject, now).moves.earn(now);
+    /// A call begins.
+    pub(super) fn called(&self, now: Micros) {
+        self.moves.earn(now);
     }
 
-    /// Whether a call that was planned with this target as its first may go on to another; it counts
-    /// as done then.
-    pub(super) fn may_move(&self, target: &Target, keys: Keys, now: Micros) -> bool {
-        let first = self.subject(keys.credential, &target.credential_subject, now);
-        first.moves.spend(self.rules.moves, now)
+    /// Whether a call may go on to a target that is not well; it counts as done then.
+    pub(super) fn may_move(&self, now: Micros) -> bool {
+        self.moves.spend(self.rules.moves, now)
     }
 
     fn subject(&self, key: u64, subject: &SubjectId, now: Micros) -> Arc<Seen> {
@@ -170,6 +176,14 @@ impl Local {
 }
 
 impl View<'_> {
+    pub(super) fn in_flight(&self, key: u64) -> u32 {
+        self.seen.get(&key).map_or(0, |seen| seen.in_flight())
+    }
+
+    pub(super) fn standing(&self, key: u64, now: Micros) -> Option<Standing> {
+        Some(self.seen.get(&key)?.standing(self.rules, now))
+    }
+
     pub(super) fn at(&self, key: u64, now: Micros) -> Option<Load> {
         Some(self.seen.get(&key)?.load(self.rules, now))
     }
@@ -183,21 +197,21 @@ impl View<'_> {
 impl Flight {
     /// The first content, or a whole answer, came.
     pub fn answered(&mut self, now: Micros) {
+        self.told = true;
         if !std::mem::replace(&mut self.answered, true) {
-            let latency = now.since(self.began);
-            self.target.answered(&self.rules, self.began, latency, now);
-            self.credential.answered(&self.rules, self.began, latency, now);
+            for seen in [&self.target, &self.credential] {
+                seen.answered(&self.rules, self.stream, self.began, now);
+            }
         }
     }
 
     /// It ended so; [`AttemptError::None`] is an answer.
     pub fn ended(mut self, error: AttemptError, wait: Option<Duration>, now: Micros) {
         use AttemptError as A;
-        if error == A::None {
-            self.answered(now);
-        }
-        let (rules, began) = (&self.rules, self.began);
+        let (rules, began) = (self.rules, self.began);
+        let rules = &rules;
         match error {
+            A::None => self.answered(now),
             A::Connect => {
                 self.target.failed(rules, error, began, now);
                 self.credential.failed(rules, error, began, now);
@@ -212,19 +226,30 @@ impl Flight {
             | A::NotFound => self.target.failed(rules, error, began, now),
             A::Auth | A::Credit => self.credential.refused(rules, error, now),
             A::RateLimit => self.target.limited(rules, wait, now),
-            // the provider answered; it says nothing against the target
-            A::Caller | A::ContentPolicy => self.target.heard(),
-            A::None | A::Cancelled | A::Other => {}
+            // it says nothing against them
+            A::Caller | A::ContentPolicy | A::Cancelled | A::Other => {}
         }
-        if matches!(error, A::Auth | A::Credit | A::RateLimit) {
-            self.target.heard();
+        match error {
+            A::Cancelled | A::Other => {}
+            // nothing was heard, and so it still is
+            A::Connect | A::FirstByteTimeout | A::IdleTimeout | A::TotalTimeout => self.told = true,
+            _ => {
+                self.told = true;
+                for seen in [&self.target, &self.credential] {
+                    seen.pace(self.stream).heard();
+                }
+            }
         }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.target.end();
-        self.credential.end();
+        for seen in [&self.target, &self.credential] {
+            seen.end();
+            if !self.told {
+                seen.pace(self.stream).given_up();
+            }
+        }
     }
 }

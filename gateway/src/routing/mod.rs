@@ -13,6 +13,7 @@ mod explain;
 mod health;
 pub mod local;
 mod mix;
+mod pace;
 mod plan;
 mod rank;
 mod resolve;

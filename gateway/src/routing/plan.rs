@@ -9,7 +9,7 @@ use runtime::clock::Micros;
 use super::local::View;
 use super::rank::{Class, Scale, Unfit};
 use super::resolve::{Level, resolve};
-use super::{HealthMap, Needs, Plan, Planned, RouteTarget, Strategy, Wanted, Why};
+use super::{HealthMap, Load, Needs, Plan, Planned, RouteTarget, Strategy, Wanted, Why};
 use crate::control::Snapshot;
 use crate::error::{Error, Kind};
 
@@ -45,14 +45,18 @@ pub(super) fn scale<'a>(
     now: Micros,
     seed: u64,
 ) -> Scale<'a> {
-    let lacking = levels.iter().fold(Needs::NONE, |all, level| all.and(level.lacking()));
+    let lacking = match wanted.call {
+        Some(_) => levels.iter().fold(Needs::NONE, |all, level| all.and(level.lacking())),
+        None => Needs::NONE,
+    };
     Scale { wanted, health, view, now, seed, needs: wanted.all_needs(lacking) }
 }
 
 pub(super) fn plan_of(levels: &[Level<'_>], scale: &Scale<'_>) -> Result<Plan, Error> {
     let percentile = scale.percentile();
     let mut best = Best::default();
-    let (mut first_unfit, mut unwell) = (None, false);
+    // of those that are not well, where the best would stand if it were
+    let (mut first_unfit, mut unwell) = (None, None);
     for (depth, level) in levels.iter().enumerate() {
         let terms = &*level.route.terms;
         let source = match terms.strategy {
@@ -65,19 +69,21 @@ pub(super) fn plan_of(levels: &[Level<'_>], scale: &Scale<'_>) -> Result<Plan, E
                 first_unfit.get_or_insert(unfit);
                 continue;
             }
-            let place = Place::hoped(candidate, depth, terms.strategy, scale);
+            let hoped = Place::hoped(candidate, depth, terms.strategy, scale);
             let chance = scale.chance(candidate, source);
-            // -ln(u) is no less than 1 - u: most candidates of a long route are out by this alone
             let weight = f64::from(candidate.weight.max(1));
-            if best.is_out(&Place { key: (1.0 - chance) / weight, ..place }) {
+            if best.is_out(hoped, chance, weight) {
                 continue;
             }
-            let key = -chance.ln() / weight;
-            if best.is_out(&Place { key, ..place }) {
+            let hoped = Place { key: -chance.ln() / weight, ..hoped };
+            if best.is_full_before(&hoped) {
                 continue;
             }
-            let place = place.seen(candidate, key, terms.strategy, scale);
-            unwell |= place.class != Class::Well;
+            let place = hoped.seen(candidate, terms.strategy, scale);
+            if place.class() != Class::Well as u64 {
+                let would = (depth, candidate.priority);
+                unwell = Some(unwell.map_or(would, |best: (usize, u32)| best.min(would)));
+            }
             best.put(Entry { place, candidate, level });
         }
     }
@@ -97,17 +103,19 @@ pub(super) fn plan_of(levels: &[Level<'_>], scale: &Scale<'_>) -> Result<Plan, E
 /// Where a candidate stands.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Place {
-    /// Only as the last resort: not well, or too small for the call.
-    last: bool,
-    depth: usize,
-    /// The call is none of the share that tries it first.
-    common: bool,
-    class: Class,
-    priority: u32,
+    /// From the highest bit: only as the last resort (not well, or too small for the call), the depth of
+    /// its level, its class, whether the call is none of a share that tries it first, its priority.
+    group: u64,
     /// What the strategy looks at first; 0 where that is chance alone.
     cost: u64,
+    /// Chance.
     key: f64,
 }
+
+const LAST: u64 = 1 << 63;
+const DEPTH: u32 = 48;
+const CLASS: u32 = 40;
+const COMMON: u64 = 1 << 39;
 
 impl Place {
     /// The best that it can be, before anything is looked up.
@@ -116,54 +124,40 @@ impl Place {
             Strategy::Cost => price(candidate, scale.wanted),
             _ => 0,
         };
-        Self {
-            last: scale.is_too_long(candidate),
-            depth,
-            common: candidate.only.canary.is_none(),
-            class: Class::Well,
-            priority: candidate.priority,
-            cost,
-            key: 0.0,
-        }
+        let canary = candidate.only.as_ref().is_some_and(|only| only.canary.is_some());
+        let last = if scale.is_too_long(candidate) { LAST } else { 0 };
+        let common = if canary { 0 } else { COMMON };
+        let depth = (depth.min(0x7fff) as u64) << DEPTH;
+        let group = last | depth | common | u64::from(candidate.priority);
+        Self { group, cost, key: 0.0 }
     }
 
-    /// Where it stands.
-    fn seen(
-        self,
-        candidate: &RouteTarget,
-        key: f64,
-        strategy: Strategy,
-        scale: &Scale<'_>,
-    ) -> Self {
-        let load = scale.load(candidate);
-        let wellness = scale.wellness(candidate, load.as_ref());
-        let cost = match (strategy, load) {
-            (Strategy::Busy, Some(load)) => {
-                u64::from(load.in_flight) * 1_000_000 / u64::from(candidate.weight.max(1))
+    /// Where it stands, by what is looked up.
+    fn seen(self, candidate: &RouteTarget, strategy: Strategy, scale: &Scale<'_>) -> Self {
+        let wellness = scale.wellness(candidate);
+        let cost = match strategy {
+            Strategy::Busy => {
+                let in_flight = u64::from(scale.view.in_flight(candidate.keys.target));
+                in_flight * 1_000_000 / u64::from(candidate.weight.max(1))
             }
             _ => self.cost,
         };
-        Self {
-            last: self.last || wellness.class >= Class::Ejected,
-            class: wellness.class,
-            cost,
-            key: key / f64::from(wellness.share),
-            ..self
-        }
+        let last = if wellness.class >= Class::Ejected { LAST } else { 0 };
+        let group = self.group | last | (wellness.class as u64) << CLASS;
+        Self { group, cost, key: self.key / f64::from(wellness.share) }
+    }
+
+    const fn class(&self) -> u64 {
+        self.group >> CLASS & 0xff
+    }
+
+    const fn depth(&self) -> usize {
+        (self.group >> DEPTH & 0x7fff) as usize
     }
 
     fn order(&self, other: &Self) -> Ordering {
-        let group = |place: &Self| {
-            (place.last, place.depth, place.class, place.common, place.priority, place.cost)
-        };
-        group(self).cmp(&group(other)).then(self.key.total_cmp(&other.key))
-    }
-
-    /// Whether only chance, and what two are compared by, is between them.
-    fn is_peer(&self, other: &Self) -> bool {
-        let group =
-            |place: &Self| (place.last, place.depth, place.class, place.common, place.priority);
-        group(self) == group(other)
+        let all = |place: &Self| (place.group, place.cost);
+        all(self).cmp(&all(other)).then(self.key.total_cmp(&other.key))
     }
 }
 
@@ -188,14 +182,16 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn why(&self, of: usize, unwell: bool) -> Why {
-        match (of, self.place) {
-            (_, Place { last: true, .. }) => Why::LastResort,
-            _ if self.place.depth > 0 => Why::Failover,
+    fn why(&self, of: usize, unwell: Option<(usize, u32)>) -> Why {
+        let place = &self.place;
+        let stands = (place.depth(), self.candidate.priority);
+        match of {
+            _ if place.group & LAST != 0 => Why::LastResort,
+            _ if place.depth() > 0 => Why::Failover,
             _ if self.level.is_pinned() => Why::Pin,
-            (1, _) => Why::Only,
-            (_, Place { common: false, .. }) => Why::Canary,
-            _ if unwell => Why::Failover,
+            1 => Why::Only,
+            _ if place.group & COMMON == 0 => Why::Canary,
+            _ if unwell.is_some_and(|best| best < stands) => Why::Failover,
             _ => Why::Strategy(self.level.route.terms.strategy),
         }
     }
@@ -206,6 +202,8 @@ impl Entry<'_> {
 struct Best<'a> {
     entries: [Option<Entry<'a>>; MAX_TARGETS],
     len: usize,
+    /// The last one's place, when all are taken.
+    last: Option<Place>,
     /// Candidates that did not come in.
     more: bool,
 }
@@ -215,16 +213,27 @@ impl<'a> Best<'a> {
         self.entries.iter().flatten()
     }
 
-    /// Whether a candidate that can't be better than this is out.
-    fn is_out(&mut self, hoped: &Place) -> bool {
-        let last = self.entries.last().and_then(Option::as_ref);
-        let out = last.is_some_and(|last| hoped.order(&last.place) != Ordering::Less);
+    /// Whether a candidate is out by its chance alone, whatever would be looked up: -ln(u) is no less
+    /// than 1 - u. Most candidates of a long route are.
+    fn is_out(&mut self, hoped: Place, chance: f64, weight: f64) -> bool {
+        let Some(last) = self.last.as_ref() else {
+            return false;
+        };
+        let (group, bar) = ((hoped.group, hoped.cost), (last.group, last.cost));
+        let out = group > bar || group == bar && 1.0 - chance >= last.key * weight;
+        self.more |= out;
+        out
+    }
+
+    /// Whether all places are taken by better ones.
+    fn is_full_before(&mut self, hoped: &Place) -> bool {
+        let out = self.last.is_some_and(|last| hoped.order(&last) != Ordering::Less);
         self.more |= out;
         out
     }
 
     fn put(&mut self, entry: Entry<'a>) {
-        if self.is_out(&entry.place) {
+        if self.is_full_before(&entry.place) {
             return;
         }
         self.more |= self.len == MAX_TARGETS;
@@ -240,6 +249,7 @@ impl<'a> Best<'a> {
                 std::mem::swap(place, &mut entry);
             }
         }
+        self.last = self.entries.last().and_then(|last| Some(last.as_ref()?.place));
     }
 
     /// The power of two choices: of each two neighbours the one that answers sooner goes first, and
@@ -247,7 +257,9 @@ impl<'a> Best<'a> {
     fn choose_of_two(&mut self, scale: &Scale<'_>) {
         let slow = |entry: &Entry<'_>| {
             let load = scale.load(entry.candidate);
-            let known = load.and_then(|load| load.latency_us);
+            let stream = !scale.needs.common(Needs::STREAM).is_none();
+            let of = |load: Load| if stream { load.latency_us } else { load.whole_us };
+            let known = load.and_then(of);
             let derived = || {
                 let condition = scale.health.at(entry.candidate.keys.target)?;
                 (condition.latency_us > 0).then_some(condition.latency_us as f32)
@@ -260,7 +272,7 @@ impl<'a> Best<'a> {
                 return;
             };
             let by_latency = first.level.route.terms.strategy == Strategy::Latency;
-            if by_latency && first.place.is_peer(&second.place) && slow(second) < slow(first) {
+            if by_latency && first.place.group == second.place.group && slow(second) < slow(first) {
                 self.entries.swap(at - 1, at);
             }
         }
@@ -290,7 +302,7 @@ impl<'a> Best<'a> {
                 if other.is_some_and(|best| hoped.order(&best.place) != Ordering::Less) {
                     continue;
                 }
-                let place = hoped.seen(candidate, key, terms.strategy, scale);
+                let place = hoped.seen(candidate, terms.strategy, scale);
                 if other.is_none_or(|best| place.order(&best.place) == Ordering::Less) {
                     other = Some(Entry { place, candidate, level });
                 }

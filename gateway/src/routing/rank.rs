@@ -4,9 +4,11 @@
 use runtime::clock::Micros;
 use schemas::event::HealthState;
 
+use super::health::Hot;
 use super::local::View;
 use super::mix::{mix, of_bytes, unit};
-use super::{Condition, HealthMap, Load, Needs, RouteTarget, Standing, Terms, Wanted};
+use super::seen::micros;
+use super::{HealthMap, Load, Needs, RouteTarget, Standing, Terms, Wanted};
 
 /// Of a hundred calls, how many may try a target first of which health says that it is probing.
 const TRICKLE_PERCENT: u64 = 30;
@@ -65,6 +67,13 @@ pub(super) struct Wellness {
     pub(super) share: f32,
 }
 
+impl Wellness {
+    /// The worse of both.
+    fn or(self, other: Self) -> Self {
+        Self { class: self.class.max(other.class), share: self.share.min(other.share) }
+    }
+}
+
 /// What all candidates of a call are held against.
 pub(super) struct Scale<'a> {
     pub(super) wanted: &'a Wanted<'a>,
@@ -84,7 +93,7 @@ impl Scale<'_> {
         (mix(who, model) % 100) as u8
     }
 
-    /// Why it can't serve the call at all. `pinned`: the caller named its provider, so who it is
+    /// Why it can't serve the call at all. Most targets are for all calls, and nothing is looked up. `pinned`: the caller named its provider, so who it is
     /// meant for does not matter, but what it can do and where it is do.
     pub(super) fn unfit(
         &self,
@@ -93,9 +102,10 @@ impl Scale<'_> {
         percentile: u8,
         pinned: bool,
     ) -> Option<Unfit> {
-        let (only, facts, wanted) = (&*candidate.only, &candidate.known, self.wanted);
+        let (only, facts, wanted) = (candidate.only.as_deref(), &candidate.known, self.wanted);
+        let region = only.and_then(|only| only.region.as_ref());
         let inside = |regions: &[String]| {
-            regions.is_empty() || only.region.as_ref().is_some_and(|own| regions.contains(own))
+            regions.is_empty() || region.is_some_and(|own| regions.contains(own))
         };
         if !inside(wanted.regions) || !inside(&terms.regions) {
             return Some(Unfit::Region);
@@ -117,6 +127,7 @@ impl Scale<'_> {
         if candidate.weight == 0 {
             return Some(Unfit::Weight);
         }
+        let only = only?;
         if !only.tags.iter().all(|(tag, value)| wanted.tags.get(tag) == Some(value)) {
             return Some(Unfit::Tags);
         }
@@ -133,30 +144,30 @@ impl Scale<'_> {
     }
 
     /// The worse of what the log and this process say, of the target and of its credential.
-    pub(super) fn wellness(&self, candidate: &RouteTarget, load: Option<&Load>) -> Wellness {
+    pub(super) fn wellness(&self, candidate: &RouteTarget) -> Wellness {
         let keys = candidate.keys;
         let trickle = mix(self.seed, !keys.target) % 100 < TRICKLE_PERCENT;
         let mut worst = Wellness { class: Class::Well, share: 1.0 };
-        let mut take = |one: Wellness| {
-            worst.class = worst.class.max(one.class);
-            worst.share = worst.share.min(one.share);
-        };
         for key in [keys.target, keys.credential] {
-            if let Some(condition) = self.health.at(key) {
-                take(self.derived(condition, trickle));
+            if let Some(hot) = self.health.hot(key) {
+                worst = worst.or(self.derived(hot, trickle));
             }
         }
-        let credential = self.view.at(keys.credential, self.now);
-        for load in [load, credential.as_ref()].into_iter().flatten() {
-            take(local(load.state));
+        // of what the log says is out, this process has nothing better to say
+        if worst.class < Class::Ejected {
+            for key in [keys.target, keys.credential] {
+                if let Some(standing) = self.view.standing(key, self.now) {
+                    worst = worst.or(local(standing));
+                }
+            }
         }
         worst
     }
 
-    fn derived(&self, condition: &Condition, trickle: bool) -> Wellness {
+    fn derived(&self, hot: &Hot, trickle: bool) -> Wellness {
         let probing = if trickle { Class::Well } else { Class::Probing };
-        let over = condition.until.is_some_and(|until| until <= self.now);
-        let class = match condition.state {
+        let over = hot.until <= self.now.0;
+        let class = match hot.state {
             HealthState::Healthy | HealthState::Other => Class::Well,
             HealthState::Degraded => Class::Degraded,
             HealthState::Probing => probing,
@@ -164,13 +175,10 @@ impl Scale<'_> {
             HealthState::Ejected => Class::Ejected,
             HealthState::Disabled => Class::Disabled,
         };
-        let back = self.now.since(condition.since);
-        let slow_start = self.view.rules.slow_start;
-        let recovering = class == Class::Well && condition.ejections > 0 && back < slow_start;
-        let share = match recovering {
-            true => back.as_secs_f32() / slow_start.as_secs_f32(),
-            false => 1.0,
-        };
+        let back = self.now.0.saturating_sub(hot.recovered);
+        let slow_start = micros(self.view.rules.slow_start);
+        let recovering = class == Class::Well && back < slow_start;
+        let share = if recovering { back as f32 / slow_start as f32 } else { 1.0 };
         Wellness { class, share: share.max(LEAST_SHARE) }
     }
 

@@ -85,8 +85,8 @@ pub struct RouteTarget {
     pub keys: Keys,
     /// What is known of its model.
     pub known: Known,
-    /// Which calls it is for.
-    pub only: Arc<Only>,
+    /// Which calls it is for; `None` for all.
+    pub only: Option<Arc<Only>>,
 }
 
 /// Which calls a target is for.
@@ -124,7 +124,7 @@ impl RouteTarget {
     /// A target with this share, of which nothing is known.
     pub fn new(target: Target, weight: u32) -> Self {
         let keys = Keys::of(&target);
-        let (known, only) = (Known::default(), Arc::default());
+        let (known, only) = (Known::default(), None);
         Self { target: Arc::new(target), weight, priority: 0, keys, known, only }
     }
 
@@ -133,7 +133,14 @@ impl RouteTarget {
     pub fn with_model(&self, model: &ModelId, known: Known) -> Self {
         let target = self.target.with_model(model);
         let keys = Keys { target: super::key(&target.subject), ..self.keys };
-        Self { target: Arc::new(target), keys, known, only: Arc::clone(&self.only), ..*self }
+        Self { target: Arc::new(target), keys, known, only: self.only.clone(), ..*self }
+    }
+}
+
+impl Only {
+    /// It, unless it is for all calls, and nobody says where it is.
+    pub fn shared(self) -> Option<Arc<Self>> {
+        (self != Self::default()).then(|| Arc::new(self))
     }
 }
 

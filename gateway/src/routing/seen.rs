@@ -1,6 +1,6 @@
 //! One subject, a target or a credential, as this process sees it.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
 use runtime::clock::Micros;
@@ -9,6 +9,7 @@ use schemas::ids::SubjectId;
 
 use super::budget::Budget;
 use super::local::Rules;
+use super::pace::Pace;
 
 /// A failure and a success as evidence, see [`Rules::blame`].
 const FAILURE: u32 = 39;
@@ -21,8 +22,10 @@ const ANY: Ordering = Ordering::Relaxed;
 pub struct Load {
     /// Calls that run.
     pub in_flight: u32,
-    /// Peak-EWMA of the time to the first content, microseconds; `None` before the first answer.
+    /// Peak-EWMA of the time to a stream's first content, microseconds; `None` before the first.
     pub latency_us: Option<f32>,
+    /// The same, of the time to a whole answer.
+    pub whole_us: Option<f32>,
     /// Whether it takes calls.
     pub state: Standing,
     /// Why it was ejected last.
@@ -46,33 +49,39 @@ pub enum Standing {
     Silent,
 }
 
-/// What is counted of it.
+impl Standing {
+    /// Whether calls go there as to any other.
+    pub const fn takes_calls(self) -> bool {
+        matches!(self, Self::Free | Self::SlowStart(_))
+    }
+}
+
+/// What is counted of it. What a plan looks at stands together at the beginning: of a long route it
+/// may look at hundreds.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(super) struct Seen {
-    pub(super) subject: SubjectId,
-    /// Second tries.
-    pub(super) repeats: Budget,
-    /// Calls that go on to other targets from here, where it is the first credential of their plans.
-    pub(super) moves: Budget,
-    in_flight: AtomicU32,
-    /// Calls since the last answer, and when the first of them began.
-    unanswered: AtomicU32,
-    unanswered_since: AtomicI64,
-    /// When the last call began.
-    last: AtomicI64,
-    /// Peak-EWMA: microseconds as an `f32` above, its time in milliseconds below.
-    latency: AtomicU64,
-    /// Cumulative sum of evidence.
-    blame: AtomicU32,
     /// End of the last ejection, 0 for none. What began before it says nothing.
     until: AtomicI64,
     /// First answer after it.
     recovered: AtomicI64,
-    ejections: AtomicU32,
     /// The last trial.
     trial: AtomicI64,
     limited: AtomicI64,
+    in_flight: AtomicU32,
+    /// Cumulative sum of evidence.
+    blame: AtomicU32,
+    /// Streams.
+    streams: Pace,
+    /// Whole answers.
+    wholes: Pace,
+    /// When the last call began.
+    last: AtomicI64,
+    ejections: AtomicU32,
     reason: AtomicU8,
+    pub(super) subject: SubjectId,
+    /// Second tries.
+    pub(super) repeats: Budget,
 }
 
 impl Seen {
@@ -80,12 +89,10 @@ impl Seen {
         Self {
             subject,
             repeats: Budget::default(),
-            moves: Budget::default(),
             in_flight: 0.into(),
-            unanswered: 0.into(),
-            unanswered_since: 0.into(),
+            streams: Pace::default(),
+            wholes: Pace::default(),
             last: now.0.into(),
-            latency: 0.into(),
             blame: 0.into(),
             until: 0.into(),
             recovered: 0.into(),
@@ -100,30 +107,30 @@ impl Seen {
         self.in_flight.load(ANY) == 0 && now.0.saturating_sub(self.last.load(ANY)) > after
     }
 
-    pub(super) fn begin(&self, rules: &Rules, now: Micros) {
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(ANY)
+    }
+
+    pub(super) fn pace(&self, stream: bool) -> &Pace {
+        if stream { &self.streams } else { &self.wholes }
+    }
+
+    pub(super) fn begin(&self, rules: &Rules, stream: bool, now: Micros) {
         if matches!(self.standing(rules, now), Standing::Trial) {
             self.trial.store(now.0, ANY);
         }
         self.last.store(now.0, ANY);
         self.repeats.earn(now);
         self.in_flight.fetch_add(1, ANY);
-        if self.unanswered.fetch_add(1, ANY) == 0 {
-            self.unanswered_since.store(now.0, ANY);
-        }
+        self.pace(stream).begin(now);
     }
 
     pub(super) fn end(&self) {
         self.in_flight.fetch_sub(1, ANY);
     }
 
-    /// Whatever came, something came.
-    pub(super) fn heard(&self) {
-        self.unanswered.store(0, ANY);
-    }
-
-    pub(super) fn answered(&self, rules: &Rules, began: Micros, latency: Duration, now: Micros) {
-        self.heard();
-        self.observe(rules, latency, now);
+    pub(super) fn answered(&self, rules: &Rules, stream: bool, began: Micros, now: Micros) {
+        self.pace(stream).answered(rules, now.since(began), now);
         let until = self.until.load(ANY);
         if began.0 < until {
             return;
@@ -137,7 +144,6 @@ impl Seen {
     }
 
     pub(super) fn failed(&self, rules: &Rules, error: AttemptError, began: Micros, now: Micros) {
-        self.heard();
         let until = self.until.load(ANY);
         if began.0 < until {
             return;
@@ -151,7 +157,6 @@ impl Seen {
     }
 
     pub(super) fn refused(&self, rules: &Rules, error: AttemptError, now: Micros) {
-        self.heard();
         if self.until.load(ANY) <= now.0 {
             self.eject(rules, rules.refused, error, now);
         }
@@ -174,23 +179,11 @@ impl Seen {
         self.until.store(now.0.saturating_add(micros(time)), ANY);
     }
 
-    /// Finagle's peak-EWMA: a peak counts at once, and is forgotten by and by.
-    fn observe(&self, rules: &Rules, latency: Duration, now: Micros) {
-        let seen = latency.as_secs_f32() * 1e6;
-        let next = |packed: u64| {
-            let old = decayed(packed, rules, now).unwrap_or(seen);
-            let kept = kept(packed, rules, now);
-            let cost =
-                if seen > old { seen } else { unpacked(packed) * kept + seen * (1.0 - kept) };
-            Some(u64::from(cost.max(1.0).to_bits()) << 32 | u64::from(millis(now)))
-        };
-        self.latency.fetch_update(ANY, ANY, next).ok();
-    }
-
     pub(super) fn load(&self, rules: &Rules, now: Micros) -> Load {
         Load {
             in_flight: self.in_flight.load(ANY),
-            latency_us: decayed(self.latency.load(ANY), rules, now),
+            latency_us: self.streams.latency_us(rules, now),
+            whole_us: self.wholes.latency_us(rules, now),
             state: self.standing(rules, now),
             reason: error(self.reason.load(ANY)),
         }
@@ -205,14 +198,15 @@ impl Seen {
         if until > now.0 {
             return Standing::Ejected(Micros(until));
         }
-        let next = self.trial.load(ANY).saturating_add(micros(rules.trial));
+        let tried = self.trial.load(ANY);
+        let next = tried.saturating_add(micros(rules.trial));
         if until > 0 && recovered < until {
-            return match next <= now.0 {
+            return match tried < until || next <= now.0 {
                 true => Standing::Trial,
                 false => Standing::Ejected(Micros(next)),
             };
         }
-        if self.unanswered.load(ANY) >= rules.unanswered && self.is_silent(rules, now) {
+        if self.streams.is_silent(rules, now) || self.wholes.is_silent(rules, now) {
             return if next <= now.0 { Standing::Trial } else { Standing::Silent };
         }
         let back = now.0.saturating_sub(recovered);
@@ -221,37 +215,11 @@ impl Seen {
         }
         Standing::Free
     }
-
-    fn is_silent(&self, rules: &Rules, now: Micros) -> bool {
-        // a target that never answered may be slow: nothing is known yet
-        let packed = self.latency.load(ANY);
-        let latency = unpacked(packed);
-        let waited = now.0.saturating_sub(self.unanswered_since.load(ANY));
-        packed != 0 && waited > micros(rules.silent).saturating_add((latency * 3.0) as i64)
-    }
 }
 
-fn micros(duration: Duration) -> i64 {
+/// A duration in microseconds.
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn millis(now: Micros) -> u32 {
-    // differences of less than 49 days are all that is asked of it
-    now.0.div_euclid(1_000) as u32
-}
-
-fn unpacked(packed: u64) -> f32 {
-    f32::from_bits((packed >> 32) as u32)
-}
-
-/// What is left of a cost after the time since it was seen.
-fn kept(packed: u64, rules: &Rules, now: Micros) -> f32 {
-    let age = millis(now).wrapping_sub(packed as u32) as i32;
-    (-(age.max(0) as f32) / (rules.latency.as_secs_f32() * 1e3)).exp()
-}
-
-fn decayed(packed: u64, rules: &Rules, now: Micros) -> Option<f32> {
-    (packed != 0).then(|| unpacked(packed) * kept(packed, rules, now))
 }
 
 /// Reasons as a number.

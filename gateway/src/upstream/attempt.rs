@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use schemas::event::{AttemptError, Outcome};
 use tokio::time::Instant;
 
@@ -34,7 +35,8 @@ pub async fn attempt(
 ) -> Result<Exchange, Error> {
     let mut running = Running::new(client, &mut call, ticket);
     match run(client, &mut call, &plan, &mut running).await {
-        Ok((target, Reached { head, answer, content_type, dropped })) => Ok(Exchange {
+        Ok((target, Reached { head, answer, content_type, dropped }, route)) => Ok(Exchange {
+            route,
             call: running.call(),
             attempts: running.attempts(),
             running,
@@ -68,7 +70,7 @@ async fn run(
     call: &mut Call,
     plan: &Plan,
     running: &mut Running,
-) -> Result<(Arc<Target>, Reached), Error> {
+) -> Result<(Arc<Target>, Reached, HeaderValue), Error> {
     let start = Instant::now();
     let clock = &client.0.options.clock;
     let (mut failed, mut refused): (Vec<Failed>, Option<Error>) = (Vec::new(), None);
@@ -89,7 +91,7 @@ async fn run(
         let reach = Reach { client, call, planned, deadline };
         loop {
             let failure = match reach.run(outbound.clone(), running).await {
-                Ok(reached) => return Ok((Arc::clone(target), reached)),
+                Ok(reached) => return Ok((Arc::clone(target), reached, way(plan, &failed))),
                 Err(failure) => failure,
             };
             running.end_attempt(failure.failure.error, failure.failure.retry_after);
@@ -108,6 +110,20 @@ async fn run(
         tracing::error!("a plan without targets");
     }
     Err(error)
+}
+
+/// Why the answer is from where it is, for the client: `weighted; openai=rate_limit`.
+fn way(plan: &Plan, failed: &[Failed]) -> HeaderValue {
+    let why = plan.why.as_str();
+    let name = |one: &Failed| format!("; {}={}", one.provider, one.failure.error.as_str());
+    let told = match failed {
+        [] => None,
+        failed => {
+            HeaderValue::try_from(failed.iter().fold(why.to_owned(), |all, one| all + &name(one)))
+                .ok()
+        }
+    };
+    told.unwrap_or_else(|| HeaderValue::from_static(why))
 }
 
 /// The request to a target, which holds the media themselves where it must.

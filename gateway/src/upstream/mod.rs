@@ -93,6 +93,8 @@ pub struct Exchange {
     pub target: Arc<Target>,
     /// Attempts made, this one included.
     pub attempts: usize,
+    /// Why it was asked, and what failed before it.
+    pub route: http::HeaderValue,
     /// HTTP status of the answer.
     pub status: http::StatusCode,
     /// Its content type.

@@ -10,7 +10,7 @@ use schemas::ids::CallId;
 use tokio::time::Instant;
 
 use super::Client;
-use crate::call::Call;
+use crate::call::{Call, Shape};
 use crate::reply::Tally;
 use crate::routing::{Flight, Planned, Target};
 use crate::trace::Trace;
@@ -23,6 +23,8 @@ pub(crate) struct Running {
     ticket: Option<Ticket>,
     client: Client,
     operation: Operation,
+    /// Whether its answer is a stream, or bytes as they come.
+    streams: bool,
     /// An estimate of the input, in what the operation is counted in.
     input: i64,
     current: Option<Current>,
@@ -61,6 +63,7 @@ impl Running {
             ticket: Some(ticket),
             client: client.clone(),
             operation: call.operation,
+            streams: call.shape() != Shape::Whole,
             input: call.estimate(),
             current: None,
             target: None,
@@ -96,7 +99,7 @@ impl Running {
         let options = &self.client.0.options;
         let now = options.clock.now();
         self.current = Some(Current {
-            flight: options.local.begin(target, planned.keys, now),
+            flight: options.local.begin(target, planned.keys, self.streams, now),
             started_at: now,
             started: Instant::now(),
             status: 0,

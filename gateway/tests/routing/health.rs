@@ -19,7 +19,7 @@ fn planned(rig: &Rig, provider: &str) -> Planned {
 }
 
 fn begin(rig: &Rig, planned: &Planned, at: f64) -> Flight {
-    rig.local.begin(&planned.target, planned.keys, after(at))
+    rig.local.begin(&planned.target, planned.keys, false, after(at))
 }
 
 fn ends(rig: &Rig, planned: &Planned, error: AttemptError, at: f64) {
@@ -79,7 +79,7 @@ fn all_ill_are_tried_all_the_same_and_a_bad_key_last() {
 }
 
 #[test]
-fn six_failures_in_a_row_eject_for_seconds_that_grow_and_one_trial_a_second_follows() {
+fn six_failures_in_a_row_eject_for_seconds_that_grow_and_one_trial_at_a_time_follows() {
     let rig = two();
     let a = planned(&rig, "a");
     for n in 0..5 {
@@ -92,7 +92,7 @@ fn six_failures_in_a_row_eject_for_seconds_that_grow_and_one_trial_a_second_foll
 
     assert_eq!(standing(&rig, &a, 1.6), Standing::Trial);
     let trial = begin(&rig, &a, 1.6);
-    assert_eq!(standing(&rig, &a, 1.7), Standing::Ejected(after(2.6)), "one at a time");
+    assert_eq!(standing(&rig, &a, 1.7), Standing::Ejected(after(4.6)), "one at a time");
     trial.ended(AttemptError::Server, None, after(1.8));
     assert_eq!(standing(&rig, &a, 1.9), Standing::Ejected(after(3.8)), "twice as long");
 
@@ -198,10 +198,20 @@ fn who_takes_calls_and_answers_none_is_out_before_they_time_out() {
     ends(&rig, &a, AttemptError::None, 0.0);
     let calls: Vec<Flight> = (0..10).map(|n| begin(&rig, &a, 1.0 + f64::from(n) * 0.05)).collect();
     assert_eq!(standing(&rig, &a, 1.5), Standing::Free, "too soon to say");
-    begin(&rig, &a, 1.9).ended(AttemptError::Cancelled, None, after(1.9));
-    assert_eq!(standing(&rig, &a, 2.0), Standing::Silent, "but for one trial a second");
+    begin(&rig, &a, 1.9).ended(AttemptError::FirstByteTimeout, None, after(1.9));
+    assert_eq!(standing(&rig, &a, 2.0), Standing::Silent, "but for a trial now and then");
     assert_eq!(share(&rig, 2.0), 0.0);
     let mut calls = calls.into_iter();
     calls.next().unwrap().ended(AttemptError::None, None, after(2.5));
     assert_eq!(standing(&rig, &a, 2.6), Standing::Free, "one answer, and it is only slow");
+
+    // who hangs up says nothing, nor do failures of another model at the same credential
+    let b = planned(&rig, "b");
+    ends(&rig, &b, AttemptError::None, 0.0);
+    for n in 0..40 {
+        let at = 1.0 + f64::from(n) * 0.1;
+        drop(begin(&rig, &b, at));
+        begin(&rig, &b, at).ended(AttemptError::Cancelled, None, after(at));
+    }
+    assert_eq!(standing(&rig, &b, 5.0), Standing::Free);
 }

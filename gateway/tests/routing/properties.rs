@@ -56,7 +56,7 @@ fn busy(rig: &Rig, failures: &[(usize, bool)]) -> Vec<gateway::routing::Flight> 
         let name = format!("{}/m", PROVIDERS[*at]).into();
         let plan = rig.plan(&Wanted::model(&name), index as u64).unwrap();
         let planned = &plan.targets[0];
-        let flight = rig.local.begin(&planned.target, planned.keys, NOW);
+        let flight = rig.local.begin(&planned.target, planned.keys, false, NOW);
         if *fails {
             flight.ended(AttemptError::Server, None, after(0.1));
         } else {

@@ -75,7 +75,7 @@ fn the_least_busy_goes_first() {
     let mut flights = Vec::new();
     for (index, planned) in plan.targets.iter().enumerate() {
         for _ in 0..index {
-            flights.push(rig.local.begin(&planned.target, planned.keys, NOW));
+            flights.push(rig.local.begin(&planned.target, planned.keys, false, NOW));
         }
     }
     let wanted: Vec<_> = plan.targets.iter().map(|planned| planned.keys).collect();
@@ -95,7 +95,7 @@ fn of_two_by_chance_the_one_that_answers_sooner_goes_first() {
     // one of four is ten times as slow
     for planned in &plan.targets {
         let slow = planned.target.provider.as_str() == "a";
-        let flight = rig.local.begin(&planned.target, planned.keys, NOW);
+        let flight = rig.local.begin(&planned.target, planned.keys, false, NOW);
         flight.ended(AttemptError::None, None, after(if slow { 1.0 } else { 0.1 }));
     }
     let mut firsts = [0_u32; 4];

@@ -56,6 +56,8 @@ async fn failover_until_the_first_content() {
         let mut rig = Rig::new();
         let response = rig.start(STREAM, plan(&[&first, &second])).await.unwrap();
         assert_eq!(response.headers()["x-hub-attempts"], "2", "{script:?}");
+        let route = format!("only; openai={}", error.as_str());
+        assert_eq!(response.headers()["x-hub-route"], route, "{script:?}");
         let wanted = [&shown(ROLE), &shown(HELLO), &shown(FINISH), DONE].concat();
         assert_eq!(rest(response.into_body()).await, wanted, "{script:?}");
         let story = rig.story().await;
@@ -243,4 +245,29 @@ async fn nothing_there_is_a_failed_connection() {
     while next(&mut body).await.is_some() {}
     let errors = rig.story().await.3;
     assert_eq!(errors, [AttemptError::Connect, AttemptError::Broken, AttemptError::None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_is_too_long_goes_to_a_larger_model_and_hurts_nobody() {
+    let too_long = r#"{"error":{"message":"This model's maximum context length is 8192 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+    let refused = || vec![whole("400 Bad Request", "", too_long)];
+    let small = Provider::start(vec![refused()]).await;
+    let mut same = Provider::start(vec![]).await;
+    let large = Provider::start(vec![vec![whole("200 OK", "", ANSWER)]]).await;
+    let mut sized = plan(&[&small, &same, &large]);
+    for (planned, context) in sized.targets.iter_mut().zip([8_192, 8_192, 128_000]) {
+        planned.context = Some(context);
+    }
+    let mut rig = Rig::new();
+    let response = rig.start(CHAT, sized).await.unwrap();
+    assert_eq!(response.headers()["x-hub-attempts"], "2");
+    assert_eq!(same.rest(), [], "one that is no larger is not asked");
+    assert_eq!(rig.story().await.3, [AttemptError::Caller, AttemptError::None]);
+
+    // nobody takes more: the provider's own words
+    let small = Provider::start(vec![refused()]).await;
+    let mut rig = Rig::new();
+    let error = rig.start(CHAT, plan(&[&small])).await.unwrap_err();
+    assert_eq!(error.kind, Kind::ProviderRefused);
+    assert!(error.told().contains("maximum context length"), "{error}");
 }

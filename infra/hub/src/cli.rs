@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::embedded::clickhouse::ServerOptions;
+use crate::explain::Asked;
 
 /// A self-hosted AI gateway.
 #[derive(Debug, Parser)]
@@ -55,6 +56,9 @@ pub enum Command {
     /// Models and their prices.
     #[command(subcommand)]
     Models(Models),
+    /// Where calls go.
+    #[command(subcommand)]
+    Route(Route),
     /// Moves money of an account.
     #[command(subcommand)]
     Credits(Credits),
@@ -107,6 +111,21 @@ pub enum Models {
         /// Says what would change, and changes nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+/// Where calls go.
+#[derive(Debug, Subcommand)]
+pub enum Route {
+    /// Asks the running gateway of these settings which targets a call would be sent to, which were
+    /// considered, and why.
+    Explain {
+        /// The call.
+        #[command(flatten)]
+        asked: Asked,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -62,7 +62,7 @@ impl GatewayRole {
                 .start(tasks);
         }
 
-        let local = Arc::new(Local::default());
+        let local = Arc::new(Local::new(config.routing.into()));
         let accounts = Arc::new(Accounts::new());
         let health = Arc::default();
         let ready = Arc::new(Ready::new(config.log.max_stale.into()));

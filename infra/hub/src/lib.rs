@@ -7,6 +7,7 @@ mod commands;
 pub mod config;
 mod door;
 pub mod embedded;
+mod explain;
 pub mod gateway;
 mod listen;
 mod log;
@@ -72,6 +73,10 @@ async fn dispatch(
         }
         Command::Providers(command) => commands::providers(&config, &environment, command).await,
         Command::Models(command) => models::run(&config, &command),
+        Command::Route(cli::Route::Explain { asked, json }) => {
+            let told = explain::run(&config, &asked, json).await?;
+            Ok(std::io::stdout().write_all(told.as_bytes())?)
+        }
         Command::Credits(command) => commands::credits(config, environment, command).await,
         Command::Replay { processor, json } => {
             commands::replay(config, environment, processor, json).await

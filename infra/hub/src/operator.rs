@@ -8,6 +8,7 @@ use http::{HeaderValue, Response, header};
 use runtime::task::Tasks;
 use runtime::telemetry::metrics::CONTENT_TYPE;
 
+use crate::explain;
 use crate::status::Status;
 use crate::uptime::{self, Audience, Uptime};
 
@@ -19,6 +20,7 @@ pub(crate) fn routes(status: Status, uptime: Option<Uptime>, tasks: &Tasks) -> R
         .route("/healthz", get(healthz))
         .route("/readyz",  get(readyz))
         .route("/metrics", get(metrics))
+        .route(explain::PATH, get(explain::answer))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(status)
@@ -41,6 +43,6 @@ async fn metrics(State(status): State<Status>) -> Response<Body> {
 async fn unknown(request: Request) -> Response<Body> {
     nothing_at(
         &request,
-        "/healthz, /readyz, /metrics or a gateway's /status; calls go to the listener of a gateway",
+        "/healthz, /readyz, /metrics, /admin/v1 or a gateway's /status; calls go to the listener of a gateway",
     )
 }

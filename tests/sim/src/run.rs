@@ -175,7 +175,7 @@ async fn by_hub(
                 PROVIDERS.iter().position(|id| *id == target.provider.as_str()).unwrap_or(0);
             let start = time.now();
             world.seen.borrow_mut().pick(Pick { at: start, target: place, first: attempts == 1 });
-            let mut flight = gateway.local.begin(target, here.keys, time.micros());
+            let mut flight = gateway.local.begin(target, here.keys, true, time.micros());
             let said = world.ask(place);
             let attempt = Attempt {
                 origin: Origin([u8::try_from(number).unwrap_or(0); 16]),

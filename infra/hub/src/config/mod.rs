@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::config::{
-    AccountSeed, DiscoveryConfig, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced,
-    UpstreamConfig,
+    AccountSeed, DiscoveryConfig, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed,
+    RoutingConfig, Unpriced, UpstreamConfig,
 };
 use processors::health::Thresholds;
 use runtime::config::Time;
@@ -66,6 +66,8 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// How providers are reached.
     pub upstream: UpstreamConfig,
+    /// What is left alone when it fails, and how many second tries are spent.
+    pub routing: RoutingConfig,
     /// How providers are asked for their models.
     pub discovery: DiscoveryConfig,
     /// What happens to calls of metered accounts for models without a price.
@@ -108,6 +110,7 @@ impl Default for Config {
             limits: Limits::default(),
             outbox: OutboxConfig::default(),
             upstream: UpstreamConfig::default(),
+            routing: RoutingConfig::default(),
             discovery: DiscoveryConfig::default(),
             unpriced: Unpriced::default(),
             vendors_file: None,
