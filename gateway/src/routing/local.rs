@@ -68,7 +68,7 @@ impl Default for Rules {
         Self {
             blame: 200,
             eject: secs(1),
-            eject_most: secs(4),
+            eject_most: secs(3),
             refused: secs(10),
             limited: secs(1),
             limited_most: secs(60),

@@ -11,7 +11,7 @@ use super::seen::micros;
 use super::{HealthMap, Load, Needs, RouteTarget, Standing, Terms, Wanted};
 
 /// Of a hundred calls, how many may try a target first of which health says that it is probing.
-const TRICKLE_PERCENT: u64 = 10;
+const TRICKLE_PERCENT: u64 = 30;
 /// The least part of its weight that a target gets in slow start (Envoy's `min_weight_percent`).
 const LEAST_SHARE: f32 = 0.1;
 

@@ -15,6 +15,7 @@ mod log;
 mod models;
 mod operator;
 mod probe;
+mod probing;
 mod remote;
 pub mod role;
 pub mod secrets;
@@ -22,6 +23,7 @@ mod seed;
 pub mod serve;
 mod sql;
 mod status;
+mod uptime;
 mod welcome;
 
 use std::io::Write as _;

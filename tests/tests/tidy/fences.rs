@@ -25,8 +25,10 @@ const PURE: &[&str] = &[
     "processors/src/pipeline/marks",
     "processors/src/pipeline/verdict",
     "processors/src/health/fold",
-    "processors/src/health/score",
-    "processors/src/health/window",
+    "processors/src/health/minutes",
+    "processors/src/health/rate",
+    "processors/src/health/subject",
+    "processors/src/health/thresholds",
     "processors/src/sink/rows",
     "schemas/src/",
 ];
