@@ -122,8 +122,7 @@ async fn images_of_amazons_models_are_counted() {
         let model = "stability.sd3-5-large-v1:0".into();
         let target = Arc::new(target("bedrock", &provider).with_model(&model));
         let mut rig = Rig::new();
-        let response =
-            start(&mut rig, dialect, body, Plan { targets: vec![target] }).await.unwrap();
+        let response = start(&mut rig, dialect, body, Plan::of([target])).await.unwrap();
         let said = rest(response.into_body()).await;
         assert!(said.contains(shown), "{said}");
         let Seen::Request { head, body, .. } = provider.next().await else { panic!() };

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use gateway::config::{CredentialSeed, DiscoveryConfig, ProviderSeed, Seed, UpstreamConfig};
 use gateway::control::discovery::Discovery;
-use gateway::control::{Snapshot, seed};
+use gateway::control::{Current, Snapshot, seed};
 use gateway::providers::compat;
 use runtime::clock::Clock;
 use runtime::config::Time;
@@ -111,13 +110,12 @@ async fn amazons_lists_are_asked_for_with_a_signature() {
     ])
     .await;
     let base = format!("http://{}", provider.address);
-    let snapshot =
-        Arc::new(ArcSwap::from_pointee(with_secret("bedrock", &base, "AKIDEXAMPLE:key:token")));
+    let configured = with_secret("bedrock", &base, "AKIDEXAMPLE:key:token");
+    let current = Arc::new(Current::new(configured));
+    let snapshot = current.seen();
     let config = DiscoveryConfig { enabled: true, every: Time(Duration::from_secs(600)) };
     let (upstream, tasks) = (UpstreamConfig::default(), Tasks::new());
-    Discovery::new(Arc::clone(&snapshot), &upstream, &config, Clock::system())
-        .unwrap()
-        .start(&tasks);
+    Discovery::new(current, &upstream, &config, Clock::system()).unwrap().start(&tasks);
     for path in [
         "/foundation-models?byInferenceType=ON_DEMAND",
         "/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED",

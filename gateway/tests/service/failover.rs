@@ -256,15 +256,14 @@ async fn what_a_model_lacks_another_may_have() {
     let second = Provider::start(vec![good()]).await;
     let targets = vec![target("ollama", &first), target("openai", &second)];
     let mut rig = Rig::new();
-    let response = rig.start(tools, Plan { targets }).await.unwrap();
+    let response = rig.start(tools, Plan::of(targets)).await.unwrap();
     assert!(rest(response.into_body()).await.ends_with(DONE));
     let attempts = vec![AttemptError::Caller, AttemptError::None];
     assert_eq!(rig.story().await, (Outcome::Completed, None, 200, attempts));
     // where there is no other, the caller is told what it said
     let alone = Provider::start(vec![script()]).await;
     let mut rig = Rig::new();
-    let error =
-        rig.start(tools, Plan { targets: vec![target("ollama", &alone)] }).await.unwrap_err();
+    let error = rig.start(tools, Plan::of([target("ollama", &alone)])).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderRefused);
     assert!(error.told().contains("does not support tools"), "{error}");
 }

@@ -418,7 +418,7 @@ async fn what_comes_before_the_content_is_bounded_by_the_request() {
         let instructions = words(asked);
         let body =
             format!(r#"{{"model":"m","input":"x","stream":true,"instructions":"{instructions}"}}"#);
-        let plan = Plan { targets: vec![target("openai", &provider)] };
+        let plan = Plan::of([target("openai", &provider)]);
         let answer = start(&mut rig, Dialect::Responses, &body, plan).await;
         assert_eq!(answer.is_ok(), complete, "{asked} asked, {repeated} repeated");
         if let Ok(answer) = answer {
