@@ -301,7 +301,7 @@ pub(crate) struct Refusal {
     /// JSON, or text as it is.
     body: Value,
     pub(crate) error: String,
-    /// `Nothing`, `Same`, `Target`.
+    /// `Nothing`, `Same`, `Target`, `Larger`.
     next: String,
     #[serde(default)]
     retry_after_ms: Option<u64>,
