@@ -13,6 +13,7 @@
 //!   that never change ([`state`]). What a body means is decided when it is compiled.
 //! - Secrets are sealed before they are appended ([`vault`]).
 
+pub mod audit;
 pub mod bootstrap;
 pub mod checkpoint;
 pub mod compile;
