@@ -8,6 +8,7 @@ use std::time::Duration;
 use admin::Admin;
 use anyhow::Context as _;
 use axum::Router;
+use control::audit::Trail;
 use gateway::Gateway;
 use gateway::admission::Accounts;
 use gateway::control::Ready;
@@ -60,8 +61,13 @@ impl GatewayRole {
         let grant = async || seed::grant(shared).await;
         patiently(config.log.kind, status, grant).await.context("the log refused the seed")?;
         let current = plane.current();
+        let (log, codec) = (Arc::clone(&shared.log), shared.codec.clone());
+        let trail = Trail::new(log, codec, shared.clock.clone()).context("the audit trail")?;
+        let trail = Arc::new(trail);
+        tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
         let admin = Arc::new(Admin {
             plane,
+            trail,
             clock: shared.clock.clone(),
             upstream: seed::upstream_config(config, &shared.environment),
         });

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use runtime::clock::Micros;
 
 /// Refusals that a source may have at once.
-pub const BURST: i64 = 10;
+const BURST: i64 = 10;
 /// The time after which it may have one more, microseconds.
 const PERIOD: i64 = 1_000_000;
 /// Sources that are told apart; the others share one bucket.

@@ -35,7 +35,6 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-pub use bound::BURST;
 pub use verify::{Bad, Chain as ChainReport, Report, verify};
 
 use bound::Bounds;
