@@ -139,6 +139,11 @@ pub(crate) async fn replay(
             }
         }
     }
+    if processor == Replayed::Sink {
+        let client = warehouse(&shared).await?;
+        reports.push(replay::sink::<sink::Audits>(&deps, &client, 0).await?);
+        reports.push(replay::sink::<sink::Changes>(&deps, &client, 0).await?);
+    }
     tell(&reports, json, |report: &Report| {
         let compared: u64 = report.compared.values().sum();
         format!(

@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "processors/src/health/fold",
     "processors/src/health/score",
     "processors/src/health/window",
+    "processors/src/sink/operator",
     "processors/src/sink/rows",
     "schemas/src/",
 ];
