@@ -98,6 +98,9 @@ impl Stage {
             body: book.to_json(),
             actor: "bench".to_owned(),
             reason: None,
+            command: None,
+            address: None,
+            request: None,
         };
         let value = Some(self.deps.codec.to_vec(&control).unwrap().into());
         let record = NewRecord { key: control.id.into(), value, headers: Vec::new() };

@@ -115,6 +115,9 @@ impl Rig {
             body: book.to_json(),
             actor: "test".to_owned(),
             reason: None,
+            command: None,
+            address: None,
+            request: None,
         };
         self.record(Topic::Control.at(0), &control.id.clone(), &control)
     }
