@@ -96,6 +96,9 @@ pub enum Error {
     /// It can't be encoded.
     #[error("encoding: {0}")]
     Encode(#[from] wire::Error),
+    /// The system gives no random numbers.
+    #[error("no random numbers from the system")]
+    Random,
 }
 
 /// The audit trail of this process.
@@ -128,14 +131,10 @@ impl Trail {
     /// A trail of its own chain.
     ///
     /// # Errors
-    /// The system gives no random numbers.
-    pub fn new(
-        log: Arc<dyn Log>,
-        codec: Codec,
-        clock: Clock,
-    ) -> Result<Self, rand::rand_core::OsError> {
+    /// [`Error::Random`].
+    pub fn new(log: Arc<dyn Log>, codec: Codec, clock: Clock) -> Result<Self, Error> {
         let mut origin = [0; 16];
-        OsRng.try_fill_bytes(&mut origin)?;
+        OsRng.try_fill_bytes(&mut origin).map_err(|_| Error::Random)?;
         let chain = Chain {
             origin: Origin(origin),
             seq: 0,
