@@ -24,7 +24,7 @@ SELECT
     toString(c.actor) AS actor,
     c.address AS address,
     c.request AS request,
-    c.log_offset = f.first AS allowed,
+    CAST(c.log_offset = f.first, 'Bool') AS allowed,
     c.reason AS reason,
     b.body AS before,
     c.after AS after

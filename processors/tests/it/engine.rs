@@ -164,14 +164,14 @@ async fn a_row_once_in_clickhouse() {
 }
 
 fn change(version: i64, expected: i64, actor: &str, title: &str) -> Control {
-    let body = serde_json::json!({"title": title, "hash": "LEAK", "secret": {"sealed": "LEAK"}});
+    let body = format!(r#"{{"hash":"LEAK","secret":{{"sealed":"LEAK"}},"title":"{title}"}}"#);
     Control {
         kind: "key".into(),
         id: "app".into(),
         version,
         expected_version: Some(expected),
         deleted: title.is_empty(),
-        body: body.to_string().into_bytes(),
+        body: body.into_bytes(),
         actor: actor.into(),
         reason: None,
         command: None,

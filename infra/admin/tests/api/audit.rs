@@ -72,7 +72,7 @@ async fn what_leaves_no_event_is_recorded_with_who_when_and_from_where() {
     let call = "DELETE /admin/v1/keys/{id}";
     assert_eq!(after(&all[6]), json!({"status": 403, "code": "forbidden", "call": call}));
     for audit in &all {
-        assert_eq!(audit.address.as_deref(), Some("192.0.2.7"));
+        assert_eq!(audit.address.as_deref(), Some("198.51.100.7"));
         assert!(audit.request.is_some() && audit.at > 0, "{audit:?}");
     }
     let report = verify(&*node.log, &Codec::fixed()).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_change_and_its_record_name_the_same_request() {
     let audit = entries(&node).await.swap_remove(0);
     let history = node.get("keys/app/history").await.is(200);
     assert_eq!(history["items"][0]["request"].as_str(), audit.request.as_deref());
-    assert_eq!(history["items"][0]["address"], "192.0.2.7");
+    assert_eq!(history["items"][0]["address"], "198.51.100.7");
 }
 
 #[tokio::test]

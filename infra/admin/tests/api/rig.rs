@@ -30,7 +30,7 @@ use tower::ServiceExt as _;
 pub(crate) const MASTER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Where all requests come from.
-pub(crate) const PEER: &str = "192.0.2.7:40000";
+pub(crate) const PEER: &str = "198.51.100.7:40000";
 
 /// A node that is there until it is dropped.
 pub(crate) struct Node {
