@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test test-clients build clickhouse kafka cluster chaos chaos-kafka outage-kafka fuzz bench bench-kafka fmt lint tools help
+.PHONY: run test test-clients test-api build clickhouse kafka cluster chaos chaos-kafka outage-kafka failover sim fuzz bench bench-kafka fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,11 @@ test-clients: tools ## The official clients of all vendors through the hub to pr
 	@FAKE_PROVIDER=$(TARGET)/debug/fake-provider tests/sdk/run.sh $(TARGET)/debug/hub
 	@tests/clients/run.sh $(TARGET)/debug/hub
 
+test-api: tools ## Requests generated from the admin API's description: every answer is as described
+	@infra/deploy/tools python3 python3-venv
+	@cargo build --locked -p hub --bin hub
+	@tests/api/run.sh $(TARGET)/debug/hub
+
 chaos: tools clickhouse ## Kills every part at random under load and compares with the oracle
 	@tests/chaos/run
 
@@ -45,6 +50,14 @@ chaos-kafka: tools clickhouse ## The same on Kafka: two gateways; broker and reg
 outage-kafka: tools clickhouse ## Takes Kafka away for ten minutes under load
 	@tests/chaos/run --kafka --calls 0 --gateway-kills 0 --processor-kills 0 --broker-kills 0 --broker-pause 0 \
 	  --registry-away 0 --zombies 0 --outage 600
+
+failover: tools clickhouse ## Fails one of three upstreams in every way, on the wire: the hub alone, and two gateways on Kafka
+	@infra/deploy/kafka/install "$(CACHE)/kafka"
+	@cargo build --release --locked -p hub --bin hub && cargo build --release --locked -p e2e --bin failover
+	@$(TARGET)/release/failover --hub $(TARGET)/release/hub
+
+sim: tools ## Simulates failing upstreams in virtual time beside other routers; writes tests/SIM.md
+	@cargo run --release --locked -p sim -- --out tests/SIM.md
 
 fuzz: tools ## Fuzzes every decoder and dialect for FUZZ_SECONDS (600) in all, on nightly with cargo-fuzz
 	@gateway/fuzz/run

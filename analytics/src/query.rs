@@ -25,6 +25,7 @@ pub const QUERIES: &[Query] = queries![
     "spend_by_meter",
     "statement",
     "unbilled",
+    "uptime",
 ];
 
 /// Why a query gave nothing.

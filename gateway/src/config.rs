@@ -3,6 +3,7 @@
 //! Until the control plane exists the seed fills the [`Snapshot`](crate::control::Snapshot)
 //! directly, behind the same interface.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::KeyHash;
 use crate::control::catalogue::Catalogue;
+use crate::routing::local::Rules;
+use crate::routing::{Share, Strategy};
 
 /// What fills the first snapshot.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +113,63 @@ pub struct UpstreamConfig {
     pub media: MediaConfig,
 }
 
+/// How long a gateway leaves alone what fails before its eyes, and how many second tries it spends.
+/// What each is about, and where the defaults are from: [`Rules`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoutingConfig {
+    /// The first ejection; each one in a row lasts twice as long.
+    pub eject: Time,
+    /// The longest ejection.
+    pub eject_most: Time,
+    /// The longest rate limit that is believed.
+    pub limited_most: Time,
+    /// In so long weight comes back after an ejection.
+    pub slow_start: Time,
+    /// Second tries at the same target, percent of its calls.
+    pub repeat_percent: u32,
+    /// Calls that go on to a target that is not well, percent of all.
+    pub failover_percent: u32,
+    /// So many a second may go on, however few calls there are.
+    pub failover_floor: u32,
+}
+
+impl Default for RoutingConfig {
+    fn default() -> Self {
+        let rules = Rules::default();
+        Self {
+            eject: Time(rules.eject),
+            eject_most: Time(rules.eject_most),
+            limited_most: Time(rules.limited_most),
+            slow_start: Time(rules.slow_start),
+            repeat_percent: rules.repeats.percent,
+            failover_percent: rules.moves.percent,
+            failover_floor: rules.moves.floor / SHARE_SECONDS,
+        }
+    }
+}
+
+/// Budgets look back on so many seconds.
+const SHARE_SECONDS: u32 = 10;
+
+impl From<RoutingConfig> for Rules {
+    fn from(config: RoutingConfig) -> Self {
+        let rules = Self::default();
+        Self {
+            eject: config.eject.get(),
+            eject_most: config.eject_most.get(),
+            limited_most: config.limited_most.get(),
+            slow_start: config.slow_start.get(),
+            repeats: Share { percent: config.repeat_percent, ..rules.repeats },
+            moves: Share {
+                percent: config.failover_percent,
+                floor: config.failover_floor.saturating_mul(SHARE_SECONDS),
+            },
+            ..rules
+        }
+    }
+}
+
 /// How providers are asked for their models.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -177,6 +237,9 @@ pub struct ProviderSeed {
     /// Share of the calls for models that several providers serve.
     #[serde(default = "one")]
     pub weight: u32,
+    /// Where it is, such as `eu`: for keys and models that are held to regions.
+    #[serde(default)]
+    pub region: Option<String>,
 }
 
 /// A credential of a provider.
@@ -199,10 +262,40 @@ pub struct CredentialSeed {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSeed {
-    /// The name.
+    /// The name. A trailing `*` stands for any ending, which a `*` in a target's model repeats.
     pub name: String,
-    /// What serves it.
+    /// What serves it. With none, it is another name of its first fallback.
+    #[serde(default)]
     pub targets: Vec<TargetSeed>,
+    /// How targets of the same priority are ordered that are equally well.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Models that are asked when no target of this one answers, in this order. Their own fallbacks
+    /// are not.
+    #[serde(default)]
+    pub fallbacks: Vec<String>,
+    /// Whether a call that names one of its providers (`openai/NAME`) may go on to the others.
+    #[serde(default)]
+    pub pin_fallback: bool,
+    /// Regions of providers that its calls must not leave; any when empty.
+    #[serde(default)]
+    pub regions: Vec<String>,
+    /// Prices above which a target is left out.
+    #[serde(default)]
+    pub max_price: MaxPriceSeed,
+    /// Projects for whose keys this holds, in place of what holds for others; all when empty.
+    #[serde(default)]
+    pub projects: Vec<String>,
+}
+
+/// USD per million tokens, such as `"2.50"`; a target without a price is above it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MaxPriceSeed {
+    /// Of input.
+    pub input: Option<String>,
+    /// Of output.
+    pub output: Option<String>,
 }
 
 /// A provider's model.
@@ -220,6 +313,13 @@ pub struct TargetSeed {
     /// Targets of a lower priority are tried only after all of the higher ones.
     #[serde(default)]
     pub priority: u32,
+    /// Tags that a call must carry to come here.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Percent of the calls that try it before the others, an end user's all or none; the rest never
+    /// come here.
+    #[serde(default)]
+    pub canary: Option<u8>,
 }
 
 /// An API key.
@@ -250,6 +350,9 @@ pub struct KeySeed {
     /// Lets Bedrock's clients sign requests with a credential of the hub's own, as they do for AWS. Off when not set.
     #[serde(default)]
     pub aws: Option<AwsSeed>,
+    /// Regions of providers that its calls must not leave; any when empty.
+    #[serde(default)]
+    pub regions: Vec<String>,
 }
 
 /// A credential that signs requests (SigV4). AWS knows nothing of it.

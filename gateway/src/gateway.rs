@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::admission::Accounts;
 use crate::control::{Ready, Snapshot};
 use crate::error::{Error, Kind};
-use crate::routing::HealthMap;
+use crate::routing::{HealthMap, Local};
 use crate::upstream;
 use crate::usage::Outbox;
 
@@ -65,6 +65,8 @@ pub struct Gateway {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Health as derived from the log.
     pub health: Arc<ArcSwap<HealthMap>>,
+    /// What this process itself sees of targets.
+    pub local: Arc<Local>,
     /// Prepaid money.
     pub accounts: Arc<Accounts>,
     /// Where events go.

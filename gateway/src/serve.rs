@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::dialects::Dialect;
 use crate::error::Error;
 use crate::http::{Body, Request, error::response, read_body};
-use crate::routing::Plan;
+use crate::routing::{Plan, Wanted};
 use crate::trace::Trace;
 use crate::usage::Ticket;
 use crate::{Gateway, admission, auth, routing, streaming, upstream};
@@ -57,8 +57,10 @@ async fn admitted(
     call.trace = Trace::begin(&gateway.traces, id, &call, &head.headers);
     auth::authorize(&key, &call)?;
     let health = gateway.health.load();
-    let now = gateway.clock.now();
-    let mut plan = routing::plan(&call.model, &snapshot, &health, now, id.seed())?;
+    let (seen, now) = (gateway.local.view(), gateway.clock.now());
+    let wanted = Wanted::of(&call, &key);
+    let mut plan = routing::plan(&wanted, &snapshot, &health, &seen, now, id.seed())?;
+    auth::narrow(&key, &mut plan)?;
     let ticket = admission::admit(gateway, id, &snapshot, &key, &mut call, &mut plan)?;
     Ok((call, plan, ticket))
 }

@@ -1,7 +1,11 @@
-//! What a stream's chunks cost in memory: no decoder allocates per byte, and what passes is not copied.
+//! What a stream's chunks cost in memory: no decoder allocates per byte, and what passes is not copied. What a plan
+//! costs: no more for a large catalogue.
 #![cfg(test)]
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
+#[path = "routing/rig.rs"]
+#[expect(dead_code, reason = "the tests of the router use all of it")]
+mod rig;
 mod samples;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,9 +13,13 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use gateway::call::Call;
+use gateway::config::ModelSeed;
 use gateway::dialects::{Dialect, Translated};
 use gateway::providers::{Decoder, PieceKind, Wanted, Wire};
+use gateway::routing::{Strategy, Wanted as RouterWanted};
+use rig::{NOW, Rig, model, provider, target};
 use samples::{SAMPLES, Sample, words};
+use schemas::event::AttemptError;
 
 struct Counting;
 
@@ -171,5 +179,37 @@ fn what_passes_is_what_came() {
             assert!(inside.contains(&piece.bytes.as_ptr()), "{}: a copy", sample.wire.as_str());
         }
         assert!(pieces.len() >= 2);
+    }
+}
+
+/// A route of a provider with so many credentials, each called once.
+fn routed(credentials: usize, strategy: Strategy) -> Rig {
+    let route = ModelSeed { strategy, ..model("m", vec![target("a"), target("b")]) };
+    let providers = vec![provider("a", &vec![1; credentials]), provider("b", &[1])];
+    let rig = Rig::new(providers, vec![route]);
+    for known in &rig.snapshot.routes[&"m".into()].targets {
+        let flight = rig.local.begin(&known.target, known.keys, false, NOW);
+        flight.ended(AttemptError::None, None, NOW);
+    }
+    rig
+}
+
+#[test]
+fn a_plan_allocates_the_same_whatever_the_catalogue() {
+    for strategy in
+        [Strategy::Weighted, Strategy::Latency, Strategy::Cost, Strategy::Busy, Strategy::Affinity]
+    {
+        let [small, large] = [10, 2_000].map(|credentials| {
+            let rig = routed(credentials, strategy);
+            let name = "m".into();
+            let wanted = RouterWanted { prefix: 7, ..RouterWanted::model(&name) };
+            let plan = |seed| rig.plan(&wanted, seed).unwrap();
+            drop(plan(0));
+            let before = COUNTED.get();
+            (1..=100).for_each(|seed| drop(plan(seed)));
+            let after = COUNTED.get();
+            (after.0 - before.0, after.1 - before.1)
+        });
+        assert_eq!(large, small, "{strategy:?}: allocations and bytes of 100 plans");
     }
 }

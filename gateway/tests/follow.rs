@@ -56,6 +56,14 @@ fn health(state: HealthState) -> Health {
         ejections: 0,
         latency_us: 0,
         window: Vec::new(),
+        provider: "demo".into(),
+        model: "".into(),
+        success_low: 0,
+        success_high: 10_000,
+        evidence: 0,
+        passed: 0,
+        trusted_from: 0,
+        minutes: Vec::new(),
     }
 }
 

@@ -93,14 +93,9 @@ impl Stage {
             kind: "price_book".to_owned(),
             id: book.version().to_string(),
             version: 1,
-            expected_version: None,
-            deleted: false,
             body: book.to_json(),
             actor: "bench".to_owned(),
-            reason: None,
-            command: None,
-            address: None,
-            request: None,
+            ..Control::default()
         };
         let value = Some(self.deps.codec.to_vec(&control).unwrap().into());
         let record = NewRecord { key: control.id.into(), value, headers: Vec::new() };

@@ -54,7 +54,8 @@ text_ids! {
     ModelId;
     /// A version of the price book: the start of its content hash.
     PriceVersion;
-    /// What health is kept of: see [`credential_subject`] and [`target_subject`].
+    /// What health is kept of: see [`credential_subject`], [`target_subject`],
+    /// [`provider_subject`] and [`model_subject`].
     SubjectId;
 }
 
@@ -76,6 +77,16 @@ pub fn target_subject(
     model: &ModelId,
 ) -> SubjectId {
     format!("{provider}/{credential}@{version}/{model}").into()
+}
+
+/// Health subject of a provider, in one partition.
+pub fn provider_subject(provider: &ProviderId) -> SubjectId {
+    format!("provider:{provider}").into()
+}
+
+/// Health subject of a model by its provider's name for it, in one partition.
+pub fn model_subject(model: &ModelId) -> SubjectId {
+    format!("model:{model}").into()
 }
 
 macro_rules! byte_ids {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemas::ids::CallId;
 
-use super::hold::bound;
+use super::hold::{bounds, hold};
 use crate::Gateway;
 use crate::call::Call;
 use crate::config::AccountKind;
@@ -13,7 +13,8 @@ use crate::error::{Error, Kind};
 use crate::routing::Plan;
 use crate::usage::{Admission, Ticket};
 
-/// Admits the call: a prepaid account holds the most that it can cost, and the outbox takes the
+/// Admits the call: a prepaid account holds the most that it can cost at the targets that it can pay
+/// for, the others are left out of the plan, and the outbox takes the
 /// `admitted` record. From here on the call is settled whatever happens.
 ///
 /// # Errors
@@ -30,12 +31,12 @@ pub fn admit(
     if kind == AccountKind::Prepaid && call.max_output.is_none() {
         call.cap_output(gateway.limits.default_max_output);
     }
-    let most = bound(call, plan, snapshot, kind)?;
+    let bounds = bounds(call, plan, snapshot, kind)?;
     let hold = match kind {
         AccountKind::Metered => None,
         AccountKind::Prepaid => {
             let account = gateway.accounts.account(&key.account);
-            Some(account.try_hold(most).map_err(|short| {
+            Some(hold(&account, plan, &bounds).map_err(|short| {
                 Error::new(Kind::NoCredit, format!("account {:?}: {short}", key.account.as_str()))
             })?)
         }

@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::control::{Key, Snapshot};
 use crate::error::{Error, Kind};
 use crate::http::Peer;
+use crate::routing::Plan;
 
 pub use self::sigv4::Signed;
 
@@ -116,6 +117,23 @@ pub fn authorize(key: &Key, call: &Call) -> Result<(), Error> {
         return Err(Error::new(Kind::Forbidden, message));
     }
     may_use(key, &call.model)
+}
+
+/// Leaves of a plan the targets of providers that may serve the key's calls.
+///
+/// # Errors
+/// There are none.
+pub fn narrow(key: &Key, plan: &mut Plan) -> Result<(), Error> {
+    if key.providers.is_empty() {
+        return Ok(());
+    }
+    plan.targets.retain(|planned| key.allows_provider(&planned.target.provider));
+    if !plan.targets.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("the key {:?} may use no provider that serves the model", key.id.as_str());
+    Err(Error::new(Kind::Forbidden, message).at("model"))
 }
 
 /// Whether the key may use the model.

@@ -6,6 +6,7 @@ mod fields;
 mod form;
 mod lacks;
 mod most;
+mod needs;
 mod shape;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Whether a credential works, asked with the cheapest real request, and told in plain words.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -86,27 +87,47 @@ fn cheapest(snapshot: &Snapshot, provider: &ProviderId) -> Option<ModelId> {
         .cloned()
 }
 
-async fn ask(client: &reqwest::Client, target: &Target, now: Micros) -> (bool, String) {
-    let Some(call) = question(target) else {
-        return (false, "its model's name can't be sent".to_owned());
-    };
-    let outbound = match providers::encode(&call, target) {
-        Ok(outbound) => outbound,
-        Err(error) => return (false, error.message.into_owned()),
-    };
-    let host = outbound.uri.host().unwrap_or_default().to_owned();
-    let Some(request) = signed(outbound, target, now) else {
-        return (false, "its address or secret can't be sent".to_owned());
-    };
+/// What became of the cheapest real request to a target.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// What went wrong; [`AttemptError::None`] when it was answered.
+    pub error: AttemptError,
+    /// HTTP status; 0 when no answer came.
+    pub status: u16,
+    /// When the provider wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// Until its end.
+    pub duration: Duration,
+    /// The provider's own words, where it refused.
+    said: String,
+}
+
+/// Asks a target with the cheapest real request.
+///
+/// # Errors
+/// It can't be asked; in words.
+pub async fn probe(
+    client: &reqwest::Client,
+    target: &Target,
+    now: Micros,
+) -> Result<Probed, Cow<'static, str>> {
+    let call = question(target).ok_or("its model's name can't be sent")?;
+    let outbound = providers::encode(&call, target).map_err(|error| error.message)?;
+    let request = signed(outbound, target, now).ok_or("its address or secret can't be sent")?;
     let began = Instant::now();
+    let probed = |error, status, retry_after, said: &str| Probed {
+        error,
+        status,
+        retry_after,
+        duration: began.elapsed(),
+        said: said.chars().take(200).collect(),
+    };
     let response = match client.execute(request).await {
         Ok(response) => response,
         Err(error) if error.is_timeout() => {
-            return (false, format!("{host} did not answer within {} s", TIME.as_secs()));
+            return Ok(probed(AttemptError::FirstByteTimeout, 0, None, ""));
         }
-        Err(_) => {
-            return (false, format!("{host} can't be reached: check base_url, DNS, proxy and TLS"));
-        }
+        Err(_) => return Ok(probed(AttemptError::Connect, 0, None, "")),
     };
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = bounded(response).await;
@@ -114,18 +135,31 @@ async fn ask(client: &reqwest::Client, target: &Target, now: Micros) -> (bool, S
         let mut decoder = providers::decoder(&call, target);
         let mut pieces = Vec::new();
         let read = decoder.push(body, &mut pieces).and_then(|()| decoder.end(&mut pieces));
-        return match read {
-            Ok(()) => {
-                let millis = began.elapsed().as_millis();
-                (true, format!("{} answered in {millis} ms", target.model))
-            }
-            Err(failure) => (false, words(failure.error, status, target)),
-        };
+        let error = read.map_or_else(|failure| failure.error, |()| AttemptError::None);
+        return Ok(probed(error, status, None, ""));
     }
-    let (failure, message) = providers::classify(&call, target, status, (&headers, &body), now);
-    let told: String = message.chars().take(200).collect();
-    let words = words(failure.error, status, target);
-    (false, if told.is_empty() { words } else { format!("{words}; it says: {told}") })
+    let (failure, said) = providers::classify(&call, target, status, (&headers, &body), now);
+    Ok(probed(failure.error, status, failure.retry_after, &said))
+}
+
+async fn ask(client: &reqwest::Client, target: &Target, now: Micros) -> (bool, String) {
+    let probed = match probe(client, target, now).await {
+        Ok(probed) => probed,
+        Err(why) => return (false, why.into_owned()),
+    };
+    let host = target.endpoint.base_url.host_str().unwrap_or_default();
+    let said = match (probed.status, probed.error) {
+        (_, AttemptError::None) => {
+            let millis = probed.duration.as_millis();
+            return (true, format!("{} answered in {millis} ms", target.model));
+        }
+        (0, AttemptError::FirstByteTimeout) => {
+            format!("{host} did not answer within {} s", TIME.as_secs())
+        }
+        (0, _) => format!("{host} can't be reached: check base_url, DNS, proxy and TLS"),
+        (status, error) => words(error, status, target),
+    };
+    (false, if probed.said.is_empty() { said } else { format!("{said}; it says: {}", probed.said) })
 }
 
 /// The request with the credential shown.

@@ -1,15 +1,14 @@
 //! Reading back what processors derived: balances and health, into what the request path reads.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use runtime::clock::Micros;
 use runtime::log::{self, Limit, Log, Offset, Record, Span};
 use runtime::task::{CancellationToken, Tasks};
 use schemas::event::{Health, State, Usage};
+use schemas::ids::SubjectId;
 use schemas::money::Amount;
 use schemas::topics::{Topic, TopicPartition};
 use schemas::wire::{self, Codec, Event};
@@ -81,17 +80,17 @@ impl Follower {
             return;
         };
         self.ready.balances.store(true, Ordering::Release);
-        self.follow(Topic::Balances, from, &token, |record| self.balance(record)).await;
+        self.follow(Topic::Balances, from, &token, |records| self.balance(records)).await;
     }
 
     async fn healths(self, token: CancellationToken) {
         let count = self.log.partitions(Topic::Health);
-        let start = |partition| self.catch_up(Topic::Health.at(partition), |r| self.condition(r));
+        let start = |partition| self.catch_up(Topic::Health.at(partition), |r| self.conditions(r));
         let Some(from) = each_partition(&token, count, "health", start).await else {
             return;
         };
         self.ready.health.store(true, Ordering::Release);
-        self.follow(Topic::Health, from, &token, |record| self.condition(record)).await;
+        self.follow(Topic::Health, from, &token, |records| self.conditions(records)).await;
     }
 
     /// Counts the usage events that billing has not seen yet.
@@ -132,11 +131,11 @@ impl Follower {
     async fn catch_up(
         &self,
         partition: TopicPartition,
-        each: impl Fn(&Record) -> Result<(), Error>,
+        each: impl Fn(&[Record]) -> Applied,
     ) -> Result<Offset, Error> {
         let asked = Instant::now();
         let latest = self.log.latest(partition).await?;
-        latest.records.iter().try_for_each(each)?;
+        each(&latest.records).1?;
         self.ready.read_to_end(partition, asked);
         Ok(latest.next)
     }
@@ -147,7 +146,7 @@ impl Follower {
         topic: Topic,
         from: Vec<Offset>,
         token: &CancellationToken,
-        each: impl Fn(&Record) -> Result<(), Error>,
+        each: impl Fn(&[Record]) -> Applied,
     ) {
         let follow = (0..).map(|partition| topic.at(partition)).zip(from).map(|(at, from)| {
             let each = &each;
@@ -197,27 +196,55 @@ impl Follower {
         }
     }
 
-    fn balance(&self, record: &Record) -> Result<(), Error> {
-        if let Some(balance) = self.read(record)? {
-            self.accounts.apply_balance(&balance);
-        }
-        Ok(())
+    fn balance(&self, records: &[Record]) -> Applied {
+        apply(records, |record| {
+            if let Some(balance) = self.read(record)? {
+                self.accounts.apply_balance(&balance);
+            }
+            Ok(())
+        })
     }
 
-    fn condition(&self, record: &Record) -> Result<(), Error> {
-        let Some(health) = self.read::<Health>(record)? else {
-            return Ok(());
-        };
-        let condition = Condition { state: health.state, until: health.until.map(Micros) };
-        if self.health.load().get(&health.subject) != Some(&condition) {
+    /// A map for a page, however many of its records change it: it is read by every call.
+    fn conditions(&self, records: &[Record]) -> Applied {
+        let mut news: Vec<(SubjectId, Option<Condition>)> = Vec::new();
+        let applied = apply(records, |record| {
+            if record.value.is_none() {
+                let subject = String::from_utf8_lossy(&record.key);
+                news.push((SubjectId::from(&*subject), None));
+            } else if let Some(health) = self.read::<Health>(record)? {
+                news.push((health.subject.clone(), Some(Condition::from(&health))));
+            }
+            Ok(())
+        });
+        let map = self.health.load();
+        news.retain(|(subject, condition)| map.get(subject) != condition.as_ref());
+        if !news.is_empty() {
             self.health.rcu(|map| {
-                let mut map: HashMap<_, _> = (**map).clone();
-                map.insert(health.subject.clone(), condition);
+                let mut map = HealthMap::clone(map);
+                for (subject, condition) in &news {
+                    match condition {
+                        Some(condition) => map.insert(subject.clone(), condition.clone()),
+                        None => map.remove(subject),
+                    }
+                }
                 map
             });
         }
-        Ok(())
+        applied
     }
+}
+
+/// How many records of a page were applied, and why not all.
+type Applied = (usize, Result<(), Error>);
+
+fn apply(records: &[Record], mut each: impl FnMut(&Record) -> Result<(), Error>) -> Applied {
+    for (index, record) in records.iter().enumerate() {
+        if let Err(error) = each(record) {
+            return (index, Err(error));
+        }
+    }
+    (records.len(), Ok(()))
 }
 
 /// Starts each partition in turn; `None` when asked to stop.
@@ -264,7 +291,7 @@ async fn read_on(
     partition: TopicPartition,
     position: &AtomicU64,
     token: &CancellationToken,
-    each: impl Fn(&Record) -> Result<(), Error>,
+    each: impl Fn(&[Record]) -> Applied,
 ) {
     let from = || position.load(Ordering::Acquire);
     while !token.is_cancelled() {
@@ -272,10 +299,11 @@ async fn read_on(
             let mut reader = log.reader(partition, from()).await?;
             loop {
                 let page = reader.next(PAGE).await?;
-                for record in &page.records {
-                    each(record)?;
-                    position.store(record.offset.saturating_add(1), Ordering::Release);
+                let (applied, ended) = each(&page.records);
+                if let Some(next) = page.records.get(applied) {
+                    position.store(next.offset, Ordering::Release);
                 }
+                ended?;
                 position.store(page.next, Ordering::Release);
             }
         };

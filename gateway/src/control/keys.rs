@@ -25,6 +25,7 @@ pub(super) fn shown(
         let key = Key {
             models: seed.models.clone(),
             origins: seed.origins.clone(),
+            regions: seed.regions.clone(),
             ..Key::new(seed.id.as_str().into(), account, project)
         };
         if !ids.insert(&seed.id) {

@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod follow;
 mod keys;
 mod ready;
+mod routes;
 pub mod seed;
 mod snapshot;
 
@@ -14,5 +15,5 @@ pub use current::Current;
 pub use keys::hash_of;
 pub use ready::Ready;
 pub use snapshot::{
-    AccountTerms, Key, KeyHash, Listings, Origin, Route, RouteTarget, SigningKey, Snapshot,
+    AccountTerms, Key, KeyHash, Listings, Origin, Patterns, Routes, SigningKey, Snapshot,
 };

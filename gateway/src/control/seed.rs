@@ -7,12 +7,12 @@ use std::time::Duration;
 use schemas::ids::{ModelId, ProviderId};
 use schemas::price::PriceBook;
 
-use super::snapshot::offered_as;
-use super::{AccountTerms, Origin, Route, RouteTarget, Snapshot, keys};
-use crate::config::{ProviderSeed, Seed, TargetSeed};
+use super::routes::{Sources, offer};
+use super::{AccountTerms, Snapshot, keys};
+use crate::config::{ProviderSeed, Seed};
 use crate::providers::compat::{Vendor, Vendors};
 use crate::providers::{Auth, Deadlines, Endpoint, Unfit};
-use crate::routing::Target;
+use crate::routing::{Only, Route, RouteTarget, Target};
 
 /// What is wrong with a seed. Names the field and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +75,26 @@ pub enum Error {
     },
     /// A route's name would be taken for a pin, or is empty, or is there twice.
     #[error(
-        "models: the name {0:?} must be there once, and not begin with a configured provider's id and a slash"
+        "models: the name {0:?} must be there once (for a project), not begin with a configured provider's id and a slash, and have a * at its end alone"
     )]
     Name(String),
     /// A route has no targets.
-    #[error("models[{0}].targets must name at least one provider")]
+    #[error("models[{0}].targets must name at least one provider, or fallbacks a model")]
     Empty(String),
+    /// A fallback is the model itself, or none.
+    #[error("models[{0}].fallbacks must name other models")]
+    Fallback(String),
+    /// A share that is none.
+    #[error("models[{0}].targets: canary must be a percentage from 1 to 100")]
+    Canary(String),
+    /// A price that can't be read.
+    #[error("models[{model}].max_price must be USD per million tokens, such as \"2.50\": {source}")]
+    MaxPrice {
+        /// Which model.
+        model: String,
+        /// Why.
+        source: schemas::money::Error,
+    },
     /// A key has no secret, or two.
     #[error("keys[{0}] must have either secret or sha256 (64 hex digits)")]
     Key(String),
@@ -178,7 +192,7 @@ pub fn assemble(
 ) -> (Snapshot, Vec<Error>) {
     let mut wrong = Vec::new();
     let mut providers: BTreeMap<ProviderId, Arc<[RouteTarget]>> = BTreeMap::new();
-    let mut routes: BTreeMap<ModelId, Route> = BTreeMap::new();
+    let (mut routes, mut offered) = (BTreeMap::new(), Vec::new());
     for provider in &seed.providers {
         let id = ProviderId::from(provider.id.as_str());
         let made = check_id("providers", &provider.id).and_then(|()| {
@@ -190,42 +204,29 @@ pub fn assemble(
         });
         match made {
             Ok((vendor, targets)) => {
-                offer(&mut routes, provider, vendor, &targets, &prices);
+                offered.push((provider, vendor));
                 providers.insert(id, targets.into());
             }
             Err(error) => wrong.push(error),
         }
     }
-    let mut named = std::collections::BTreeSet::new();
-    for model in &seed.models {
-        let pin = model
-            .name
-            .split_once('/')
-            .is_some_and(|(first, _)| providers.contains_key(&first.into()));
-        if model.name.is_empty() || pin || !named.insert(&model.name) {
-            wrong.push(Error::Name(model.name.clone()));
-            continue;
-        }
-        let mut targets = Vec::new();
-        for target in &model.targets {
-            match route_targets(&model.name, target, &providers) {
-                Ok(more) => targets.extend(more),
-                Err(error) => wrong.push(error),
-            }
-        }
-        if targets.is_empty() {
-            wrong.push(Error::Empty(model.name.clone()));
-            continue;
-        }
-        let route = Route { targets, origin: Origin::Configured, listed: None };
-        routes.insert(model.name.as_str().into(), route);
+    let sources = Sources { providers: &providers, catalogue: &seed.catalogue, prices: &prices };
+    for (provider, vendor) in &offered {
+        let targets = providers.get(&provider.id.as_str().into());
+        offer(&mut routes, provider, vendor, targets.map_or(&[], |all| all), &sources);
     }
+    let mut routes: BTreeMap<ModelId, Arc<Route>> =
+        routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect();
+    let (configured, projects) = sources.configured(&seed.models, &mut wrong);
+    routes.extend(configured.named);
     let snapshot = Snapshot {
         key_hash: seed.key_hash.clone(),
         signing: HashMap::new(),
         keys: HashMap::new(),
         scripts: false,
-        routes: routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect(),
+        routes,
+        patterns: configured.patterns,
+        projects,
         providers,
         accounts: HashMap::new(),
         price_version: prices.version(),
@@ -253,7 +254,7 @@ fn vendor_of<'v>(provider: &ProviderSeed, vendors: &'v Vendors) -> Result<&'v Ve
     })
 }
 
-fn join<T: ToString>(names: impl Iterator<Item = T>) -> String {
+pub(super) fn join<T: ToString>(names: impl Iterator<Item = T>) -> String {
     names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
 }
 
@@ -268,9 +269,10 @@ fn targets(
     let target = |credential, version, auth| {
         Target::new(Arc::clone(&endpoint), credential, version, auth, "*".into())
     };
+    let only = Only { region: provider.region.clone(), ..Only::default() }.shared();
     if provider.credentials.is_empty() {
-        let target = Arc::new(target("none".into(), 1, Auth::None));
-        return Ok(vec![RouteTarget { target, weight: provider.weight, priority: 0 }]);
+        let target = target("none".into(), 1, Auth::None);
+        return Ok(vec![RouteTarget { only, ..RouteTarget::new(target, provider.weight) }]);
     }
     let mut ids = std::collections::BTreeSet::new();
     let targets = provider.credentials.iter().map(|credential| {
@@ -290,7 +292,7 @@ fn targets(
         let auth = auth.map_err(|source| Error::Unfit { field: field(), source })?;
         let target = target(credential.id.as_str().into(), credential.version, auth);
         let weight = credential.weight.saturating_mul(provider.weight);
-        Ok(RouteTarget { target: Arc::new(target), weight, priority: 0 })
+        Ok(RouteTarget { only: only.clone(), ..RouteTarget::new(target, weight) })
     });
     targets.collect()
 }
@@ -338,48 +340,4 @@ fn endpoint(
     };
     Endpoint::new(provider.id.as_str().into(), vendor.clone(), base_url, deadlines)
         .map_err(|error| refuse(&error.to_string()))
-}
-
-/// The models of the provider's price list, and those that the operator names, under their own
-/// names. Names of other vendors' models (with a slash) are had by a pin alone.
-fn offer(
-    routes: &mut BTreeMap<ModelId, Route>,
-    provider: &ProviderSeed,
-    vendor: &Vendor,
-    targets: &[RouteTarget],
-    prices: &PriceBook,
-) {
-    let lists = [provider.id.as_str(), vendor.id.as_str()].map(ProviderId::from);
-    let listed =
-        lists.iter().filter_map(|list| prices.prices.get(list)).flat_map(BTreeMap::keys).cloned();
-    let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
-    let models: std::collections::BTreeSet<ModelId> = listed.chain(named).collect();
-    for model in models.into_iter().filter(|model| model.as_str() != "*") {
-        let name = offered_as(&provider.id.as_str().into(), &model);
-        let route = routes.entry(name).or_insert_with(|| Route {
-            targets: Vec::new(),
-            origin: Origin::Known,
-            listed: None,
-        });
-        route.targets.extend(targets.iter().map(|target| target.with_model(&model)));
-    }
-}
-
-fn route_targets(
-    name: &str,
-    seed: &TargetSeed,
-    providers: &BTreeMap<ProviderId, Arc<[RouteTarget]>>,
-) -> Result<Vec<RouteTarget>, Error> {
-    let targets = providers.get(&seed.provider.as_str().into()).ok_or_else(|| Error::Target {
-        model: name.to_owned(),
-        provider: seed.provider.clone(),
-        known: join(providers.keys()),
-    })?;
-    let model = ModelId::from(seed.model.as_deref().unwrap_or(name));
-    let targets = targets.iter().map(|target| RouteTarget {
-        weight: target.weight.saturating_mul(seed.weight),
-        priority: seed.priority,
-        ..target.with_model(&model)
-    });
-    Ok(targets.collect())
 }

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::catalogue::{Catalogue, Facts};
 use crate::config::{AccountKind, Unpriced};
-use crate::routing::Target;
+use crate::routing::{Known, Route, RouteTarget, Target};
 
 /// Keys, providers, models, accounts and prices at one moment.
 #[derive(Clone, Debug)]
@@ -29,6 +29,10 @@ pub struct Snapshot {
     pub signing: HashMap<Box<str>, SigningKey>,
     /// What serves each model by the name that callers use.
     pub routes: BTreeMap<ModelId, Arc<Route>>,
+    /// What serves models whose names begin so, the longest beginning first.
+    pub patterns: Patterns,
+    /// What holds for the keys of a project before that.
+    pub projects: HashMap<ProjectId, Routes>,
     /// Targets by provider, for models pinned to it: each credential with its weight, the model
     /// left to be filled in.
     pub providers: BTreeMap<ProviderId, Arc<[RouteTarget]>>,
@@ -86,6 +90,18 @@ impl std::fmt::Debug for KeyHash {
     }
 }
 
+/// Routes by the beginning of a model's name, the longest first.
+pub type Patterns = Vec<(Box<str>, Arc<Route>)>;
+
+/// Routes of a project.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// By name.
+    pub named: BTreeMap<ModelId, Arc<Route>>,
+    /// By the beginning of the name.
+    pub patterns: Patterns,
+}
+
 /// An API key; the secret that it shows is known only as a hash.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -109,6 +125,8 @@ pub struct Key {
     pub networks: Vec<IpNet>,
     /// Not taken from then on.
     pub expires_at: Option<Micros>,
+    /// Regions of providers that its calls must not leave; any when empty.
+    pub regions: Vec<String>,
 }
 
 /// A key that has opted in to signing.
@@ -136,6 +154,7 @@ impl Key {
             origins,
             networks,
             expires_at: None,
+            regions: Vec::new(),
         }
     }
 
@@ -176,17 +195,6 @@ fn in_scope(list: &[String], name: &str) -> bool {
         })
 }
 
-/// What serves a model.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// In no order.
-    pub targets: Vec<RouteTarget>,
-    /// Why it is there.
-    pub origin: Origin,
-    /// Whether a provider of its targets lists the model; `None` while none was asked.
-    pub listed: Option<bool>,
-}
-
 /// Why a route is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
@@ -196,17 +204,6 @@ pub enum Origin {
     Known,
     /// The provider lists it.
     Listed,
-}
-
-/// A target of a route.
-#[derive(Clone, Debug)]
-pub struct RouteTarget {
-    /// The target.
-    pub target: Arc<Target>,
-    /// Share of the calls among targets of the same priority.
-    pub weight: u32,
-    /// Lower is tried first.
-    pub priority: u32,
 }
 
 /// How an account pays.
@@ -222,14 +219,6 @@ pub(super) fn offered_as(provider: &ProviderId, model: &ModelId) -> ModelId {
     match model.as_str().contains('/') {
         true => format!("{provider}/{model}").into(),
         false => model.clone(),
-    }
-}
-
-impl RouteTarget {
-    /// The same, asked for another model.
-    #[must_use]
-    pub fn with_model(&self, model: &ModelId) -> Self {
-        Self { target: Arc::new(self.target.with_model(model)), ..*self }
     }
 }
 
@@ -249,14 +238,13 @@ impl Snapshot {
                 continue;
             };
             for model in models {
-                let route = routes.entry(offered_as(provider, model)).or_insert_with(|| Route {
-                    targets: Vec::new(),
-                    origin: Origin::Listed,
-                    listed: None,
-                });
+                let route = routes
+                    .entry(offered_as(provider, model))
+                    .or_insert_with(|| Route::new(Vec::new(), Origin::Listed));
                 let serves = route.targets.iter().any(|known| known.target.provider == *provider);
                 if !serves && route.origin != Origin::Configured {
-                    route.targets.extend(targets.iter().map(|target| target.with_model(model)));
+                    let known = targets.iter().map(|known| self.asked_for(known, model));
+                    route.targets.extend(known);
                 }
             }
         }
@@ -284,8 +272,15 @@ impl Snapshot {
             let targets: Vec<_> = route.targets.iter().filter(serves).cloned().collect();
             // of several providers, the route does not say which of them lists it
             let listed = route.listed.filter(|_| targets.len() == route.targets.len());
-            (!targets.is_empty()).then(|| Arc::new(Route { targets, origin: route.origin, listed }))
+            (!targets.is_empty()).then(|| Arc::new(Route { targets, listed, ..(**route).clone() }))
         })
+    }
+
+    /// A provider's target, asked for a model, with what is known of that.
+    pub(crate) fn asked_for(&self, known: &RouteTarget, model: &ModelId) -> RouteTarget {
+        let (provider, vendor) = (&known.target.provider, &known.target.endpoint.vendor.id);
+        let facts = Known::of((provider, vendor, model), &self.catalogue, &self.prices);
+        known.with_model(model, facts)
     }
 
     /// Whether all of a route's targets have a price.
@@ -339,6 +334,7 @@ mod tests {
             }],
             models: Vec::new(),
             weight: 1,
+            region: None,
         };
         let seed =
             Seed { providers: vec![provider("openai"), provider("anthropic")], ..Seed::default() };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::{Query, Request, State};
 use http::Response;
 use http::request::Parts;
-use runtime::clock::Micros;
 use schemas::event::Meter;
 use schemas::money::Amount;
 use serde::Deserialize;
@@ -16,11 +15,10 @@ use super::models::answer;
 use crate::Gateway;
 use crate::auth::{authenticate, may_use};
 use crate::config::AccountKind;
-use crate::control::RouteTarget;
 use crate::dialects::Dialect;
 use crate::dialects::aigne::info::{self, Credit, Model, ModelKind};
 use crate::error::{Error, Kind};
-use crate::routing::plan;
+use crate::routing::{RouteTarget, Wanted, plan};
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -126,7 +124,10 @@ fn would_serve(gateway: &Gateway, head: &Parts, model: Option<&str>) -> Result<(
     if let Some(model) = model {
         let model = model.strip_prefix("aignehub/").unwrap_or(model).into();
         may_use(&key, &model)?;
-        plan(&model, &snapshot, &gateway.health.load(), Micros(0), 0)?;
+        let wanted =
+            Wanted { project: Some(&key.project), regions: &key.regions, ..Wanted::model(&model) };
+        let (health, now) = (gateway.health.load(), gateway.clock.now());
+        plan(&wanted, &snapshot, &health, &gateway.local.view(), now, 0)?;
     }
     let prepaid = snapshot.account_kind(&key.account) == AccountKind::Prepaid;
     if prepaid && gateway.accounts.account(&key.account).available().0 <= 0 {

@@ -17,10 +17,11 @@ use crate::auth::authenticate;
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// What scripts may read of an answer's headers.
-const SHOWN: [HeaderName; 7] = [
+const SHOWN: [HeaderName; 8] = [
     HeaderName::from_static("x-hub-call"),
     HeaderName::from_static("x-hub-target"),
     HeaderName::from_static("x-hub-attempts"),
+    HeaderName::from_static("x-hub-route"),
     HeaderName::from_static("x-hub-error"),
     HeaderName::from_static("x-hub-fault"),
     HeaderName::from_static("x-hub-dropped"),

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use super::error::response;
 use crate::Gateway;
 use crate::auth::authenticate;
+use crate::control::Snapshot;
 use crate::control::catalogue::{Facts, Modality};
-use crate::control::{Route, Snapshot};
 use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
-use crate::routing::Target;
+use crate::routing::{Route, Target};
 
 /// Anthropic's clients say their version, Google's show the key in a place of their own; others at the same
 /// address are OpenAI's.
@@ -109,6 +109,10 @@ fn found(gateway: &Gateway, head: &Parts, dialect: Dialect, model: &str) -> Resp
 /// A model in the dialect's shape. Its clients let OpenAI's and Anthropic's hold more; Google's
 /// refuse fields that they do not know.
 fn entry(dialect: Dialect, name: &str, route: &Route, snapshot: &Snapshot) -> Value {
+    // another name of a model is what that is
+    let other = route.terms.fallbacks.first().filter(|_| route.targets.is_empty());
+    let other = other.and_then(|name| snapshot.route(name));
+    let route = other.as_deref().unwrap_or(route);
     let owner = route.targets.first().map_or("hub", |route| route.target.provider.as_str());
     let facts = facts(route, snapshot);
     let own = |mut entry: Value| {
@@ -224,6 +228,7 @@ mod tests {
             credentials: Vec::new(),
             models: models.iter().map(|name| (*name).to_owned()).collect(),
             weight: 1,
+            region: None,
         };
         let providers = vec![
             provider("openai", "openai", &["gpt-brand-new"]),

@@ -18,6 +18,8 @@ pub enum Next {
     Same,
     /// The next target.
     Target,
+    /// A target whose model takes more input: the call is too long for this one.
+    Larger,
 }
 
 /// A failed attempt.
@@ -43,6 +45,24 @@ impl Failure {
         };
         Self { error, next, retry_after: None }
     }
+
+    /// The same, of what a provider says in words too: an input that is too long for its model is the
+    /// caller's fault only where no model takes more.
+    pub(super) fn told(error: AttemptError, said: &ErrorBody) -> Self {
+        let failure = Self::of(error);
+        match error == AttemptError::Caller && said.is_too_long() {
+            true => Self { next: Next::Larger, ..failure },
+            false => failure,
+        }
+    }
+
+    /// The same, told inside an answer: as something was answered already, asking the same target
+    /// again is not the first thing to try.
+    #[must_use]
+    pub(super) fn elsewhere(self) -> Self {
+        let next = if self.next == Next::Same { Next::Target } else { self.next };
+        Self { next, ..self }
+    }
 }
 
 impl From<Unreadable> for Failure {
@@ -50,6 +70,17 @@ impl From<Unreadable> for Failure {
         Self::of(AttemptError::Malformed)
     }
 }
+
+/// What vendors say of an input that is longer than the model's context: OpenAI and its like by code,
+/// the others in words (OpenAI, Anthropic, Google, Amazon, vLLM).
+const TOO_LONG: [&str; 6] = [
+    "maximum context length",
+    "prompt is too long",
+    "exceeds the maximum number of tokens",
+    "Input is too long",
+    "context window",
+    "context length",
+];
 
 /// Waits past this are taken for a typing error, or for a reason to go elsewhere.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -69,6 +100,13 @@ pub struct ErrorBody {
     pub retry_after: Option<Duration>,
 }
 
+impl ErrorBody {
+    fn is_too_long(&self) -> bool {
+        let coded = [&self.code, &self.kind].iter().any(|text| text.contains("context_length"));
+        coded || TOO_LONG.iter().any(|words| self.message.contains(words))
+    }
+}
+
 /// The meaning of an answer that is no success, by status, then by what the body says.
 pub(super) fn classify(
     vendor: &Vendor,
@@ -83,7 +121,7 @@ pub(super) fn classify(
     }
     let mut failure = Failure {
         retry_after: retry_after(headers, now).or(said.retry_after),
-        ..Failure::of(error)
+        ..Failure::told(error, said)
     };
     if error == AttemptError::Caller && tells(said, &vendor.lacks_texts) {
         failure.next = Next::Target;
@@ -221,7 +259,7 @@ mod tests {
                 400,
                 r#"{"error":{"message":"x","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
                 AttemptError::Caller,
-                Next::Nothing,
+                Next::Larger,
             ),
             (
                 "openai",
@@ -250,6 +288,13 @@ mod tests {
                 r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#,
                 AttemptError::Credit,
                 Next::Target,
+            ),
+            (
+                "anthropic",
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#,
+                AttemptError::Caller,
+                Next::Larger,
             ),
             ("openai", 500, "<html>", AttemptError::Server, Next::Same),
             ("openai", 503, "", AttemptError::Overload, Next::Same),

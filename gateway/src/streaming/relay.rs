@@ -25,6 +25,8 @@ const TARGET: HeaderName = HeaderName::from_static("x-hub-target");
 const DROPPED: HeaderName = HeaderName::from_static("x-hub-dropped");
 /// Attempts made.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-hub-attempts");
+/// Why that target: how the plan came to it, and what failed before it.
+const ROUTE: HeaderName = HeaderName::from_static("x-hub-route");
 /// The provider's id of the request.
 const REQUEST: HeaderName = HeaderName::from_static("x-hub-upstream-request-id");
 
@@ -44,6 +46,7 @@ pub fn relay(exchange: Exchange) -> Response<Body> {
         call,
         target,
         attempts,
+        route,
         status,
         content_type,
         dropped,
@@ -78,6 +81,7 @@ pub fn relay(exchange: Exchange) -> Response<Body> {
         (CALL, text(call.to_string())),
         (TARGET, text(format!("{}/{}", target.provider, target.model))),
         (ATTEMPTS, Some(attempts.into())),
+        (ROUTE, Some(route)),
         (DROPPED, text(dropped.join(", ")).filter(|value| !value.is_empty())),
     ] {
         headers.extend(value.map(|value| (name, value)));

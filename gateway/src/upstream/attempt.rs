@@ -2,18 +2,19 @@
 
 use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use schemas::event::{AttemptError, Outcome};
 use tokio::time::Instant;
 
 use super::reach::{Reach, Reached};
-use super::verdict::{Failed, Step, step, verdict};
+use super::verdict::{Failed, verdict};
 use super::{Client, End, Exchange, Running};
 use crate::call::Call;
 use crate::error::{Error, Kind};
 use crate::http::error::status;
 use crate::providers::{self, Outbound};
 use crate::reply::Tally;
-use crate::routing::{Plan, Target};
+use crate::routing::{Course, Plan, Target, Then};
 use crate::usage::Ticket;
 
 /// Where vendors tell their id of a request: OpenAI and its like, Anthropic, Amazon.
@@ -34,7 +35,8 @@ pub async fn attempt(
 ) -> Result<Exchange, Error> {
     let mut running = Running::new(client, &mut call, ticket);
     match run(client, &mut call, &plan, &mut running).await {
-        Ok((target, Reached { head, answer, content_type, dropped })) => Ok(Exchange {
+        Ok((target, Reached { head, answer, content_type, dropped }, route)) => Ok(Exchange {
+            route,
             call: running.call(),
             attempts: running.attempts(),
             running,
@@ -68,42 +70,39 @@ async fn run(
     call: &mut Call,
     plan: &Plan,
     running: &mut Running,
-) -> Result<(Arc<Target>, Reached), Error> {
+) -> Result<(Arc<Target>, Reached, HeaderValue), Error> {
     let start = Instant::now();
+    let clock = &client.0.options.clock;
     let (mut failed, mut refused): (Vec<Failed>, Option<Error>) = (Vec::new(), None);
-    let mut again = true;
-    for (index, target) in plan.targets.iter().enumerate() {
-        let last = index + 1 == plan.targets.len();
+    let local = Arc::clone(&client.0.options.local);
+    let mut course = Course::new(plan, &local, clock.now(), call.id.seed());
+    'targets: while let Some(planned) = course.target() {
+        let target = &planned.target;
         let deadline = start + target.endpoint.deadlines.total;
         // where a target can't do what is asked, another one may
         let outbound = match outbound(client, call, target).await {
             Ok(outbound) => outbound,
             Err(error) => {
                 refused.get_or_insert(error);
+                course.passed_over();
                 continue;
             }
         };
-        let reach = Reach { client, call, target, deadline };
+        let reach = Reach { client, call, planned, deadline };
         loop {
             let failure = match reach.run(outbound.clone(), running).await {
-                Ok(reached) => return Ok((Arc::clone(target), reached)),
+                Ok(reached) => return Ok((Arc::clone(target), reached, way(plan, &failed))),
                 Err(failure) => failure,
             };
             running.end_attempt(failure.failure.error, failure.failure.retry_after);
             let left = deadline.saturating_duration_since(Instant::now());
-            let step = step(&failure, last, again, left);
+            let then = course.failed(&failure.failure, failure.stale, left, clock.now());
             failed.push(failure);
-            match step {
-                Step::Stop => return Err(verdict(failed, refused)),
-                Step::Next => break,
-                Step::Again(wait) => {
-                    again = false;
-                    tokio::time::sleep(wait).await;
-                }
+            match then {
+                Then::Again(wait) => tokio::time::sleep(wait).await,
+                Then::Other => continue 'targets,
+                Then::Stop => break 'targets,
             }
-        }
-        if Instant::now() >= deadline {
-            break;
         }
     }
     let error = verdict(failed, refused);
@@ -111,6 +110,20 @@ async fn run(
         tracing::error!("a plan without targets");
     }
     Err(error)
+}
+
+/// Why the answer is from where it is, for the client: `weighted; openai=rate_limit`.
+fn way(plan: &Plan, failed: &[Failed]) -> HeaderValue {
+    let why = plan.why.as_str();
+    let name = |one: &Failed| format!("; {}={}", one.provider, one.failure.error.as_str());
+    let told = match failed {
+        [] => None,
+        failed => {
+            HeaderValue::try_from(failed.iter().fold(why.to_owned(), |all, one| all + &name(one)))
+                .ok()
+        }
+    };
+    told.unwrap_or_else(|| HeaderValue::from_static(why))
 }
 
 /// The request to a target, which holds the media themselves where it must.

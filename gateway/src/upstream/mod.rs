@@ -39,7 +39,7 @@ use crate::config::UpstreamConfig;
 use crate::dialects::Dialect;
 use crate::providers::{Decoder, Endpoint, Failure};
 use crate::reply::Tally;
-use crate::routing::Target;
+use crate::routing::{Local, Target};
 use crate::streaming::Outgoing;
 
 /// What the client works with beside its configuration.
@@ -51,6 +51,8 @@ pub struct Options {
     pub clock: Clock,
     /// Where calls and attempts are counted.
     pub metrics: Metrics,
+    /// What this process sees of targets.
+    pub local: Arc<Local>,
 }
 
 /// Providers over the network: shared by all calls, cheap to clone.
@@ -91,6 +93,8 @@ pub struct Exchange {
     pub target: Arc<Target>,
     /// Attempts made, this one included.
     pub attempts: usize,
+    /// Why it was asked, and what failed before it.
+    pub route: http::HeaderValue,
     /// HTTP status of the answer.
     pub status: http::StatusCode,
     /// Its content type.

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,7 +17,7 @@ use super::verdict::{Failed, refused};
 use super::{Answer, Client, Flow, Running};
 use crate::call::{Call, Shape};
 use crate::providers::{self, Failure, Outbound};
-use crate::routing::Target;
+use crate::routing::{Planned, Target};
 use crate::streaming::Outgoing;
 
 /// The most that is read of an error's body.
@@ -47,7 +46,7 @@ pub(super) struct Reached {
 pub(super) struct Reach<'a> {
     pub(super) client: &'a Client,
     pub(super) call: &'a Call,
-    pub(super) target: &'a Arc<Target>,
+    pub(super) planned: &'a Planned,
     /// When the call must have ended.
     pub(super) deadline: Instant,
 }
@@ -65,13 +64,13 @@ impl Reach<'_> {
         outbound: Outbound,
         running: &mut Running,
     ) -> Result<Reached, Failed> {
-        running.begin(self.target);
+        running.begin(self.planned);
         let dropped = outbound.dropped.clone();
         let now = self.client.0.options.clock.now();
         let shape = self.call.shape();
-        let request = request(outbound, self.target, running, accept(self.call), now)
+        let request = request(outbound, &self.planned.target, running, accept(self.call), now)
             .ok_or_else(|| self.failed(AttemptError::Malformed))?;
-        let limits = &self.target.endpoint.deadlines;
+        let limits = &self.planned.target.endpoint.deadlines;
         // a whole answer begins when it is complete: only the total deadline holds for it
         let first = match self.call.stream {
             true => self.deadline.min(Instant::now() + limits.first_byte),
@@ -97,7 +96,7 @@ impl Reach<'_> {
         };
         match answer {
             Ok(answer) => {
-                let content_type = match providers::passes(self.call, self.target) {
+                let content_type = match providers::passes(self.call, &self.planned.target) {
                     true => head.headers.get(header::CONTENT_TYPE).cloned(),
                     false => Some(self.call.dialect.speech().content_type(self.call.stream)),
                 };
@@ -114,7 +113,7 @@ impl Reach<'_> {
         first: Instant,
         running: &mut Running,
     ) -> Result<Answer, Failure> {
-        let mut decoder = providers::decoder(self.call, self.target);
+        let mut decoder = providers::decoder(self.call, &self.planned.target);
         let (mut outgoing, mut pieces) = (Outgoing::default(), Vec::new());
         let most = MAX_PREAMBLE.saturating_add(self.call.body.len().saturating_mul(REPEATS));
         let failed = loop {
@@ -144,7 +143,7 @@ impl Reach<'_> {
             decoder,
             outgoing,
             failed,
-            idle: self.target.endpoint.deadlines.idle,
+            idle: self.planned.target.endpoint.deadlines.idle,
             deadline: self.deadline,
         })))
     }
@@ -152,9 +151,9 @@ impl Reach<'_> {
     /// Reads to the end.
     async fn whole(&self, mut body: Body, running: &mut Running) -> Result<Answer, Failure> {
         let limit = self.client.0.options.answer;
-        let idle = self.target.endpoint.deadlines.idle;
+        let idle = self.planned.target.endpoint.deadlines.idle;
         let bytes = self.collect(&mut body, limit, idle).await?;
-        let mut decoder = providers::decoder(self.call, self.target);
+        let mut decoder = providers::decoder(self.call, &self.planned.target);
         let (mut outgoing, mut pieces) = (Outgoing::default(), Vec::new());
         decoder.push(bytes, &mut pieces)?;
         decoder.end(&mut pieces)?;
@@ -202,20 +201,20 @@ impl Reach<'_> {
         // what could not be read in full is still classified by its status
         let body = self.collect(&mut body, MAX_ERROR, ERROR_TIME).await.unwrap_or_default();
         let now = self.client.0.options.clock.now();
-        refused(self.call, self.target, (head.status, &head.headers, body), now)
+        refused(self.call, &self.planned.target, (head.status, &head.headers, body), now)
     }
 
     /// A request for a stream or for sound that was answered with a document: an error, whatever its status.
     async fn no_stream(&self, head: &http::response::Parts, mut body: Body) -> Failed {
         let failure = match self.collect(&mut body, MAX_ERROR, ERROR_TIME).await {
-            Ok(body) => providers::instead_of_stream(self.call, self.target, &body),
+            Ok(body) => providers::instead_of_stream(self.call, &self.planned.target, &body),
             Err(failure) => failure,
         };
         Failed { status: head.status.as_u16(), ..self.failed_as(failure) }
     }
 
     fn unsent(&self, error: &pool::Error) -> Failed {
-        let provider = &self.target.provider;
+        let provider = &self.planned.target.provider;
         match error {
             pool::Error::Connect(error) => {
                 tracing::warn!(%provider, %error, "no connection");
@@ -241,7 +240,7 @@ impl Reach<'_> {
     }
 
     fn failed_as(&self, failure: Failure) -> Failed {
-        let provider = self.target.provider.clone();
+        let provider = self.planned.target.provider.clone();
         Failed { provider, failure, status: 0, refusal: None, stale: false }
     }
 }

@@ -10,9 +10,9 @@ use schemas::ids::CallId;
 use tokio::time::Instant;
 
 use super::Client;
-use crate::call::Call;
+use crate::call::{Call, Shape};
 use crate::reply::Tally;
-use crate::routing::Target;
+use crate::routing::{Flight, Planned, Target};
 use crate::trace::Trace;
 use crate::usage::{AttemptReport, Settled, Settlement, Ticket, counted_in};
 
@@ -23,6 +23,8 @@ pub(crate) struct Running {
     ticket: Option<Ticket>,
     client: Client,
     operation: Operation,
+    /// Whether its answer is a stream, or bytes as they come.
+    streams: bool,
     /// An estimate of the input, in what the operation is counted in.
     input: i64,
     current: Option<Current>,
@@ -36,6 +38,7 @@ pub(crate) struct Running {
 /// The attempt that runs.
 #[derive(Debug)]
 struct Current {
+    flight: Flight,
     started_at: Micros,
     started: Instant,
     status: u16,
@@ -60,6 +63,7 @@ impl Running {
             ticket: Some(ticket),
             client: client.clone(),
             operation: call.operation,
+            streams: call.shape() != Shape::Whole,
             input: call.estimate(),
             current: None,
             target: None,
@@ -85,14 +89,18 @@ impl Running {
     }
 
     /// An attempt begins.
-    pub(super) fn begin(&mut self, target: &Arc<Target>) {
+    pub(super) fn begin(&mut self, planned: &Planned) {
+        let target = &planned.target;
         self.attempts += 1;
         if let Some(ticket) = &mut self.ticket {
             ticket.sent(target);
         }
         self.target = Some(Arc::clone(target));
+        let options = &self.client.0.options;
+        let now = options.clock.now();
         self.current = Some(Current {
-            started_at: self.client.0.options.clock.now(),
+            flight: options.local.begin(target, planned.keys, self.streams, now),
+            started_at: now,
             started: Instant::now(),
             status: 0,
             ttft: None,
@@ -110,6 +118,7 @@ impl Running {
     pub(super) fn content(&mut self) {
         if let Some(current) = &mut self.current {
             current.ttft.get_or_insert_with(|| current.started.elapsed());
+            current.flight.answered(self.client.0.options.clock.now());
         }
     }
 
@@ -119,6 +128,7 @@ impl Running {
             return;
         };
         let duration = current.started.elapsed();
+        current.flight.ended(error, retry_after, self.client.0.options.clock.now());
         self.client.counts(&target.endpoint).attempted(error, duration);
         let report = AttemptReport {
             target: Arc::clone(target),

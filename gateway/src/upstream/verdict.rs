@@ -1,7 +1,6 @@
-//! What to do after a failed attempt, and what to tell the caller when all failed. Pure.
+//! What an answer means that is none, and what to tell the caller when all attempts failed. Pure.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -11,13 +10,8 @@ use schemas::ids::ProviderId;
 
 use crate::call::Call;
 use crate::error::{Error, Kind, Passed};
-use crate::providers::{Failure, Next, classify, passes};
+use crate::providers::{Failure, classify, passes};
 use crate::routing::Target;
-
-/// Waits for the same target up to this long are shorter than a fresh start elsewhere.
-const SOON: Duration = Duration::from_secs(1);
-/// The longest wait for the only target that is left.
-const LONGEST: Duration = Duration::from_secs(10);
 
 /// A failed attempt.
 #[derive(Debug)]
@@ -60,33 +54,6 @@ pub fn told(
     now: Micros,
 ) -> Error {
     verdict(vec![refused(call, target, answer, now)], None)
-}
-
-/// What comes after a failed attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Step {
-    /// The same target after this long.
-    Again(Duration),
-    /// The next target.
-    Next,
-    /// No other attempt.
-    Stop,
-}
-
-/// `last`: no other target is left. `again`: the same target may be asked again. `left`: until the
-/// call's deadline.
-pub(super) fn step(failed: &Failed, last: bool, again: bool, left: Duration) -> Step {
-    if failed.failure.next == Next::Nothing {
-        return Step::Stop;
-    }
-    if again && failed.stale {
-        return Step::Again(Duration::ZERO);
-    }
-    let limit = if last { LONGEST } else { SOON };
-    match (failed.failure.next, failed.failure.retry_after) {
-        (Next::Same, Some(wait)) if again && wait <= limit && wait < left => Step::Again(wait),
-        _ => Step::Next,
-    }
 }
 
 /// The error for the caller when no attempt answered. `refused`: why a target was not even asked.
@@ -149,6 +116,8 @@ fn words(last: &Failed, attempts: usize) -> Cow<'static, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn failed(error: AttemptError, status: u16, wait_ms: Option<u64>) -> Failed {
@@ -166,37 +135,6 @@ mod tests {
             }),
             stale: false,
         }
-    }
-
-    #[test]
-    fn steps() {
-        use AttemptError::{Auth, Broken, Caller, Overload, RateLimit};
-        let minute = Duration::from_secs(60);
-        let ms = Duration::from_millis;
-        for (error, wait, last, again, left, wanted) in [
-            (Caller, None, false, true, minute, Step::Stop),
-            (Caller, Some(10), true, true, minute, Step::Stop),
-            (RateLimit, Some(900), false, true, minute, Step::Again(ms(900))),
-            (RateLimit, Some(900), false, false, minute, Step::Next),
-            (RateLimit, Some(1_100), false, true, minute, Step::Next),
-            (RateLimit, Some(1_100), true, true, minute, Step::Again(ms(1_100))),
-            (RateLimit, Some(11_000), true, true, minute, Step::Next),
-            (RateLimit, Some(900), false, true, ms(900), Step::Next),
-            (RateLimit, None, true, true, minute, Step::Next),
-            (Overload, Some(0), false, true, minute, Step::Again(ms(0))),
-            (Auth, Some(10), true, true, minute, Step::Next),
-            (Broken, None, true, true, minute, Step::Next),
-        ] {
-            let failed = failed(error, 0, wait);
-            assert_eq!(
-                step(&failed, last, again, left),
-                wanted,
-                "{error:?} {wait:?} {last} {again}"
-            );
-        }
-        let stale = Failed { stale: true, ..failed(Broken, 0, None) };
-        assert_eq!(step(&stale, false, true, minute), Step::Again(Duration::ZERO));
-        assert_eq!(step(&stale, false, false, minute), Step::Next);
     }
 
     #[test]

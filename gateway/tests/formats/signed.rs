@@ -125,6 +125,7 @@ fn snapshot(rows: &[Sent]) -> Snapshot {
         models: Vec::new(),
         origins: Vec::new(),
         aws,
+        regions: Vec::new(),
     };
     let opted = pairs.into_iter().map(|(id, secret)| {
         let (access_key_id, secret) = (id.to_owned(), SecretRef::Literal(secret.into()));

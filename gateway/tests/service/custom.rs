@@ -169,7 +169,7 @@ async fn what_is_new_in_a_format_passes() {
             };
             let mut provider = Provider::start(vec![answered(kind, answer.clone())]).await;
             let base = format!("http://{}/v1", provider.address);
-            let plan = Plan { targets: vec![target_at(case.vendor, &base, deadlines())] };
+            let plan = Plan::of(vec![target_at(case.vendor, &base, deadlines())]);
             let head = Request::post(case.paths[at])
                 .header("anthropic-version", "2027-01-01")
                 .header("anthropic-beta", "brand-new-2027-01-01");

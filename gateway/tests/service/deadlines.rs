@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> Duration {
 
 fn only(provider: &Provider, scheme: &str, deadlines: Deadlines) -> Plan {
     let base = format!("{scheme}://{}/v1", provider.address);
-    Plan { targets: vec![target_at("openai", &base, deadlines)] }
+    Plan::of(vec![target_at("openai", &base, deadlines)])
 }
 
 #[tokio::test(start_paused = true)]

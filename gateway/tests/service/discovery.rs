@@ -33,6 +33,7 @@ fn with_secret(vendor: &str, base_url: &str, secret: &str) -> Snapshot {
         }],
         models: Vec::new(),
         weight: 1,
+        region: None,
     };
     let seed = Seed { providers: vec![provider], ..Seed::default() };
     let prices = schemas::price::shipped().unwrap();

@@ -56,6 +56,8 @@ async fn failover_until_the_first_content() {
         let mut rig = Rig::new();
         let response = rig.start(STREAM, plan(&[&first, &second])).await.unwrap();
         assert_eq!(response.headers()["x-hub-attempts"], "2", "{script:?}");
+        let route = format!("only; openai={}", error.as_str());
+        assert_eq!(response.headers()["x-hub-route"], route, "{script:?}");
         let wanted = [&shown(ROLE), &shown(HELLO), &shown(FINISH), DONE].concat();
         assert_eq!(rest(response.into_body()).await, wanted, "{script:?}");
         let story = rig.story().await;
@@ -166,9 +168,9 @@ async fn retry_after_is_honoured() {
     assert_eq!(second.rest(), []);
     assert_eq!(rig.story().await.3, [AttemptError::RateLimit, AttemptError::None]);
 
-    // once only
-    let first =
-        Provider::start(vec![busy("0.5"), busy("0.5"), vec![whole("200 OK", "", ANSWER)]]).await;
+    // twice only
+    let script = vec![busy("0.5"), busy("0.5"), busy("0.5"), vec![whole("200 OK", "", ANSWER)]];
+    let first = Provider::start(script).await;
     let mut rig = Rig::new();
     let error = rig.start(CHAT, plan(&[&first])).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderBusy);
@@ -176,7 +178,7 @@ async fn retry_after_is_honoured() {
     let story = rig.story().await;
     assert_eq!(
         story,
-        (Outcome::Failed, Some("provider_busy".into()), 429, vec![AttemptError::RateLimit; 2])
+        (Outcome::Failed, Some("provider_busy".into()), 429, vec![AttemptError::RateLimit; 3])
     );
 
     // too long: told to the caller, not waited for
@@ -216,12 +218,12 @@ async fn a_target_that_cannot_do_it_is_passed_over() {
     let body = CHAT.replace("{\"model\"", "{\"search_parameters\":{},\"model\"");
     let mut rig = Rig::new();
     let targets = vec![target("xai", &first), target("openai", &second)];
-    let response = rig.start(&body, Plan { targets }).await.unwrap();
+    let response = rig.start(&body, Plan::of(targets)).await.unwrap();
     assert_eq!(response.headers()["x-hub-attempts"], "1");
     rig.story().await;
 
     let mut rig = Rig::new();
-    let error = rig.start(&body, Plan { targets: vec![target("xai", &first)] }).await.unwrap_err();
+    let error = rig.start(&body, Plan::of(vec![target("xai", &first)])).await.unwrap_err();
     assert_eq!(
         (error.kind, error.field.as_deref()),
         (Kind::UnsupportedField, Some("search_parameters"))
@@ -239,7 +241,7 @@ async fn nothing_there_is_a_failed_connection() {
     let mut rig = Rig::new();
     let nowhere = target_at("openai", &format!("http://{address}/v1"), deadlines());
     let targets = vec![nowhere, target("openai", &closed), target("openai", &second)];
-    let mut body = rig.start(STREAM, Plan { targets }).await.unwrap().into_body();
+    let mut body = rig.start(STREAM, Plan::of(targets)).await.unwrap().into_body();
     while next(&mut body).await.is_some() {}
     let errors = rig.story().await.3;
     assert_eq!(errors, [AttemptError::Connect, AttemptError::Broken, AttemptError::None]);
@@ -265,4 +267,29 @@ async fn what_a_model_lacks_another_may_have() {
         rig.start(tools, Plan { targets: vec![target("ollama", &alone)] }).await.unwrap_err();
     assert_eq!(error.kind, Kind::ProviderRefused);
     assert!(error.told().contains("does not support tools"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_is_too_long_goes_to_a_larger_model_and_hurts_nobody() {
+    let too_long = r#"{"error":{"message":"This model's maximum context length is 8192 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+    let refused = || vec![whole("400 Bad Request", "", too_long)];
+    let small = Provider::start(vec![refused()]).await;
+    let mut same = Provider::start(vec![]).await;
+    let large = Provider::start(vec![vec![whole("200 OK", "", ANSWER)]]).await;
+    let mut sized = plan(&[&small, &same, &large]);
+    for (planned, context) in sized.targets.iter_mut().zip([8_192, 8_192, 128_000]) {
+        planned.context = Some(context);
+    }
+    let mut rig = Rig::new();
+    let response = rig.start(CHAT, sized).await.unwrap();
+    assert_eq!(response.headers()["x-hub-attempts"], "2");
+    assert_eq!(same.rest(), [], "one that is no larger is not asked");
+    assert_eq!(rig.story().await.3, [AttemptError::Caller, AttemptError::None]);
+
+    // nobody takes more: the provider's own words
+    let small = Provider::start(vec![refused()]).await;
+    let mut rig = Rig::new();
+    let error = rig.start(CHAT, plan(&[&small])).await.unwrap_err();
+    assert_eq!(error.kind, Kind::ProviderRefused);
+    assert!(error.told().contains("maximum context length"), "{error}");
 }

@@ -37,7 +37,8 @@ async fn a_stream_is_relayed_in_the_providers_own_bytes() {
     assert_eq!(headers["x-hub-upstream-request-id"], "req-1");
     assert_eq!(headers["x-hub-target"], "openai/gpt-4o-mini");
     assert_eq!(headers["x-hub-attempts"], "1");
-    assert_eq!(headers.len(), 5);
+    assert_eq!(headers["x-hub-route"], "only");
+    assert_eq!(headers.len(), 6);
     let wanted =
         [": wait\r\n\r\n", &shown(ROLE), &shown(HELLO), &shown(HELLO), &shown(FINISH), DONE]
             .concat();

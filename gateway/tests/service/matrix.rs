@@ -175,8 +175,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "429 without Retry-After",
-        scripts: |vendor| vec![vendor.refusal(429, "")],
-        attempts: &[AttemptError::RateLimit],
+        scripts: |vendor| vec![vendor.refusal(429, ""); 3],
+        attempts: &[AttemptError::RateLimit; 3],
         kind: Some(Kind::ProviderBusy),
         outcome: Outcome::Failed,
         waited: 0,
@@ -184,8 +184,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "500",
-        scripts: |vendor| vec![vendor.refusal(500, "")],
-        attempts: &[AttemptError::Server],
+        scripts: |vendor| vec![vendor.refusal(500, ""); 3],
+        attempts: &[AttemptError::Server; 3],
         kind: Some(Kind::ProviderFailed),
         outcome: Outcome::Failed,
         waited: 0,
@@ -193,8 +193,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "503",
-        scripts: |vendor| vec![vendor.refusal(503, "")],
-        attempts: &[AttemptError::Overload],
+        scripts: |vendor| vec![vendor.refusal(503, ""); 3],
+        attempts: &[AttemptError::Overload; 3],
         kind: Some(Kind::ProviderBusy),
         outcome: Outcome::Failed,
         waited: 0,
@@ -202,8 +202,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "529",
-        scripts: |vendor| vec![vendor.refusal(529, "")],
-        attempts: &[AttemptError::Overload],
+        scripts: |vendor| vec![vendor.refusal(529, ""); 3],
+        attempts: &[AttemptError::Overload; 3],
         kind: Some(Kind::ProviderBusy),
         outcome: Outcome::Failed,
         waited: 0,
@@ -212,7 +212,7 @@ const CASES: &[Case] = &[
     Case {
         name: "reset",
         scripts: |_| vec![vec![Step::Close]],
-        attempts: &[AttemptError::Broken],
+        attempts: &[AttemptError::Broken; 3],
         kind: Some(Kind::ProviderFailed),
         outcome: Outcome::Failed,
         waited: 0,
@@ -277,7 +277,7 @@ async fn story(vendor: &Vendor, case: &Case) -> Result<(), String> {
     target.model = ModelId::from(if vendor.wire == Wire::Gemini { "gemini-3-pro" } else { "m" });
     let mut rig = Rig::new();
     let start = Instant::now();
-    let answer = rig.start(STREAM, Plan { targets: vec![target.into()] }).await;
+    let answer = rig.start(STREAM, Plan::of(vec![target.into()])).await;
     let kind = answer.as_ref().err().map(|error| error.kind);
     let body = match answer {
         Ok(response) => rest(response.into_body()).await,

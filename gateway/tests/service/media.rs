@@ -29,7 +29,7 @@ async fn asked(
 ) -> (Result<(), Error>, Provider) {
     let provider = Provider::start(scripts).await;
     let base = format!("http://{}", provider.address);
-    let plan = Plan { targets: vec![target_at("ollama", &base, crate::rig::deadlines())] };
+    let plan = Plan::of(vec![target_at("ollama", &base, crate::rig::deadlines())]);
     let config = UpstreamConfig { media, ..UpstreamConfig::default() };
     let mut rig = Rig::with(Durability::Process, config);
     let answer = rig.start(&asks_for(url), plan).await.map(drop);

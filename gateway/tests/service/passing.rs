@@ -323,9 +323,7 @@ async fn who_does_not_offer_it_is_passed_over_and_named() {
     let answer = r#"{"text":"Hi."}"#;
     let provider = Provider::start(vec![answered("application/json", answer)]).await;
     let others = ["anthropic", "gemini", "ollama", "deepseek", "xai"];
-    let targets = |names: &[&str]| Plan {
-        targets: names.iter().map(|vendor| target(vendor, &provider)).collect(),
-    };
+    let targets = |names: &[&str]| Plan::of(names.iter().map(|vendor| target(vendor, &provider)));
     let mut rig = Rig::new();
     let body = form(&[("model", "whisper-1")], 8);
     let dialect = Dialect::OpenAiTranscriptions;
@@ -348,7 +346,7 @@ async fn who_does_not_offer_it_is_passed_over_and_named() {
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_request_is_named() {
     let mut rig = Rig::new();
-    let none = || Plan { targets: Vec::new() };
+    let none = || Plan::of([]);
     let twice = [("model", "a"), ("model", "b")];
     use Dialect::{
         OpenAiImageEdits, OpenAiModerations, OpenAiSpeech, OpenAiTranscriptions, OpenAiTranslations,

@@ -58,7 +58,9 @@ impl Rig {
             ..Options::new(folder.path(), Partitions { usage: 1, attempts: 1 })
         };
         let outbox = Outbox::open(options).unwrap();
-        let options = upstream::Options { answer: 1 << 20, clock, metrics: Metrics::new("0", "0") };
+        let local = Arc::default();
+        let metrics = Metrics::new("0", "0");
+        let options = upstream::Options { answer: 1 << 20, clock, metrics, local };
         let client = Client::new(&config, options).unwrap();
         Self { client, outbox, log: Arc::default(), calls: 0, _folder: folder }
     }
@@ -168,7 +170,7 @@ pub(crate) fn target(vendor: &str, provider: &Provider) -> Arc<Target> {
 
 /// A plan over these providers, in order, all of OpenAI's kind.
 pub(crate) fn plan(providers: &[&Provider]) -> Plan {
-    Plan { targets: providers.iter().map(|provider| target("openai", provider)).collect() }
+    Plan::of(providers.iter().map(|provider| target("openai", provider)))
 }
 
 /// The next bytes of a body, as text.

@@ -111,7 +111,7 @@ async fn answer(
 }
 
 fn plan(address: SocketAddr) -> Plan {
-    Plan { targets: vec![target_at("openai", &format!("https://{address}/v1"), deadlines())] }
+    Plan::of(vec![target_at("openai", &format!("https://{address}/v1"), deadlines())])
 }
 
 fn trusting(provider: &Secure) -> UpstreamConfig {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use control::compile::DEFAULT;
 use control::entity::{self, Kind};
-use control::role::{Reach, Role, reach};
+use control::role::{Action, Reach, Role, reach};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -100,6 +100,14 @@ impl Caller {
             )));
         }
         Ok(Where::Projects(projects))
+    }
+
+    /// Whether the caller may do this, somewhere.
+    pub(crate) fn check(&self, action: Action) -> Result<(), Problem> {
+        if self.grants.iter().any(|(role, _)| reach(*role, action) != Reach::Nowhere) {
+            return Ok(());
+        }
+        Err(Problem::forbidden("not for this role".into()))
     }
 
     /// The mightiest role that is bound to no project.

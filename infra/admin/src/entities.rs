@@ -320,6 +320,10 @@ pub(crate) async fn delete(
 ) -> Result<Response<Body>, Problem> {
     let now = may_touch(admin, kind, ask)?;
     let id = ask.id()?.to_owned();
+    if kind == Kind::Key && id == ask.caller.key {
+        let why = "a key does not delete itself: ask with another one".to_owned();
+        return Err(Problem::conflict(now.version, why));
+    }
     let expected = expected(ask, None, now.version)?;
     let command = Command { kind, id, expected: Some(expected), body: None, reason: None };
     submit(admin, command, ask).await?;

@@ -33,6 +33,7 @@ use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 use control::audit::Trail;
 use control::plane::Plane;
+use control::role::Action;
 use gateway::config::UpstreamConfig;
 use gateway::http::{Takes, read_body};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -79,6 +80,14 @@ pub fn routes(admin: &Arc<Admin>) -> Router {
         router = router.route(&path, on(filter, handler));
     }
     router
+}
+
+/// Whether who sends the request may do this: for routes that are served beside the table's.
+///
+/// # Errors
+/// They may not.
+pub fn check(admin: &Admin, head: &http::request::Parts, action: Action) -> Result<(), Problem> {
+    Caller::of(admin, head)?.check(action)
 }
 
 /// One request: who asks, whether they may, and what comes of it.

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config::{
-    AccountKind as Terms, CredentialSeed, ModelSeed, ProviderSeed, Seed, TargetSeed, Unpriced,
+    AccountKind as Terms, CredentialSeed, MaxPriceSeed, ModelSeed, ProviderSeed, Seed, TargetSeed,
+    Unpriced,
 };
 use gateway::control::catalogue::Catalogue;
 use gateway::control::{AccountTerms, Key as Shown, KeyHash, SigningKey, Snapshot, seed};
 use gateway::providers::compat::Vendors;
+use gateway::routing::Strategy as By;
 use runtime::clock::Micros;
 use runtime::secret::{Secret, SecretRef};
 use schemas::ids::AccountId;
 use schemas::price::PriceBook;
 
-use crate::entity::{AccountKind, Body, Credential, Held, Key, Kind, Model, Provider};
+use crate::entity::{
+    AccountKind, Body, Credential, Held, Key, Kind, Model, Provider, Strategy, TargetOf,
+};
 use crate::key::from_hex;
 use crate::state::State;
 use crate::vault::Subject;
@@ -25,7 +29,7 @@ pub const DEFAULT: &str = "default";
 
 /// What a node knows beside what is configured.
 #[derive(Clone, Debug)]
-pub struct Local {
+pub struct Surroundings {
     /// The table of vendors.
     pub vendors: Arc<Vendors>,
     /// What is known of models.
@@ -85,7 +89,7 @@ pub fn signing_subject(key: &str) -> Subject {
 /// The snapshot of a state.
 pub fn compile(
     state: &State,
-    local: &Local,
+    local: &Surroundings,
     key_hash: &KeyHash,
     opened: &Opened,
 ) -> (Snapshot, Vec<Problem>) {
@@ -144,7 +148,7 @@ type Tell<'a> = &'a mut dyn FnMut(String, String);
 /// Per provider: how many credentials it has, and those that can be used.
 fn credentials<'s>(
     state: &'s State,
-    local: &Local,
+    local: &Surroundings,
     opened: &Opened,
     tell: Tell<'_>,
 ) -> HashMap<&'s str, (usize, Vec<CredentialSeed>)> {
@@ -175,7 +179,7 @@ fn credentials<'s>(
 fn secret(
     id: &str,
     credential: &Credential,
-    local: &Local,
+    local: &Surroundings,
     opened: &Opened,
 ) -> Result<Secret, String> {
     match &credential.secret {
@@ -193,13 +197,18 @@ fn held(opened: &Opened, subject: &Subject) -> Result<Secret, String> {
 }
 
 /// The secret behind `env:NAME` or `file:PATH`.
-fn referred(text: &str, local: &Local) -> Result<Secret, String> {
+fn referred(text: &str, local: &Surroundings) -> Result<Secret, String> {
     let reference: SecretRef = text.parse().map_err(|error| format!("{error}"))?;
     let find = |names: &str| lookup(&local.environment, names);
     reference.resolve(find).map_err(|error| error.to_string())
 }
 
-fn provider_seed(id: &str, provider: &Provider, credentials: &[CredentialSeed]) -> ProviderSeed {
+/// A provider as the router is told of it.
+pub fn provider_seed(
+    id: &str,
+    provider: &Provider,
+    credentials: &[CredentialSeed],
+) -> ProviderSeed {
     ProviderSeed {
         id: id.to_owned(),
         vendor: provider.vendor.clone(),
@@ -207,17 +216,39 @@ fn provider_seed(id: &str, provider: &Provider, credentials: &[CredentialSeed]) 
         credentials: credentials.to_vec(),
         models: provider.models.clone(),
         weight: provider.weight,
+        region: provider.region.clone(),
     }
 }
 
-fn model_seed(name: &str, model: &Model) -> ModelSeed {
-    let target = |target: &crate::entity::TargetOf| TargetSeed {
+/// A model as the router is told of it.
+pub fn model_seed(id: &str, model: &Model) -> ModelSeed {
+    let target = |target: &TargetOf| TargetSeed {
         provider: target.provider.clone(),
         model: target.model.clone(),
         weight: target.weight,
         priority: target.priority,
+        tags: target.tags.clone(),
+        canary: target.canary,
     };
-    ModelSeed { name: name.to_owned(), targets: model.targets.iter().map(target).collect() }
+    ModelSeed {
+        name: model.name.clone().unwrap_or_else(|| id.to_owned()),
+        targets: model.targets.iter().map(target).collect(),
+        strategy: match model.strategy {
+            Strategy::Weighted => By::Weighted,
+            Strategy::Latency => By::Latency,
+            Strategy::Cost => By::Cost,
+            Strategy::Busy => By::Busy,
+            Strategy::Affinity => By::Affinity,
+        },
+        fallbacks: model.fallbacks.clone(),
+        pin_fallback: model.pin_fallback,
+        regions: model.regions.clone(),
+        max_price: MaxPriceSeed {
+            input: model.max_price.input.clone(),
+            output: model.max_price.output.clone(),
+        },
+        projects: model.projects.clone(),
+    }
 }
 
 fn accounts(state: &State) -> HashMap<AccountId, AccountTerms> {
@@ -234,7 +265,13 @@ fn accounts(state: &State) -> HashMap<AccountId, AccountTerms> {
     terms.collect()
 }
 
-fn keys(state: &State, local: &Local, snapshot: &mut Snapshot, opened: &Opened, tell: Tell<'_>) {
+fn keys(
+    state: &State,
+    local: &Surroundings,
+    snapshot: &mut Snapshot,
+    opened: &Opened,
+    tell: Tell<'_>,
+) {
     for (id, body) in state.bodies(Kind::Key) {
         let Body::Key(key) = body else {
             tell(format!("key/{id}"), UNREADABLE.into());
@@ -311,6 +348,7 @@ fn shown(state: &State, id: &str, key: &Key) -> Result<Shown, String> {
         models: key.scopes.models.clone(),
         dialects: key.scopes.dialects.clone(),
         providers: key.scopes.providers.clone(),
+        regions: key.regions.clone(),
         origins: key.origins.clone(),
         networks: networks?,
         expires_at: key.expires_at.map(Micros),

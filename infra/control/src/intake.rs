@@ -5,6 +5,7 @@ use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
 use runtime::secret::Secret;
 use serde_json::{Map, Value, json};
+use subtle::ConstantTimeEq as _;
 
 use crate::compile::{signing_subject, subject_of};
 use crate::entity::{Body, Held, Kind, Misfit};
@@ -45,7 +46,13 @@ pub async fn take_in(plane: &Plane, kind: Kind, id: &str, spec: &mut Value) -> R
             };
             refuse(spec, "secret_version")?;
             let next = u32::try_from(version.saturating_add(1)).unwrap_or(u32::MAX);
-            match given(spec, "secret", known.as_ref().map(|known| &known.secret))? {
+            let new = given(spec, "secret", known.as_ref().map(|known| &known.secret))?;
+            // the same secret again is no new one: a document that is applied twice changes nothing
+            let same = |secret: &Secret| {
+                let version = known.as_ref().map_or(0, |known| known.secret_version);
+                is_known(plane, &subject_of(id, version), secret)
+            };
+            match new.filter(|secret| !same(secret)) {
                 Some(secret) => {
                     let sealed = plane.vault().seal(&subject_of(id, next), &secret).await?;
                     spec.insert("secret".into(), to_value(&Held::Sealed(sealed))?);
@@ -115,12 +122,21 @@ async fn seal_field(
     known: Option<Held>,
     subject: &Subject,
 ) -> Result<(), Error> {
-    let held = match given(object, "secret", known.as_ref())? {
+    let new = given(object, "secret", known.as_ref())?;
+    let new = new.filter(|secret| known.is_none() || !is_known(plane, subject, secret));
+    let held = match new {
         Some(secret) => Held::Sealed(plane.vault().seal(subject, &secret).await?),
         None => known.ok_or_else(|| Misfit::new("secret", "is wanted"))?,
     };
     object.insert("secret".into(), to_value(&held)?);
     Ok(())
+}
+
+/// Whether this is the secret that is sealed already.
+fn is_known(plane: &Plane, subject: &Subject, secret: &Secret) -> bool {
+    plane
+        .opened(subject)
+        .is_ok_and(|known| bool::from(known.expose().as_bytes().ct_eq(secret.expose().as_bytes())))
 }
 
 /// The secret that is given; `None` where the known one stays.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -19,8 +20,11 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::checkpoint;
-use crate::compile::{Local, Opened, OpenedSecret, Problem, compile, signing_subject, subject_of};
+use crate::compile::{
+    Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
+};
 use crate::entity::{Body, Held, Kind, Misfit};
+use crate::intake::webhook_subject;
 use crate::state::{Outcome, State};
 use crate::validate::{Refused, check_body, check_delete, check_id, check_owners};
 use crate::vault::{self, Subject, Vault};
@@ -104,7 +108,7 @@ pub struct Options {
     /// Seals and opens secrets.
     pub vault: Vault,
     /// What this node knows beside what is configured.
-    pub local: Local,
+    pub local: Surroundings,
     /// Where the fold is kept between starts.
     pub checkpoint: Option<PathBuf>,
 }
@@ -119,6 +123,8 @@ pub struct Plane {
     current: Arc<Current>,
     problems: Mutex<Vec<Problem>>,
     kept: Mutex<u64>,
+    /// Whether calls name the prices of what is configured: not before it is seeded.
+    serving: AtomicBool,
 }
 
 impl Plane {
@@ -161,9 +167,16 @@ impl Plane {
             current: Arc::new(Current::new(snapshot)),
             problems: Mutex::default(),
             kept: Mutex::new(kept),
+            serving: AtomicBool::new(false),
         });
         plane.publish().await;
         Ok(plane)
+    }
+
+    /// From now on calls are served: they name prices, so the log is told of them.
+    pub async fn serve(&self) {
+        self.serving.store(true, Ordering::Release);
+        self.publish().await;
     }
 
     /// What calls see.
@@ -187,7 +200,7 @@ impl Plane {
     }
 
     /// What this node knows beside what is configured.
-    pub const fn local(&self) -> &Local {
+    pub const fn local(&self) -> &Surroundings {
         &self.options.local
     }
 
@@ -265,11 +278,8 @@ impl Plane {
             expected_version: *expected,
             deleted: body.is_none(),
             body: bytes,
-            actor: String::new(),
             reason: reason.clone(),
-            command: None,
-            address: None,
-            request: None,
+            ..Control::default()
         })
     }
 
@@ -408,7 +418,8 @@ impl Plane {
             }
         }
         *lock(&self.problems) = problems;
-        if let Err(error) = self.publish_book(&snapshot).await {
+        let serving = self.serving.load(Ordering::Acquire);
+        if serving && let Err(error) = self.publish_book(&snapshot).await {
             tracing::warn!(%error, "the price book could not be published; billing waits for it");
         }
         self.current.configure(snapshot);
@@ -425,13 +436,10 @@ impl Plane {
             id: version.into(),
             version: 1,
             expected_version: Some(0),
-            deleted: false,
             body: snapshot.prices.to_json(),
             actor: "hub".into(),
             reason: Some("prices in force from now on".into()),
-            command: None,
-            address: None,
-            request: None,
+            ..Control::default()
         };
         let key = format!("{}/{version}", Kind::PriceBook);
         let value = self.options.codec.to_vec(&book)?;
@@ -499,6 +507,13 @@ pub fn sealed(state: &State) -> Vec<(Subject, vault::Sealed)> {
             && let Some(Held::Sealed(sealed)) = key.aws.as_ref().map(|aws| &aws.secret)
         {
             all.push((signing_subject(id), sealed.clone()));
+        }
+    }
+    for (id, body) in state.bodies(Kind::Webhook) {
+        if let Body::Webhook(webhook) = body
+            && let Some(Held::Sealed(sealed)) = &webhook.secret
+        {
+            all.push((webhook_subject(id), sealed.clone()));
         }
     }
     all

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use gateway::config::{AccountKind as Terms, AwsSeed, KeySeed, ModelSeed, Seed};
 use gateway::control::{KeyHash, hash_of, seed as settings};
+use gateway::routing::Strategy as By;
 use runtime::secret::SecretRef;
 
 use crate::compile::{DEFAULT, lookup, signing_subject, subject_of};
 use crate::entity::{
-    Account, AccountKind, Aws, Body, Credential, Held, Key, Kind, Model, Project, Provider, Scopes,
-    TargetOf,
+    Account, AccountKind, Aws, Body, Credential, Held, Key, Kind, MaxPrice, Model, Project,
+    Provider, Scopes, Strategy, TargetOf,
 };
 use crate::key::to_hex;
 use crate::plane::{Command, Plane, SEED, Who};
@@ -112,6 +113,9 @@ async fn wanted(plane: &Plane, seed: &Seed) -> Result<Wanted, Error> {
         accounts.insert(account.id.clone(), Account { kind, ..Account::default() });
     }
     let mut projects: BTreeMap<String, Project> = BTreeMap::new();
+    for project in seed.models.iter().flat_map(|model| &model.projects) {
+        projects.entry(project.clone()).or_default();
+    }
     for key in &seed.keys {
         accounts.entry(key.account.clone()).or_default();
         projects.entry(key.project.clone()).or_default();
@@ -136,6 +140,7 @@ async fn wanted(plane: &Plane, seed: &Seed) -> Result<Wanted, Error> {
             base_url: provider.base_url.clone(),
             models: provider.models.clone(),
             weight: provider.weight,
+            region: provider.region.clone(),
             // who writes the settings may say where providers are
             allow_private: true,
             disabled: false,
@@ -159,7 +164,8 @@ async fn wanted(plane: &Plane, seed: &Seed) -> Result<Wanted, Error> {
         wanted.push((Kind::Credential, id, Body::Credential(Box::new(body))));
     }
     for model in &seed.models {
-        wanted.push(some(Kind::Model, &model.name, Body::Model(Box::new(model_of(model)))));
+        let (id, body) = model_of(model);
+        wanted.push((Kind::Model, id, Body::Model(Box::new(body))));
     }
     let key_hash = plane.key_hash();
     for seed in &seed.keys {
@@ -170,14 +176,41 @@ async fn wanted(plane: &Plane, seed: &Seed) -> Result<Wanted, Error> {
     Ok(wanted)
 }
 
-fn model_of(model: &ModelSeed) -> Model {
+fn model_of(model: &ModelSeed) -> (String, Model) {
     let targets = model.targets.iter().map(|target| TargetOf {
         provider: target.provider.clone(),
         model: target.model.clone(),
         weight: target.weight,
         priority: target.priority,
+        tags: target.tags.clone(),
+        canary: target.canary,
     });
-    Model { targets: targets.collect(), disabled: false }
+    // what holds for projects has an id of its own beside what holds for all
+    let id = match model.projects.is_empty() {
+        true => model.name.clone(),
+        false => format!("{}@{}", model.name, model.projects.join(",")),
+    };
+    let body = Model {
+        name: (id != model.name).then(|| model.name.clone()),
+        targets: targets.collect(),
+        strategy: match model.strategy {
+            By::Weighted => Strategy::Weighted,
+            By::Latency => Strategy::Latency,
+            By::Cost => Strategy::Cost,
+            By::Busy => Strategy::Busy,
+            By::Affinity => Strategy::Affinity,
+        },
+        fallbacks: model.fallbacks.clone(),
+        pin_fallback: model.pin_fallback,
+        regions: model.regions.clone(),
+        max_price: MaxPrice {
+            input: model.max_price.input.clone(),
+            output: model.max_price.output.clone(),
+        },
+        projects: model.projects.clone(),
+        disabled: false,
+    };
+    (id, body)
 }
 
 async fn key_of(plane: &Plane, seed: &KeySeed, hash: &KeyHash) -> Result<Key, Error> {
@@ -193,6 +226,7 @@ async fn key_of(plane: &Plane, seed: &KeySeed, hash: &KeyHash) -> Result<Key, Er
         account: own(&seed.account),
         project: own(&seed.project),
         scopes: Scopes { models: seed.models.clone(), ..Scopes::default() },
+        regions: seed.regions.clone(),
         origins: seed.origins.clone(),
         aws,
         ..Key::default()

@@ -247,15 +247,10 @@ mod tests {
         Control {
             kind: "project".into(),
             id: id.into(),
-            version: 0,
             expected_version: expected,
-            deleted: false,
             body: br#"{"title": "x"}"#.to_vec(),
             actor: "ada".into(),
-            reason: None,
-            command: None,
-            address: None,
-            request: None,
+            ..Control::default()
         }
     }
 

@@ -1,12 +1,14 @@
 //! Whether a command makes sense with what is configured now. Only who asks is told: what is in the
 //! log counts, and a state that two commands made wrong together still compiles.
 
-use gateway::config::{ProviderSeed, Seed};
+use std::collections::BTreeSet;
+
+use gateway::config::Seed;
 use gateway::control::seed;
 use schemas::money::Amount;
 use schemas::price::PriceBook;
 
-use crate::compile::{Local, network};
+use crate::compile::{Surroundings, model_seed, network, provider_seed};
 use crate::entity::{Body, Key, Kind, Misfit, Model, Provider, Scope, ScopeKind};
 use crate::role::Role;
 use crate::state::State;
@@ -58,7 +60,12 @@ pub fn check_id(kind: Kind, id: &str) -> Result<(), Misfit> {
 ///
 /// # Errors
 /// Names the field and what would be right.
-pub fn check_body(state: &State, local: &Local, id: &str, body: &Body) -> Result<(), Refused> {
+pub fn check_body(
+    state: &State,
+    local: &Surroundings,
+    id: &str,
+    body: &Body,
+) -> Result<(), Refused> {
     let there = |field: &str, kind: Kind, id: &str| match state.get(kind, id) {
         Some(_) => Ok(()),
         None => Err(Misfit::new(field, format!("there is no {kind} {id:?}"))),
@@ -96,7 +103,7 @@ pub fn check_body(state: &State, local: &Local, id: &str, body: &Body) -> Result
                 return Err(Misfit::new("id", format!("must be provider.name, {wanted:?}")).into());
             }
         }
-        Body::Model(it) => model(state, id, it)?,
+        Body::Model(it) => model(state, local, id, it)?,
         Body::Limit(it) => {
             scope(state, &it.scope)?;
             if let Some(cost) = &it.max_cost {
@@ -170,19 +177,12 @@ fn key(state: &State, id: &str, key: &Key) -> Result<(), Misfit> {
 }
 
 /// As it would be used, without credentials.
-fn provider(local: &Local, id: &str, provider: &Provider) -> Result<(), Misfit> {
+fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), Misfit> {
     title(&provider.title)?;
     if local.providers.iter().any(|own| own.id == id) {
         return Err(Misfit::new("id", "is that of a provider of the hub's own"));
     }
-    let own = ProviderSeed {
-        id: id.to_owned(),
-        vendor: provider.vendor.clone(),
-        base_url: provider.base_url.clone(),
-        credentials: Vec::new(),
-        models: provider.models.clone(),
-        weight: provider.weight,
-    };
+    let own = provider_seed(id, provider, &[]);
     let seed = Seed { providers: vec![own], ..Seed::default() };
     let (_, wrong) =
         seed::assemble(&seed, &local.vendors, PriceBook::default(), local.call_time, &|_| None);
@@ -199,22 +199,56 @@ fn provider(local: &Local, id: &str, provider: &Provider) -> Result<(), Misfit> 
     }
 }
 
-fn model(state: &State, id: &str, model: &Model) -> Result<(), Misfit> {
-    if let Some((first, _)) = id.split_once('/')
-        && state.get(Kind::Provider, first).is_some()
-    {
-        return Err(Misfit::new("id", format!("{first}/… is a pin to the provider {first:?}")));
-    }
-    if model.targets.is_empty() {
-        return Err(Misfit::new("targets", "at least one is wanted"));
-    }
+/// As it would be used, with providers that are there and nothing else known of them.
+fn model(state: &State, local: &Surroundings, id: &str, model: &Model) -> Result<(), Misfit> {
     for (at, target) in model.targets.iter().enumerate() {
         if state.get(Kind::Provider, &target.provider).is_none() {
             let why = format!("there is no provider {:?}", target.provider);
             return Err(Misfit::new(format!("targets[{at}].provider"), why));
         }
     }
-    Ok(())
+    for (at, project) in model.projects.iter().enumerate() {
+        if state.get(Kind::Project, project).is_none() {
+            return Err(Misfit::new(format!("projects[{at}]"), format!("there is no {project:?}")));
+        }
+    }
+    let own = model_seed(id, model);
+    if let Some(pin) = own.name.split_once('/').map(|(first, _)| first)
+        && state.get(Kind::Provider, pin).is_some()
+    {
+        return Err(Misfit::new("name", format!("{pin}/… is a pin to the provider {pin:?}")));
+    }
+    let twice = state.bodies(Kind::Model).any(|(other, body)| {
+        let Body::Model(body) = body else { return false };
+        let known = model_seed(other, body);
+        let shared = known.projects.iter().any(|project| own.projects.contains(project));
+        let all = known.projects.is_empty() && own.projects.is_empty();
+        **other != *id && known.name == own.name && (shared || all)
+    });
+    if twice {
+        return Err(Misfit::new("name", "another model has this name, for the same keys"));
+    }
+    let names: BTreeSet<&String> = own.targets.iter().map(|target| &target.provider).collect();
+    let providers =
+        names.into_iter().filter_map(|id| match state.get(Kind::Provider, id)?.body.as_ref()? {
+            Body::Provider(provider) => Some(provider_seed(id, provider, &[])),
+            _ => None,
+        });
+    let seed = Seed { providers: providers.collect(), models: vec![own], ..Seed::default() };
+    let (_, wrong) =
+        seed::assemble(&seed, &local.vendors, PriceBook::default(), local.call_time, &|_| None);
+    let of_model = wrong.into_iter().find_map(|error| {
+        let field = match &error {
+            seed::Error::Name(_) => "name",
+            seed::Error::Empty(_) => "targets",
+            seed::Error::Fallback(_) => "fallbacks",
+            seed::Error::Canary(_) => "targets",
+            seed::Error::MaxPrice { .. } => "max_price",
+            _ => return None,
+        };
+        Some(Misfit::new(field, error.to_string()))
+    });
+    of_model.map_or(Ok(()), Err)
 }
 
 fn scope(state: &State, scope: &Scope) -> Result<(), Misfit> {
@@ -248,6 +282,7 @@ pub fn check_delete(state: &State, kind: Kind, id: &str) -> Result<(), Refused> 
         (Kind::Account, Body::Project(it)) => is(&it.account),
         (Kind::Account, Body::Key(it)) => is(&it.account),
         (Kind::Project, Body::Key(it)) => is(&it.project),
+        (Kind::Project, Body::Model(it)) => it.projects.iter().any(|project| project == id),
         (Kind::Project | Kind::User, Body::Binding(it)) => {
             if kind == Kind::User {
                 it.user == id

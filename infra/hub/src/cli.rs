@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::embedded::clickhouse::ServerOptions;
+use crate::explain::Asked;
 use crate::remote::{Entities, Keys};
 
 /// A self-hosted AI gateway.
@@ -56,6 +57,9 @@ pub enum Command {
     /// Models and their prices.
     #[command(subcommand)]
     Models(Models),
+    /// Where calls go.
+    #[command(subcommand)]
+    Route(Route),
     /// API keys.
     #[command(subcommand)]
     Keys(Keys),
@@ -158,6 +162,7 @@ pub enum AuditCommand {
 /// Providers and their credentials.
 #[derive(Debug, Subcommand)]
 pub enum Providers {
+    /// What can be done with entities of every kind.
     #[command(flatten)]
     Entities(Entities),
     /// Tests each credential with the cheapest real request and says what is wrong with it.
@@ -173,6 +178,7 @@ pub enum Providers {
 /// Models and their prices.
 #[derive(Debug, Subcommand)]
 pub enum Models {
+    /// What can be done with entities of every kind.
     #[command(flatten)]
     Entities(Entities),
     /// Merges a catalogue into a price list: LiteLLM's model_prices_and_context_window.json, or
@@ -189,6 +195,21 @@ pub enum Models {
         /// Says what would change, and changes nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+/// Where calls go.
+#[derive(Debug, Subcommand)]
+pub enum Route {
+    /// Asks the running gateway of these settings which targets a call would be sent to, which were
+    /// considered, and why.
+    Explain {
+        /// The call.
+        #[command(flatten)]
+        asked: Asked,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

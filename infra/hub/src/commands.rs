@@ -127,7 +127,7 @@ pub(crate) async fn replay(
         match processor {
             Replayed::Billing => reports.push(replay::billing(&deps, partition).await?),
             Replayed::Health => {
-                reports.push(replay::health(&deps, partition, crate::serve::thresholds()).await?);
+                reports.push(replay::health(&deps, partition, shared.config.health).await?);
             }
             Replayed::Sink => {
                 let client = warehouse(&shared).await?;

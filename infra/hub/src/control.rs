@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use control::bootstrap::{self, bootstrap};
-use control::compile::Local;
+use control::compile::Surroundings;
 use control::plane::{self, Options, Plane};
 use control::seed;
 use control::vault::{MasterFile, Vault};
@@ -49,7 +49,7 @@ pub(crate) fn vault(config: &Config, environment: &Environment) -> anyhow::Resul
 pub(crate) async fn start(
     shared: &Shared,
     vault: &Vault,
-    local: &Local,
+    local: &Surroundings,
     seed: &Seed,
     whole: bool,
     token: &CancellationToken,
@@ -79,6 +79,7 @@ pub(crate) async fn start(
         follow.cancel();
         return Err(error);
     }
+    plane.serve().await;
     Ok(plane)
 }
 

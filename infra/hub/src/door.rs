@@ -21,6 +21,7 @@ use tower::ServiceExt as _;
 use crate::config::Config;
 use crate::listen::{Serving, serve};
 use crate::status::Status;
+use crate::uptime::{self, Audience, Uptime};
 
 /// The bound listener.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     /// What is behind it, as soon as there is something.
     behind: Arc<OnceLock<Open>>,
+    /// What is to be had here beside calls.
+    beside: Router,
     tasks: Tasks,
 }
 
@@ -56,7 +59,7 @@ struct Closed {
 }
 
 impl Door {
-    /// Serves the listener: for now, calls are refused.
+    /// Serves the listener: for now, calls are refused. `public`: what anybody may see.
     ///
     /// # Errors
     /// There are no threads to serve calls.
@@ -64,6 +67,7 @@ impl Door {
         listener: TcpListener,
         config: &Config,
         status: Status,
+        public: Option<Uptime>,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let lanes = Arc::new(Lanes::start("calls").context("threads to serve calls")?);
@@ -74,12 +78,13 @@ impl Door {
         let open = Arc::clone(&behind);
         let now = move || open.get().map_or_else(|| closed.clone(), Open::now);
         serve(listener, now, serving, &tasks, "callers");
-        Ok(Self { address, behind, tasks })
+        let beside = public.map(|uptime| uptime::routes(uptime, Audience::Public, tasks.token()));
+        Ok(Self { address, behind, beside: beside.unwrap_or_default(), tasks })
     }
 
     /// Lets calls through to the gateway. Gives the tasks of the listener.
     pub(crate) fn open(self, gateway: &Arc<Gateway>) -> Tasks {
-        let open = |scripts| routes(Arc::clone(gateway), scripts);
+        let open = |scripts| routes(Arc::clone(gateway), scripts).merge(self.beside.clone());
         let (plain, scripts) = (open(false), open(true));
         drop(self.behind.set(Open { gateway: Arc::clone(gateway), plain, scripts }));
         self.tasks

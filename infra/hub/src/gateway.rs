@@ -8,13 +8,19 @@ use std::time::Duration;
 use admin::Admin;
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse as _;
+use axum::routing::get;
 use control::audit::Trail;
+use control::role::Action;
 use gateway::Gateway;
 use gateway::admission::Accounts;
 use gateway::control::Ready;
 use gateway::control::discovery::Discovery;
 use gateway::control::follow::Follower;
 use gateway::gateway::Limits;
+use gateway::routing::Local;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
 use runtime::task::Tasks;
 use runtime::telemetry::trace::{Settings, Traces};
@@ -22,6 +28,7 @@ use schemas::topics::Topic;
 
 use crate::door::Door;
 use crate::embedded::demo;
+use crate::explain;
 use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
@@ -79,6 +86,7 @@ impl GatewayRole {
             Discovery::new(current, &upstream, &config.discovery, clock)?.start(tasks);
         }
 
+        let local = Arc::new(Local::new(config.routing.into()));
         let accounts = Arc::new(Accounts::new());
         let health = Arc::default();
         let ready = Arc::new(Ready::new(config.log.max_stale.into()));
@@ -105,7 +113,8 @@ impl GatewayRole {
             health,
             accounts,
             outbox,
-            upstream: seed::upstream(shared)?,
+            upstream: seed::upstream(shared, Arc::clone(&local))?,
+            local,
             ready,
             draining: false.into(),
             beside: Arc::new(status.clone()),
@@ -118,9 +127,20 @@ impl GatewayRole {
         Ok(Self { gateway, admin, front, drain: config.limits.drain_time.into() })
     }
 
-    /// The admin API.
-    pub(crate) fn admin_routes(&self) -> Router {
-        admin::routes(&self.admin)
+    /// The admin API, and how calls are routed, behind the same check.
+    pub(crate) fn admin_routes(&self, status: Status) -> Router {
+        let guard = async move |State(admin): State<Arc<Admin>>, request: Request, next: Next| {
+            let (head, body) = request.into_parts();
+            match admin::check(&admin, &head, Action::ExplainRoute) {
+                Ok(()) => next.run(Request::from_parts(head, body)).await,
+                Err(problem) => problem.into_response(),
+            }
+        };
+        let explain = Router::new()
+            .route(explain::PATH, get(explain::answer))
+            .layer(middleware::from_fn_with_state(Arc::clone(&self.admin), guard))
+            .with_state(status);
+        admin::routes(&self.admin).merge(explain)
     }
 
     /// Takes no new calls, lets open ones finish, and ships what they left.

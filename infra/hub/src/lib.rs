@@ -9,12 +9,14 @@ pub mod config;
 mod control;
 mod door;
 pub mod embedded;
+mod explain;
 pub mod gateway;
 mod listen;
 mod log;
 mod models;
 mod operator;
 mod probe;
+mod probing;
 mod remote;
 pub mod role;
 pub mod secrets;
@@ -22,6 +24,7 @@ mod seed;
 pub mod serve;
 mod sql;
 mod status;
+mod uptime;
 mod welcome;
 
 use std::io::Write as _;
@@ -116,6 +119,11 @@ async fn dispatch(
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "hub", &mut std::io::stdout());
             Ok(())
+        }
+        Command::Route(cli::Route::Explain { asked, json }) => {
+            let told =
+                explain::run(&remote::Remote::new(&config, &environment)?, &asked, json).await?;
+            Ok(std::io::stdout().write_all(told.as_bytes())?)
         }
         Command::Credits(command) => commands::credits(config, environment, command).await,
         Command::Replay { processor, json } => {

@@ -7,16 +7,19 @@ use axum::extract::State;
 use axum::routing::get;
 use gateway::http::{Body, Request, healthz, method, nothing_at, readiness};
 use http::{HeaderValue, Response, header};
+use runtime::task::Tasks;
 use runtime::telemetry::metrics::CONTENT_TYPE;
 
 use crate::status::Status;
+use crate::uptime::{self, Audience, Uptime};
 
 /// Everything that the listener serves, once the admin API is there.
 pub(crate) type Behind = Arc<OnceLock<Router>>;
 
 /// Its routes.
 #[rustfmt::skip]
-pub(crate) fn routes(status: Status) -> Router {
+pub(crate) fn routes(status: Status, uptime: Option<Uptime>, tasks: &Tasks) -> Router {
+    let shown = uptime.map(|uptime| uptime::routes(uptime, Audience::Operators, tasks.token()));
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz",  get(readyz))
@@ -24,6 +27,7 @@ pub(crate) fn routes(status: Status) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(status)
+        .merge(shown.unwrap_or_default())
 }
 
 /// Whether this process does what it is there for, and what is missing or lagging.
@@ -42,6 +46,6 @@ async fn metrics(State(status): State<Status>) -> Response<Body> {
 async fn unknown(request: Request) -> Response<Body> {
     nothing_at(
         &request,
-        "/healthz, /readyz, /metrics or /admin/v1/openapi.json; calls go to the listener of a gateway",
+        "/healthz, /readyz, /metrics, or a gateway's /status and /admin/v1/openapi.json; calls go to its other listener",
     )
 }

@@ -25,10 +25,7 @@ const LARGEST: usize = 4 << 20;
 /// # Errors
 /// It is not ready, or not there.
 pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
-    let address = reachable(&config.admin_listen);
-    let answer = tokio::time::timeout(PATIENCE, ask(&address));
-    let named = || format!("nothing answers at {address}, as admin_listen (HUB_ADMIN_LISTEN) says");
-    let (status, body) = answer.await.with_context(named)?.with_context(named)?;
+    let (status, body) = ask(config, "/readyz").await?;
     if status != StatusCode::OK {
         let report: Value = serde_json::from_slice(&body).unwrap_or_default();
         bail!("not ready: {}", report["why"].as_str().unwrap_or("it does not say why"));
@@ -37,9 +34,20 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(address: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+/// What its operators' listener answers at this path.
+///
+/// # Errors
+/// It is not there.
+pub(crate) async fn ask(config: &Config, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+    let address = reachable(&config.admin_listen);
+    let named = || format!("nothing answers at {address}, as admin_listen (HUB_ADMIN_LISTEN) says");
+    let answer = tokio::time::timeout(PATIENCE, get(&address, path)).await;
+    answer.with_context(named)?.with_context(named)
+}
+
+async fn get(address: &str, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
     let client: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();
-    let uri: Uri = format!("http://{address}/readyz").parse()?;
+    let uri: Uri = format!("http://{address}{path}").parse()?;
     let answer = client.get(uri).await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), LARGEST).collect().await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use gateway::config::UpstreamConfig;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -125,12 +126,21 @@ impl Remote {
         };
         let url = environment.get(URL).filter(|url| !url.is_empty());
         let url = url.map_or_else(|| format!("http://{}", config.admin_listen), String::clone);
-        let client = reqwest::Client::builder().timeout(TIME).build()?;
+        let client = gateway::upstream::beside(&UpstreamConfig::default(), TIME)?;
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { url, token, client, environment: environment.clone() })
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    /// Asks below `/admin/v1/`.
+    ///
+    /// # Errors
+    /// No hub answers, or it refuses; in its words.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
         let url = format!("{}/admin/v1/{path}", self.url);
         let mut request = self.client.request(method, &url).bearer_auth(&self.token);
         if let Some(body) = body {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use control::compile::{Local, lookup};
+use control::compile::{Surroundings, lookup};
 use gateway::config::{CredentialSeed, KeySeed, ProviderSeed, Seed, UpstreamConfig};
 use gateway::control::catalogue::{self, Catalogue};
 use gateway::control::{KeyHash, Snapshot, seed};
 use gateway::providers::compat::{self, Vendor, Vendors};
+use gateway::routing::Local;
 use gateway::upstream;
 use runtime::log::{NewRecord, Outgoing};
 use runtime::secret::SecretRef;
@@ -28,7 +29,7 @@ use crate::serve::Shared;
 ///
 /// # Errors
 /// Names the field and what would be right.
-pub(crate) fn seed(shared: &Shared, demo: SocketAddr) -> anyhow::Result<(Seed, Local)> {
+pub(crate) fn seed(shared: &Shared, demo: SocketAddr) -> anyhow::Result<(Seed, Surroundings)> {
     let (config, environment) = (&*shared.config, &*shared.environment);
     let demo = ProviderSeed {
         id: "demo".into(),
@@ -47,12 +48,13 @@ pub(crate) fn seed(shared: &Shared, demo: SocketAddr) -> anyhow::Result<(Seed, L
         models: Vec::new(),
         origins: Vec::new(),
         aws: None,
+        regions: Vec::new(),
     });
     let made = Made::of(config, environment, keys)?;
     // what is wrong with the settings is told before anything is written
     let whole = made.seed.providers.iter().cloned().chain([demo.clone()]).collect();
     made.snapshot(config, environment, Seed { providers: whole, ..made.seed.clone() })?;
-    let local = Local {
+    let local = Surroundings {
         vendors: Arc::new(made.vendors),
         catalogue: Arc::clone(&made.seed.catalogue),
         prices: Arc::new(shipped()?),
@@ -69,8 +71,8 @@ pub(crate) fn seed(shared: &Shared, demo: SocketAddr) -> anyhow::Result<(Seed, L
 ///
 /// # Errors
 /// Names the file that can't be read.
-pub(crate) fn bare(config: &Config) -> anyhow::Result<Local> {
-    Ok(Local {
+pub(crate) fn bare(config: &Config) -> anyhow::Result<Surroundings> {
+    Ok(Surroundings {
         vendors: Arc::new(vendors(config)?),
         catalogue: Arc::new(Catalogue::default()),
         prices: Arc::new(shipped()?),
@@ -178,6 +180,7 @@ fn blank(id: &str) -> ProviderSeed {
         credentials: Vec::new(),
         models: Vec::new(),
         weight: 1,
+        region: None,
     }
 }
 
@@ -238,12 +241,13 @@ fn from_environment(
 ///
 /// # Errors
 /// A proxy or certificate file is not good.
-pub(crate) fn upstream(shared: &Shared) -> anyhow::Result<upstream::Client> {
+pub(crate) fn upstream(shared: &Shared, local: Arc<Local>) -> anyhow::Result<upstream::Client> {
     let config = upstream_config(&shared.config, &shared.environment);
     let options = upstream::Options {
         answer: shared.config.limits.answer.as_usize(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
+        local,
     };
     Ok(upstream::Client::new(&config, options)?)
 }

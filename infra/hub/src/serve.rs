@@ -22,8 +22,10 @@ use crate::gateway::GatewayRole;
 use crate::listen::{self, Serving, bind};
 use crate::log::{open_log, patiently};
 use crate::operator;
+use crate::probing;
 use crate::role::Role;
 use crate::status::Status;
+use crate::uptime::Uptime;
 
 /// A hub that runs.
 #[derive(Debug)]
@@ -87,12 +89,22 @@ pub async fn start(
     let status = Status::new(roles, share, config.ready_lag, board.clone(), metrics.clone());
     let tasks = Tasks::new();
     let serving = Serving { lanes: None, write_time: config.limits.write_time.into() };
+    let clock = Clock::system();
+    let uptime = roles.contains(&Role::Gateway).then(|| Uptime::new(clock.clone()));
     let behind = operator::Behind::default();
-    let seen = operator::routes(status.clone());
+    let seen = operator::routes(status.clone(), uptime.clone(), &tasks);
     let now = behind.clone();
-    let routes = move || now.get().unwrap_or(&seen).clone();
-    listen::serve(operators, routes, serving, &tasks, "operators");
-    let mut door = callers.map(|it| Door::new(it, &config, status.clone())).transpose()?;
+    let few = seen.clone();
+    listen::serve(
+        operators,
+        move || now.get().unwrap_or(&few).clone(),
+        serving,
+        &tasks,
+        "operators",
+    );
+    let public = uptime.clone().filter(|_| config.status.public);
+    let open = |it| Door::new(it, &config, status.clone(), public);
+    let mut door = callers.map(open).transpose()?;
     let address = door.as_ref().map(|door| door.address);
 
     let (config, environment) = (Arc::new(config), Arc::new(environment));
@@ -108,7 +120,6 @@ pub async fn start(
     if roles.is_empty() {
         return Ok(running);
     }
-    let clock = Clock::system();
     status.waits("registry", "schema ids are being read".to_owned());
     let told = |why| status.waits("registry", why);
     let codec = codec(&config, &environment, &running.tasks, None, told).await?;
@@ -132,9 +143,12 @@ pub async fn start(
         let token = tasks.token();
         match role {
             Role::Gateway => {
+                if let Some(uptime) = &uptime {
+                    uptime.follow(&shared, running.warehouse.as_ref(), tasks);
+                }
                 if let Some(door) = door.take() {
                     let gateway = GatewayRole::start(&shared, &status, door, whole, tasks).await?;
-                    let all = operator::routes(status.clone()).merge(gateway.admin_routes());
+                    let all = seen.clone().merge(gateway.admin_routes(status.clone()));
                     // there is one gateway in a process, so this is the first
                     drop(behind.set(all));
                     running.gateway = Some(gateway);
@@ -146,8 +160,10 @@ pub async fn start(
                 });
             }
             Role::Health => {
+                let rules = shared.config.health;
+                probing::start(&shared, tasks)?;
                 tasks.spawn("health", async move {
-                    tell("health", processors::health::run(deps, thresholds(), token).await);
+                    tell("health", processors::health::run(deps, rules, token).await);
                 });
             }
             Role::Sink => {
@@ -199,11 +215,6 @@ impl Running {
             tracing::warn!("some tasks did not end in time");
         }
     }
-}
-
-/// When health changes its mind; the documented defaults.
-pub fn thresholds() -> processors::health::Thresholds {
-    processors::health::Thresholds::default()
 }
 
 /// How processors ended, in words.

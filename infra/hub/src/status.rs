@@ -71,6 +71,16 @@ impl Status {
         drop(self.0.gateway.set(gateway));
     }
 
+    /// The gateway of this process, once it is there.
+    pub(crate) fn gateway(&self) -> Option<Arc<Gateway>> {
+        self.0.gateway.get().cloned()
+    }
+
+    /// ClickHouse, if this process has to do with it.
+    pub(crate) fn warehouse(&self) -> Option<Warehouse> {
+        self.0.warehouse.get().cloned()
+    }
+
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
         self.0.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use runtime::log::Record;
 use schemas::event::{Attempt, Health, HealthState, SubjectKind};
-use schemas::ids::{Origin, SubjectId, credential_subject, target_subject};
+use schemas::ids::{
+    ModelId, Origin, ProviderId, SubjectId, credential_subject, model_subject, provider_subject,
+    target_subject,
+};
 use schemas::partition::partition_of;
 use schemas::topics::Topic;
 use schemas::wire::{self, Codec, SchemaName};
 
-use super::subject::{News, advance, depends_on_time, is_stale, record, unknown};
-use super::thresholds::{Impact, Thresholds, impact};
+use super::subject::{News, advance, is_stale, record, state_depends_on_time, unknown};
+use super::thresholds::{Impact, Thresholds, impact, tells};
 use crate::pipeline::{Fold, Output, Place, Refusal, Verdict};
 
 /// What health reads.
@@ -53,56 +56,82 @@ impl Healths {
 
     /// Time until a tick is wanted; `None` while nothing depends on time.
     pub fn tick_in(&self) -> Option<Duration> {
-        if self.subjects.values().any(depends_on_time) {
-            Some(self.rules.tick)
-        } else if self.subjects.is_empty() {
+        let tick = self.rules.tick.0;
+        if self.subjects.is_empty() {
             None
+        } else if self.subjects.values().any(state_depends_on_time) {
+            Some(tick)
+        } else if self.subjects.values().any(|health| !health.window.is_empty()) {
+            // only counts pass out of the window
+            Some(tick.saturating_mul(5))
         } else {
             // only forgetting is left to do
-            Some(self.rules.tick.max(self.rules.forget / 60))
+            Some(tick.max(self.rules.forget.0 / 60))
         }
     }
 
     fn attempt(&mut self, attempt: &Attempt, now: i64, out: &mut Output) -> Result<(), Refusal> {
         let version = u32::try_from(attempt.credential_version).unwrap_or(0);
-        let (provider, credential) = (&attempt.provider, &attempt.credential);
+        let Attempt { provider, credential, model, error, .. } = attempt;
         let owner = credential_subject(provider, credential, version);
         let partition = partition_of(owner.as_str().as_bytes(), self.partitions);
         if partition != self.partition {
             let reason = format!("credential {owner} belongs to partition {partition}");
             return Err(Refusal::new("partition", reason));
         }
-        let (target, own) = impact(attempt.error);
+        if !tells(*error) {
+            return Ok(());
+        }
+        let (target, own) = impact(*error);
         let retry_after = attempt.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());
+        let duration_us = attempt.duration_us.max(0);
         let news = News {
             impact: target,
-            error: attempt.error,
-            latency_us: attempt.ttft_us.unwrap_or(attempt.duration_us).max(0),
+            error: *error,
+            began: now.saturating_sub(duration_us),
+            ttft_us: attempt.ttft_us,
+            duration_us,
             retry_after: retry_after.map(Duration::from_millis),
         };
-        if target != Impact::Nothing {
-            let subject = target_subject(provider, credential, version, &attempt.model);
-            self.fold(subject, SubjectKind::Target, news, now, out);
-        }
+        let (all, none) = (provider.as_str(), "");
+        let subject = target_subject(provider, credential, version, model);
+        self.fold(subject, (SubjectKind::Target, all, model.as_str()), news, now, out);
+        self.roll_up(provider, model, news, now, out);
         if own != Impact::Nothing {
             let news = News { impact: own, ..news };
-            self.fold(owner, SubjectKind::Credential, news, now, out);
+            self.fold(owner, (SubjectKind::Credential, all, none), news, now, out);
         }
         Ok(())
+    }
+
+    /// The same for people, summed over credentials.
+    fn roll_up(
+        &mut self,
+        provider: &ProviderId,
+        model: &ModelId,
+        news: News,
+        now: i64,
+        out: &mut Output,
+    ) {
+        let (provider_id, model_id) = (provider_subject(provider), model_subject(model));
+        let provider = (SubjectKind::Provider, provider.as_str(), "");
+        self.fold(provider_id, provider, news, now, out);
+        self.fold(model_id, (SubjectKind::Model, "", model.as_str()), news, now, out);
     }
 
     fn fold(
         &mut self,
         subject: SubjectId,
-        kind: SubjectKind,
+        (kind, provider, model): (SubjectKind, &str, &str),
         news: News,
         now: i64,
         out: &mut Output,
     ) {
-        let health = self
-            .subjects
-            .entry(subject.clone())
-            .or_insert_with(|| unknown(subject.clone(), kind, now));
+        let health = self.subjects.entry(subject.clone()).or_insert_with(|| Health {
+            provider: provider.into(),
+            model: model.into(),
+            ..unknown(subject.clone(), kind, now)
+        });
         let before = health.state;
         record(health, &self.rules, news, now);
         hurry(before, health.state, out);

@@ -1,16 +1,28 @@
 //! Health: how well each target and each credential does, from attempts alone.
 //!
-//! A sliding window of counts gives a score and one of five states: healthy, degraded, ejected
-//! until a time (growing with each ejection in a row), probing after that, and disabled when the
-//! provider refused the credential or its account has no money.
+//! ```text
+//!            evidence of trouble          its time is over
+//!  healthy ──────────────────────► ejected ──────────────► probing ──┐ attempts in a row that
+//!  degraded ◄───────────────────────────────────────────────────────┤ go well: healthy
+//!     │  the provider refused the key                                │ one that fails: ejected
+//!     └──────────────────────────► disabled ─────────────► probing ──┘ again, for longer
+//! ```
 //!
+//! - Degraded is who, as good as surely, does worse than a bound ([`Thresholds`]); ejected is who
+//!   has enough evidence against it, or was told to wait. A rate limit lasts as long as the provider
+//!   says. What the caller or the content is to blame for counts nowhere.
+//! - Attempts that began before the state did say nothing of it: a call that times out after a
+//!   minute ejects nobody who is well since.
 //! - Time is the log-append time of attempts and ticks. The owner of a partition appends ticks
 //!   while something depends on time, and none in a quiet hub.
 //! - A subject's state is its published record, so each step publishes all that changed: at once
 //!   when a state changes, else at the pace of [`STEP`].
 //! - A target's and a credential's id hold the credential's version: a rotated key starts clean.
+//! - Providers and models are summed for people, by partition: who reads them adds them up.
 
 mod fold;
+mod minutes;
+mod rate;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -29,13 +41,13 @@ use schemas::topics::Topic;
 use tokio::time::Instant;
 
 pub use fold::{Event, Healths};
-pub use thresholds::Thresholds;
+pub use thresholds::{Between, Thresholds};
 
 use crate::Deps;
 use crate::pipeline::{self, Batching, End, Error, Held, Loaded, Processor};
 
 /// How often mere counts are published.
-pub const STEP: Duration = Duration::from_millis(250);
+pub const STEP: Duration = Duration::from_millis(500);
 
 /// Runs health for this process's share of partitions until cancelled.
 pub async fn run(deps: Deps, rules: Thresholds, token: CancellationToken) -> Vec<End> {

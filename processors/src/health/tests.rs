@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use runtime::clock::Micros;
-use schemas::event::{Attempt, AttemptError, Health, HealthState, Purpose};
+use schemas::event::{Attempt, AttemptError, Health, HealthState, Purpose, SubjectKind};
 use schemas::ids::{CallId, Origin};
 use schemas::topics::Topic;
 use schemas::wire::Codec;
@@ -33,8 +33,14 @@ impl Bench {
         assert_eq!(self.fold.apply(&place, event, &mut self.out), Verdict::Emit);
     }
 
+    /// An attempt that begins now, and is folded in when it has ended.
     fn attempt(&mut self, error: AttemptError) {
+        self.now += 100_000;
         self.apply(Event::Attempt(Box::new(attempt(error))));
+    }
+
+    fn attempts(&mut self, count: usize, error: AttemptError) {
+        (0..count).for_each(|_| self.attempt(error));
     }
 
     /// Ticks once a second.
@@ -91,7 +97,7 @@ fn attempt(error: AttemptError) -> Attempt {
         retry_after_ms: None,
         started_at: 0,
         ttft_us: Some(80_000),
-        duration_us: 500_000,
+        duration_us: 100_000,
     }
 }
 
@@ -99,7 +105,7 @@ fn attempt(error: AttemptError) -> Attempt {
 fn each_error_counts_where_it_belongs() {
     use AttemptError as E;
     let bad = Some((0, 1));
-    let good = Some((1, 0));
+    let (good, nothing) = (Some((1, 0)), Some((0, 0)));
     for (error, target, credential) in [
         (E::None, good, good),
         (E::Connect, bad, bad),
@@ -111,11 +117,11 @@ fn each_error_counts_where_it_belongs() {
         (E::Server, bad, None),
         (E::Malformed, bad, None),
         (E::NotFound, bad, None),
-        (E::Auth, None, bad),
-        (E::Credit, None, bad),
-        (E::RateLimit, Some((0, 0)), None),
-        (E::ContentPolicy, None, None),
-        (E::Caller, None, None),
+        (E::Auth, nothing, bad),
+        (E::Credit, nothing, bad),
+        (E::RateLimit, nothing, None),
+        (E::ContentPolicy, nothing, None),
+        (E::Caller, nothing, None),
         (E::Cancelled, None, None),
         (E::Other, None, None),
     ] {
@@ -138,26 +144,22 @@ fn failures_degrade_eject_probe_and_recover() {
     assert_eq!(bench.state(), (HealthState::Healthy, 80, ""));
     bench.attempt(AttemptError::Server);
     assert_eq!(bench.state(), (HealthState::Degraded, 66, "server"));
-    for _ in 0..3 {
-        bench.attempt(AttemptError::Server);
-    }
+    assert_eq!((bench.target().success_low, bench.target().success_high), (0, 8_181));
+    bench.attempts(3, AttemptError::Server);
     assert_eq!(bench.state(), (HealthState::Ejected, 0, "server"));
     assert!(bench.out.urgent(), "a change of state is published at once");
-    bench.attempt(AttemptError::None);
-    assert_eq!(bench.state().0, HealthState::Ejected, "calls that began before come in late");
-    bench.pass(9);
-    assert_eq!(bench.state().0, HealthState::Ejected);
     bench.pass(1);
     assert_eq!(bench.state().0, HealthState::Probing);
     bench.attempt(AttemptError::Connect);
     assert_eq!(bench.state(), (HealthState::Ejected, 0, "connect"));
-    bench.pass(19);
+    bench.pass(1);
     assert_eq!(bench.state().0, HealthState::Ejected, "the second lasts twice as long");
     bench.pass(1);
     bench.attempt(AttemptError::None);
     assert_eq!(bench.state(), (HealthState::Healthy, 100, ""));
     assert_eq!(bench.target().ejections, 2);
-    bench.pass(600);
+    assert_eq!(bench.target().evidence, 6_400, "half of it stays");
+    bench.pass(60);
     assert_eq!(bench.target().ejections, 0, "forgiven");
     assert_eq!(bench.fold.tick_in(), Some(Duration::from_secs(60)), "only forgetting is left");
     bench.pass(3600);
@@ -165,29 +167,81 @@ fn failures_degrade_eject_probe_and_recover() {
 }
 
 #[test]
+fn half_of_the_attempts_failing_ejects_and_some_failing_does_not() {
+    let mut bench = Bench::new(Thresholds::default());
+    bench.attempts(200, AttemptError::None);
+    let mut tried = 0;
+    while bench.state().0 != HealthState::Ejected {
+        bench.attempt(if tried % 2 == 0 { AttemptError::Server } else { AttemptError::None });
+        tried += 1;
+    }
+    assert_eq!(tried, 9);
+    let mut bench = Bench::new(Thresholds::default());
+    for number in 0..10_000 {
+        bench.attempt(if number % 10 == 0 { AttemptError::Server } else { AttemptError::None });
+        assert_eq!(bench.state().0, HealthState::Healthy, "a tenth is no trouble: {number}");
+    }
+}
+
+#[test]
+fn what_began_before_the_state_says_nothing_of_it() {
+    let late = |error| {
+        let duration_us = 30 * SECOND;
+        Event::Attempt(Box::new(Attempt { duration_us, ..attempt(error) }))
+    };
+    let mut bench = Bench::new(Thresholds::default());
+    bench.attempts(5, AttemptError::Connect);
+    for _ in 0..10 {
+        bench.apply(late(AttemptError::None));
+        assert_eq!(bench.state().0, HealthState::Ejected, "it went well before the trouble");
+    }
+    bench.pass(1);
+    bench.attempt(AttemptError::None);
+    assert_eq!(bench.state().0, HealthState::Healthy);
+    for _ in 0..10 {
+        bench.apply(late(AttemptError::FirstByteTimeout));
+        assert_eq!(bench.state().0, HealthState::Healthy, "they began in the trouble");
+    }
+    let [minute] = bench.target().minutes.as_slice() else { panic!("one minute") };
+    assert_eq!(minute.good, 11, "people are shown all");
+    let errors: Vec<_> = minute.errors.iter().map(|one| (&*one.error, one.count)).collect();
+    assert_eq!(errors, [("connect", 5), ("first_byte_timeout", 10)]);
+}
+
+#[test]
+fn last_resorts_that_do_well_come_back_before_their_time() {
+    let mut bench = Bench::new(Thresholds::default());
+    bench.attempts(5, AttemptError::Server);
+    bench.attempt(AttemptError::None);
+    assert_eq!(bench.state().0, HealthState::Healthy);
+}
+
+#[test]
 fn ejections_do_not_grow_for_ever() {
     let mut bench = Bench::new(Thresholds::default());
-    for _ in 0..5 {
-        bench.attempt(AttemptError::Server);
-    }
+    bench.attempts(5, AttemptError::Server);
     for _ in 0..40 {
-        bench.pass(300);
+        bench.pass(5);
         bench.attempt(AttemptError::Server);
         let target = bench.target();
         assert_eq!(target.state, HealthState::Ejected);
-        assert!(target.until.unwrap() - bench.now <= 300 * SECOND);
+        assert!(target.until.unwrap() - bench.now <= 3 * SECOND);
     }
 }
 
 #[test]
 fn a_rate_limit_is_believed_within_bounds() {
-    for (asked, ejected) in [(None, 5), (Some(0), 1), (Some(30_000), 30), (Some(86_400_000), 300)] {
+    for (asked, ejected) in [(None, 1), (Some(0), 1), (Some(30_000), 30), (Some(86_400_000), 300)] {
         let mut bench = Bench::new(Thresholds::default());
         let attempt = Attempt { retry_after_ms: asked, ..attempt(AttemptError::RateLimit) };
         bench.apply(Event::Attempt(Box::new(attempt)));
         assert_eq!(bench.state(), (HealthState::Ejected, 0, "rate_limit"));
         assert_eq!(bench.target().until, Some(bench.now + ejected * SECOND), "{asked:?}");
-        assert_eq!((bench.target().consecutive, bench.target().ejections), (0, 0));
+        assert_eq!((bench.target().consecutive, bench.target().ejections), (0, 1));
+        let until = bench.target().until;
+        bench.attempts(4, AttemptError::None);
+        bench.attempts(4, AttemptError::RateLimit);
+        assert_eq!(bench.target().until, until, "others come in late and change nothing");
         bench.pass(ejected);
         assert_eq!(bench.state().0, HealthState::Probing);
         bench.attempt(AttemptError::None);
@@ -201,11 +255,74 @@ fn a_refused_credential_is_disabled_until_it_works() {
     bench.attempt(AttemptError::Auth);
     let credential = bench.get("openai/main@1").unwrap();
     assert_eq!((credential.state, credential.reason.as_str()), (HealthState::Disabled, "auth"));
-    assert!(bench.get("openai/main@1/gpt-4o").is_none(), "no fault of the model");
-    bench.pass(600);
-    assert_eq!(bench.get("openai/main@1").unwrap().state, HealthState::Probing);
+    assert_eq!(bench.state().0, HealthState::Healthy, "no fault of the model");
+    for pause in [5, 10, 20, 40, 60, 60] {
+        bench.pass(pause - 1);
+        assert_eq!(bench.get("openai/main@1").unwrap().state, HealthState::Disabled, "{pause}");
+        bench.pass(1);
+        assert_eq!(bench.get("openai/main@1").unwrap().state, HealthState::Probing, "{pause}");
+        bench.attempt(AttemptError::Credit);
+    }
+    bench.pass(60);
     bench.attempt(AttemptError::None);
     assert_eq!(bench.get("openai/main@1").unwrap().state, HealthState::Healthy);
+}
+
+#[test]
+fn providers_and_models_are_summed_and_never_ejected() {
+    let mut bench = Bench::new(Thresholds::default());
+    bench.attempts(6, AttemptError::None);
+    bench.attempts(20, AttemptError::Server);
+    bench.attempt(AttemptError::RateLimit);
+    for (subject, kind, names) in [
+        ("provider:openai", SubjectKind::Provider, ("openai", "")),
+        ("model:gpt-4o", SubjectKind::Model, ("", "gpt-4o")),
+    ] {
+        let health = bench.get(subject).unwrap();
+        assert_eq!((health.kind, health.state), (kind, HealthState::Degraded));
+        assert_eq!((&*health.provider, &*health.model), names);
+        assert_eq!((health.until, health.minutes[0].good), (None, 6));
+        assert_eq!(health.minutes[0].ttft.quantile(950), Some(77_824));
+        assert_eq!(health.minutes[0].duration.count(), 6);
+    }
+    assert_eq!(bench.state().0, HealthState::Ejected);
+}
+
+#[test]
+fn more_than_one_may_be_asked_for() {
+    let mut bench = Bench::new(Thresholds { recover: 3, ..Thresholds::default() });
+    bench.attempts(5, AttemptError::Server);
+    bench.pass(1);
+    bench.attempts(2, AttemptError::None);
+    assert_eq!(bench.state().0, HealthState::Probing);
+    bench.attempt(AttemptError::None);
+    assert_eq!(bench.state().0, HealthState::Healthy);
+}
+
+#[test]
+fn a_minute_is_kept_until_the_one_after_the_next() {
+    let mut bench = Bench::new(Thresholds::default());
+    for kept in [1, 2, 2] {
+        bench.attempt(AttemptError::None);
+        assert_eq!(bench.target().minutes.len(), kept);
+        bench.now += 60 * SECOND;
+    }
+    bench.now += 600 * SECOND;
+    bench.attempt(AttemptError::None);
+    assert_eq!(bench.target().minutes.len(), 1);
+}
+
+#[test]
+fn thresholds_are_checked_and_named() {
+    let wrong = |change: fn(&mut Thresholds)| {
+        let mut rules = Thresholds::default();
+        change(&mut rules);
+        rules.check().unwrap_err()
+    };
+    assert_eq!(Thresholds::default().check(), Ok(()));
+    assert!(wrong(|rules| rules.slices = 0).contains("health.slices"));
+    assert!(wrong(|rules| rules.eject.0 = Duration::from_secs(9)).contains("health.eject_most"));
+    assert!(wrong(|rules| rules.limited.most.0 = Duration::ZERO).contains("health.limited"));
 }
 
 #[derive(Clone, Debug)]
@@ -218,7 +335,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let error = prop::sample::select(AttemptError::ALL).prop_map(Step::Attempt);
     let good = Just(Step::Attempt(AttemptError::None));
     let bad = Just(Step::Attempt(AttemptError::Server));
-    let pass = (1_i64..40).prop_map(Step::Pass);
+    let pass = (1_i64..12).prop_map(Step::Pass);
     prop::collection::vec(prop_oneof![2 => error, 3 => good, 3 => bad, 2 => pass], 1..80)
 }
 
@@ -254,8 +371,7 @@ proptest! {
     #[test]
     fn the_window_forgets_just_what_is_old(steps in steps()) {
         let never = Thresholds {
-            eject_consecutive: i32::MAX,
-            eject_attempts: i64::MAX,
+            eject_evidence: i64::MAX,
             degraded_below: 0,
             ..Thresholds::default()
         };
@@ -268,8 +384,7 @@ proptest! {
             if let Step::Attempt(error) = step {
                 all.push((bench.now, *error == AttemptError::None));
             }
-            let slice = 6 * SECOND;
-            let kept = |at: i64| at - at.rem_euclid(slice) + slice > bench.now - 60 * SECOND;
+            let kept = |at: i64| at - at.rem_euclid(SECOND) + SECOND > bench.now - 10 * SECOND;
             let count = |good: bool| {
                 let same = all.iter().filter(|(at, was)| *was == good && kept(*at));
                 i64::try_from(same.count()).unwrap()

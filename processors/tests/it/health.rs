@@ -73,7 +73,7 @@ async fn health_replays_exactly() {
             assert!(report.is_same(), "seed {seed}: {report:#?}");
             subjects += report.compared.get("health").copied().unwrap_or(0);
         }
-        assert_eq!(subjects, 3, "two targets and their credential");
+        assert_eq!(subjects, 6, "two targets, their credential, its provider and two models");
     }
 }
 

@@ -110,14 +110,9 @@ impl Rig {
             kind: "price_book".to_owned(),
             id: book.version().to_string(),
             version: 1,
-            expected_version: None,
-            deleted: false,
             body: book.to_json(),
             actor: "test".to_owned(),
-            reason: None,
-            command: None,
-            address: None,
-            request: None,
+            ..Control::default()
         };
         self.record(Topic::Control.at(0), &control.id.clone(), &control)
     }

@@ -13,7 +13,9 @@ pub use call::{
     Attempt, AttemptError, Charge, Meter, Operation, Outcome, Purpose, Quantity, Tick, Usage,
 };
 pub use operator::{Audit, Control, Limit};
-pub use processor::{Dead, Health, HealthState, Slice, State, StateItem, SubjectKind};
+pub use processor::{
+    Dead, ErrorCount, Health, HealthState, Minute, Slice, State, StateItem, SubjectKind,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

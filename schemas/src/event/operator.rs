@@ -7,7 +7,7 @@ use super::Hash;
 use crate::ids::Origin;
 
 /// One change of one entity of the configuration.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Control {
     /// Kind of entity, such as `price_book`.
     pub kind: String,

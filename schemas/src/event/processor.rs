@@ -1,18 +1,20 @@
 //! What processors leave behind.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::symbols;
 use crate::ids::{Origin, SubjectId};
+use crate::sketch::Sketch;
 
-/// Health of one target or credential, with the windows that it was folded from.
+/// Health of one subject, with the windows that it was folded from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Health {
-    /// Which target or credential.
+    /// Which target, credential, provider or model.
     pub subject: SubjectId,
-    /// Which of the two.
+    /// Which of these.
     pub kind: SubjectKind,
     /// 0 to 100.
     pub score: i32,
@@ -35,6 +37,34 @@ pub struct Health {
     pub latency_us: i64,
     /// Counts per slice of time, oldest first.
     pub window: Vec<Slice>,
+    /// Whose; empty for a model.
+    #[serde(default)]
+    pub provider: Arc<str>,
+    /// As the provider names it; empty for a credential and a provider.
+    #[serde(default)]
+    pub model: Arc<str>,
+    /// Lower bound of the share of attempts that go well, per 10,000.
+    #[serde(default)]
+    pub success_low: i32,
+    /// Upper bound of it.
+    #[serde(default = "whole")]
+    pub success_high: i32,
+    /// How surely it is in trouble: a cumulative sum of log-likelihood ratios, in thousandths.
+    #[serde(default)]
+    pub evidence: i64,
+    /// Attempts in a row that went well since it was taken out.
+    #[serde(default)]
+    pub passed: i32,
+    /// Attempts that began before it say nothing of the state, microseconds since the epoch.
+    #[serde(default)]
+    pub trusted_from: i64,
+    /// All attempts of the minute of the newest one and of the minute before, oldest first.
+    #[serde(default)]
+    pub minutes: Vec<Minute>,
+}
+
+const fn whole() -> i32 {
+    10_000
 }
 
 /// What happened in one slice of time.
@@ -48,6 +78,30 @@ pub struct Slice {
     pub bad: i64,
 }
 
+/// What happened in one minute, for people.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Minute {
+    /// Start, microseconds since the epoch.
+    pub at: i64,
+    /// Attempts that went well.
+    pub good: i64,
+    /// The others by what went wrong, in the order of its name.
+    pub errors: Vec<ErrorCount>,
+    /// Time to the first content of those that went well, microseconds.
+    pub ttft: Sketch,
+    /// Time to the end of those that went well, microseconds.
+    pub duration: Sketch,
+}
+
+/// How often something went wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ErrorCount {
+    /// A symbol of [`AttemptError`](super::AttemptError).
+    pub error: Arc<str>,
+    /// How often.
+    pub count: i64,
+}
+
 /// What health is kept of.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,8 +112,18 @@ pub enum SubjectKind {
     Target,
     /// A credential.
     Credential,
+    /// A provider, as far as one partition knows it; for people only.
+    Provider,
+    /// A provider's model whosever, as far as one partition knows it; for people only.
+    Model,
 }
-symbols!(SubjectKind { Other = "other", Target = "target", Credential = "credential" });
+symbols!(SubjectKind {
+    Other = "other",
+    Target = "target",
+    Credential = "credential",
+    Provider = "provider",
+    Model = "model",
+});
 
 /// What the router makes of a target.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]

@@ -19,7 +19,7 @@ mod wire;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::clock::Clock;
@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 pub use behaviour::{Behaviour, Fault};
 pub use record::{Arrival, End, Ended, Entry, Record};
 pub use script::{Script, Step};
-use server::{Next, Shared};
+use server::{Next, Shared, Usual};
 
 /// How a fake is started.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl FakeProvider {
             record: Record::open(options.file.as_deref(), options.whole, Clock::system())?,
             queue: Mutex::new(VecDeque::new()),
             seen: Mutex::new(HashMap::new()),
-            default: options.default,
+            default: Mutex::new(Usual { behaviour: options.default, percent: 100, asked: 0 }),
         });
         let tasks = Tasks::new();
         tasks.spawn("fake-provider", accept(listener, Arc::clone(&shared), tasks.clone()));
@@ -100,6 +100,12 @@ impl FakeProvider {
     /// Answers the next request in this way.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.enqueue(Ok(Next::Behaviour(behaviour)));
+    }
+
+    /// From now on, so many percent of the requests are answered so when nothing says otherwise.
+    pub fn usually(&self, behaviour: Behaviour, percent: u32) {
+        let usual = Usual { behaviour, percent, asked: 0 };
+        *self.shared.default.lock().unwrap_or_else(PoisonError::into_inner) = usual;
     }
 
     /// What it has seen.

@@ -20,7 +20,25 @@ pub(super) struct Shared {
     pub(super) record: Record,
     pub(super) queue: Mutex<std::collections::VecDeque<Next>>,
     pub(super) seen: Mutex<HashMap<String, u32>>,
-    pub(super) default: Behaviour,
+    pub(super) default: Mutex<Usual>,
+}
+
+/// What it does when nothing says otherwise.
+#[derive(Debug)]
+pub(super) struct Usual {
+    pub(super) behaviour: Behaviour,
+    /// Of a hundred requests so many are answered so, spread evenly; the others as by default.
+    pub(super) percent: u32,
+    pub(super) asked: u32,
+}
+
+impl Usual {
+    fn next(&mut self) -> Behaviour {
+        let hits = |asked: u32| u64::from(asked) * u64::from(self.percent) / 100;
+        let hit = hits(self.asked.wrapping_add(1)) > hits(self.asked);
+        self.asked = self.asked.wrapping_add(1);
+        if hit { self.behaviour.clone() } else { Behaviour::default() }
+    }
 }
 
 /// What answers the next request, whatever it asks.
@@ -171,7 +189,9 @@ impl Shared {
         let mut behaviour = match queued {
             Some(Next::Script(script)) => return script,
             Some(Next::Behaviour(behaviour)) => behaviour,
-            None if asked.directives().is_empty() => self.default.clone(),
+            None if asked.directives().is_empty() => {
+                self.default.lock().unwrap_or_else(PoisonError::into_inner).next()
+            }
             // a directive that can't be read must not pass for a good answer
             None => Behaviour::parse(asked.directives())
                 .unwrap_or(Behaviour { fault: Fault::Status(422), ..Behaviour::default() }),

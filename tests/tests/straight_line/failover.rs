@@ -1,12 +1,15 @@
 //! A provider that fails is passed over, and then left alone.
 
-use serde_json::json;
+use e2e::hub::Hub;
+use serde_json::{Value, json};
 
 use crate::rig::eventually;
 use crate::rig::http::chat;
-use crate::{PATIENCE, all_is_sound, fake, hub, rows, say, serve};
+use crate::{PATIENCE, all_is_sound, fake, hub, output, rows, say, serve};
 
+/// An ejection that lasts, so that it is seen.
 const ROUTE: &str = r#"
+health = { eject = "5m", eject_most = "5m" }
 [[models]]
 name = "m"
 targets = [{ provider = "bad" }, { provider = "good", priority = 1 }]
@@ -41,20 +44,24 @@ async fn a_provider_that_fails_is_passed_over_and_ejected() {
         (ask(false) == "1").then_some(())
     });
     let tried = bad.record().counts().0;
-    // the thresholds eject after five failures in a row, and not before
-    assert!(tried >= 5, "{tried} calls of ten were tried there");
+    // four failures in a row are evidence enough, and less is not
+    assert!(tried >= 4, "{tried} calls of ten were tried there");
     for _ in 0..5 {
         ask(false);
     }
     calls += 5;
     let now = bad.record().counts().0;
-    assert!(now <= tried + 1, "an ejected provider was asked {} more times", now - tried);
+    // a trial now and then
+    assert!(now <= tried + 3, "an ejected provider was asked {} more times", now - tried);
     assert_eq!(good.record().counts().0, calls);
 
     tokio::task::block_in_place(|| {
         let health = "SELECT kind, state, reason FROM health_now WHERE subject LIKE '%bad%' AND kind = 'target'";
-        let health = rows(&hub, 1, health);
-        assert_eq!(health[0]["state"], "ejected", "{health:?}");
+        // the gateway itself has seen enough before the log has said so
+        eventually("the log says so", PATIENCE, || {
+            (rows(&hub, 1, health)[0]["state"] == "ejected").then_some(())
+        });
+        explained(&hub);
         let well = "SELECT DISTINCT state FROM health_now WHERE subject LIKE '%good%'";
         assert_eq!(rows(&hub, 1, well), [json!({"state": "healthy"})]);
         assert_eq!(all_is_sound(&hub), calls);
@@ -71,4 +78,52 @@ async fn a_provider_that_fails_is_passed_over_and_ejected() {
         assert_eq!(rows(&hub, 1, paid), [json!({"provider": "good"})]);
         assert!(process.stop().unwrap().success());
     });
+}
+
+/// What operators are told of a call for the model, now and by the health of a time.
+fn explained(hub: &Hub) {
+    let told = |more: &[&str]| -> Value {
+        let arguments = [&["route", "explain", "m", "--json"], more].concat();
+        let told = output(hub, &arguments);
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        serde_json::from_slice(&told.stdout).unwrap()
+    };
+    let places = |told: &Value| {
+        let all = told["candidates"].as_array().unwrap();
+        let place = |one: &Value| (one["provider"].clone(), one["place"].clone());
+        all.iter().map(place).collect::<Vec<_>>()
+    };
+    eventually("the gateway knows", PATIENCE, || {
+        let now = told(&[]);
+        let bad = &now["candidates"][1];
+        let known = bad["health"]["state"] == "ejected" && bad["local"]["reason"] == "server";
+        known.then(|| {
+            assert_eq!(
+                places(&now),
+                [(json!("good"), json!(1)), (json!("bad"), json!(2))],
+                "{now}"
+            );
+            assert_eq!(now["why"], "failover");
+            assert!(bad["verdict"].as_str().unwrap().starts_with("ejected"), "{bad}");
+        })
+    });
+    // rows of health are as good as the map; what a process sees is not kept
+    let then = told(&["--at", "2100-01-01 00:00:00"]);
+    assert_eq!(
+        places(&then),
+        [(json!("bad"), json!(1)), (json!("good"), json!(2))],
+        "forgotten: {then}"
+    );
+    let at =
+        &rows(hub, 1, "SELECT toString(max(logged_at)) AS at FROM health WHERE state = 'ejected'")
+            [0];
+    let then = told(&["--at", at["at"].as_str().unwrap()]);
+    assert_eq!(places(&then), [(json!("good"), json!(1)), (json!("bad"), json!(2))], "{then}");
+    assert_eq!(then["candidates"][1]["health"]["state"], "ejected");
+    assert_eq!(then["candidates"][1]["local"], Value::Null);
+    let lines = String::from_utf8(output(hub, &["route", "explain", "m"]).stdout).unwrap();
+    assert!(lines.starts_with("m: planned (failover)\n  1  good/"), "{lines}");
+    let refused = output(hub, &["route", "explain", "m", "--needs", "wings"]);
+    let refused = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.contains("\"wings\" is not known; known are images"), "{refused}");
 }

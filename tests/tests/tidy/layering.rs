@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use crate::tree::{files, none, root};
 
 /// Folder, package, and the siblings that it may use.
-const PACKAGES: [(&str, &str, &[&str]); 9] = [
+const PACKAGES: [(&str, &str, &[&str]); 10] = [
     ("schemas", "schemas", &[]),
     ("infra/runtime", "runtime", &["schemas"]),
     ("gateway", "gateway", &["schemas", "runtime"]),
@@ -21,6 +21,7 @@ const PACKAGES: [(&str, &str, &[&str]); 9] = [
         "hub",
         &["schemas", "runtime", "gateway", "control", "admin", "processors", "analytics"],
     ),
+    ("tests/sim", "sim", &["schemas", "runtime", "gateway", "processors"]),
     ("tests", "e2e", &["schemas", "runtime", "gateway", "processors", "analytics", "hub"]),
 ];
 
@@ -36,7 +37,7 @@ const FENCED: [(&str, &[&str]); 8] = [
     ("axum", &["gateway", "analytics", "admin", "hub"]),
     ("memmap2", &["gateway"]),
     ("libloading", &["hub"]),
-    ("anyhow", &["hub", "e2e"]),
+    ("anyhow", &["hub", "e2e", "sim"]),
 ];
 
 fn manifest(folder: &str) -> Table {

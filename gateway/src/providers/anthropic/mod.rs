@@ -25,7 +25,7 @@ use super::compat::Vendor;
 use super::edit::{Change, edit, quoted};
 use super::failure;
 use super::held::Collect;
-use super::{Decoder, ErrorBody, Failure, Format, Next, Outbound, Wanted};
+use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call};
 use crate::error::{Error, Kind};
 use crate::routing::Target;
@@ -131,9 +131,6 @@ fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
         "overloaded_error" => 529,
         _ => 500,
     };
-    let failure = Failure::of(failure::meaning(vendor, status, &said));
-    match failure.next {
-        Next::Same => Failure { next: Next::Target, ..failure },
-        Next::Nothing | Next::Target => failure,
-    }
+    let failure = Failure::told(failure::meaning(vendor, status, &said), &said);
+    failure.elsewhere()
 }

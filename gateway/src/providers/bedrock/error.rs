@@ -71,11 +71,8 @@ pub(super) fn inside(vendor: &Vendor, name: &str, payload: &[u8]) -> Failure {
     };
     let mut code: String = name.chars().take(1).flat_map(char::to_uppercase).collect();
     code.extend(name.chars().skip(1));
-    let failure = Failure::of(failure::meaning(vendor, status, &told(&code, &refusal)));
-    match failure.next {
-        Next::Same => Failure { next: Next::Target, ..failure },
-        Next::Nothing | Next::Target => failure,
-    }
+    let said = told(&code, &refusal);
+    Failure::told(failure::meaning(vendor, status, &said), &said).elsewhere()
 }
 
 /// The model ended in a way that the vendor counts as a failure.

@@ -27,7 +27,7 @@ use schemas::event::{AttemptError, Operation};
 use super::compat::Vendor;
 use super::failure;
 use super::held::Collect;
-use super::{Decoder, ErrorBody, Failure, Format, Next, Outbound, Wanted};
+use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted};
 use crate::call::{Asked, Call};
 use crate::error::Error;
 use crate::routing::Target;
@@ -79,13 +79,10 @@ fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
     let failure = match status.or_else(|| error::status(&said.kind)) {
         Some(status) => Failure {
             retry_after: said.retry_after,
-            ..Failure::of(failure::meaning(vendor, status, &said))
+            ..Failure::told(failure::meaning(vendor, status, &said), &said)
         },
         None if said == ErrorBody::default() => Failure::of(AttemptError::Malformed),
         None => Failure::of(AttemptError::Server),
     };
-    match failure.next {
-        Next::Same => Failure { next: Next::Target, ..failure },
-        Next::Nothing | Next::Target => failure,
-    }
+    failure.elsewhere()
 }

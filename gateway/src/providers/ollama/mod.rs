@@ -22,7 +22,7 @@ use self::stream::Stream;
 use self::whole::Whole;
 use super::compat::Vendor;
 use super::held::Collect;
-use super::{Decoder, ErrorBody, Failure, Format, Next, Outbound, Wanted, failure};
+use super::{Decoder, ErrorBody, Failure, Format, Outbound, Wanted, failure};
 use crate::call::{Asked, Call};
 use crate::error::{Error, Kind};
 use crate::routing::Target;
@@ -87,9 +87,5 @@ fn outbound(uri: http::Uri, request: &impl Serialize, stream: bool) -> Result<Ou
 /// A failure told inside an answer of status 200: words alone. Something was answered already, so
 /// asking the same target again is not the first thing to try.
 fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
-    let failure = Failure::of(failure::meaning(vendor, 500, &wire::error(body)));
-    match failure.next {
-        Next::Same => Failure { next: Next::Target, ..failure },
-        Next::Nothing | Next::Target => failure,
-    }
+    Failure::of(failure::meaning(vendor, 500, &wire::error(body))).elsewhere()
 }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::usage::enter;
 use super::wire::{self, Usage};
 use crate::providers::compat::Vendor;
-use crate::providers::{Failure, Next, failure};
+use crate::providers::{Failure, failure};
 use crate::reply::Tally;
 
 /// Enters a usage object that says something: some providers send nulls on the way, and some zeros
@@ -34,11 +34,7 @@ pub(super) fn failure_inside(vendor: &Vendor, body: &[u8]) -> Failure {
         (None, _, code) if code.starts_with("rate_limit") => AttemptError::RateLimit,
         (None, ..) => failure::meaning(vendor, 500, &said),
     };
-    let failure = Failure::of(error);
-    match failure.next {
-        Next::Same => Failure { next: Next::Target, ..failure },
-        Next::Nothing | Next::Target => failure,
-    }
+    Failure::told(error, &said).elsewhere()
 }
 
 /// Whether a finish reason is a failure.

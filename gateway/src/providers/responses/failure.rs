@@ -4,7 +4,7 @@ use schemas::event::AttemptError;
 use serde_json::{Value, json};
 
 use crate::providers::compat::Vendor;
-use crate::providers::{ErrorBody, Failure, Format as _, Next};
+use crate::providers::{ErrorBody, Failure, Format as _};
 
 /// A document that came instead of a stream.
 pub(super) fn of_document(vendor: &Vendor, body: &[u8]) -> Failure {
@@ -36,11 +36,7 @@ fn of_body(vendor: &Vendor, body: &[u8]) -> Failure {
         Some(status) => crate::providers::failure::meaning(vendor, status, &said),
         None => AttemptError::ContentPolicy,
     };
-    let failure = Failure::of(error);
-    match failure.next {
-        Next::Same => Failure { next: Next::Target, ..failure },
-        Next::Nothing | Next::Target => failure,
-    }
+    Failure::told(error, &said).elsewhere()
 }
 
 /// The status that the error would have had; `None` where the vendor's rules forbid the content.
@@ -65,6 +61,7 @@ fn status(said: &ErrorBody) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::Next;
     use crate::providers::compat::shipped;
 
     #[test]

@@ -33,6 +33,12 @@ async fn applied_twice_it_changes_nothing() {
     assert_eq!(node.post("config", apply.clone()).await.is(200)["applied"], true);
     let again = node.post("config", apply.clone()).await.is(200);
     assert_eq!(again, json!({"applied": false, "changes": []}));
+    let secrets = json!({"config": {
+        "credentials": {"openai.main": {"provider": "openai", "name": "main", "secret": "sk-1"}},
+        "webhooks": {"w": {"url": "https://example.com", "secret": "whsec"}},
+    }});
+    assert_eq!(node.post("config", secrets.clone()).await.is(200)["applied"], true);
+    assert_eq!(node.post("config", secrets).await.is(200)["changes"], json!([]));
 
     let mut less = apply;
     less["config"]["limits"] = json!({});

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use control::audit::Trail;
 use control::bootstrap::bootstrap;
-use control::compile::Local;
+use control::compile::Surroundings;
 use control::plane::{Options, Plane};
 use control::vault::{MasterFile, Vault};
 use gateway::config::{Unpriced, UpstreamConfig};
@@ -61,8 +61,8 @@ pub(crate) fn log(folder: &Path) -> Arc<dyn Log> {
     LocalLog::open(&folder.join("hub.sqlite"), options).unwrap()
 }
 
-fn local() -> Local {
-    Local {
+fn local() -> Surroundings {
+    Surroundings {
         vendors: Arc::new(compat::shipped().unwrap()),
         catalogue: Arc::new(catalogue::shipped().unwrap()),
         prices: Arc::new(schemas::price::shipped().unwrap()),

@@ -90,6 +90,9 @@ pub struct Key {
     /// Networks that it is taken from, such as `10.0.0.0/8`; all when empty.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// Regions of providers that its calls must not leave; any when empty.
+    #[serde(default)]
+    pub regions: Vec<String>,
     /// Origins of pages whose scripts may call with it, such as `https://app.example.com`, or `*`.
     #[serde(default)]
     pub origins: Vec<String>,

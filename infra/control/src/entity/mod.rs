@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 pub use access::{Aws, Binding, Key, Organisation, Previous, Project, Scopes, User};
 pub use limits::{Budget, Limit, Period, Scope, ScopeKind, Webhook};
 pub use money::{Account, AccountKind};
-pub use serving::{Credential, Held, Model, Provider, TargetOf};
+pub use serving::{Credential, Held, MaxPrice, Model, Provider, Strategy, TargetOf};
 
 use crate::vault::Sealed;
 

@@ -3,6 +3,7 @@
 mod clickhouse;
 mod instance;
 mod log;
+mod probes;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -12,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::config::{
-    AccountSeed, DiscoveryConfig, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed, Unpriced,
-    UpstreamConfig,
+    AccountSeed, DiscoveryConfig, KeySeed, Limits, ModelSeed, OutboxConfig, ProviderSeed,
+    RoutingConfig, Unpriced, UpstreamConfig,
 };
+use processors::health::Thresholds;
 use runtime::config::Time;
 use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use self::clickhouse::ClickhouseConfig;
 pub use self::instance::Instance;
 pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
+pub use self::probes::ProbesConfig;
 pub use self::registry::RegistryConfig;
 
 /// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
@@ -53,6 +56,12 @@ pub struct Config {
     pub clickhouse: ClickhouseConfig,
     /// Logs, metrics and traces.
     pub telemetry: TelemetryConfig,
+    /// The page that tells how models do.
+    pub status: StatusConfig,
+    /// Requests to targets that nobody asks, to see whether they are well.
+    pub probes: ProbesConfig,
+    /// When health changes its mind; the same for all processes, and for a replay.
+    pub health: Thresholds,
     /// The writer of ClickHouse's tables.
     pub sink: SinkConfig,
     /// Bounds on what a caller may send and how long it may take.
@@ -61,6 +70,8 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// How providers are reached.
     pub upstream: UpstreamConfig,
+    /// What is left alone when it fails, and how many second tries are spent.
+    pub routing: RoutingConfig,
     /// How providers are asked for their models.
     pub discovery: DiscoveryConfig,
     /// What happens to calls of metered accounts for models without a price.
@@ -97,10 +108,14 @@ impl Default for Config {
             registry: RegistryConfig::default(),
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
+            status: StatusConfig::default(),
+            probes: ProbesConfig::default(),
+            health: Thresholds::default(),
             sink: SinkConfig::default(),
             limits: Limits::default(),
             outbox: OutboxConfig::default(),
             upstream: UpstreamConfig::default(),
+            routing: RoutingConfig::default(),
             discovery: DiscoveryConfig::default(),
             unpriced: Unpriced::default(),
             vendors_file: None,
@@ -142,6 +157,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// `/status`, `/status.json` and `/status/events`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusConfig {
+    /// Whether callers' listener has them too, for anybody; else only the operators' has.
+    pub public: bool,
+}
+
 /// The writer of ClickHouse's tables.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -167,6 +190,7 @@ impl Config {
         self.share()?;
         self.registry.check()?;
         self.log.check()?;
+        self.health.check().map_err(anyhow::Error::msg)?;
         self.clickhouse.check()
     }
 }
