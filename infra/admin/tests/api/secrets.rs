@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::rig::{MASTER, Node, log, plane};
 
 pub(crate) const PLANTED: [&str; 4] = [
-    "sk-planted-credential-0123456789",
+    "planted-credential-0123456789",
     "planted-signing-secret-0123456789",
     "planted-webhook-secret-0123456789",
     "planted-password-0123456789",
