@@ -40,6 +40,9 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_spend",
     10 "0010_balances_now",
     11 "0011_health_now",
+    12 "0012_audit_origin",
+    13 "0013_changes",
+    14 "0014_trail",
 };
 
 /// What the migrations themselves are noted in.

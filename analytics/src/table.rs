@@ -23,12 +23,21 @@ pub enum Table {
     Health,
     /// [`AuditRow`]
     Audit,
+    /// [`ChangeRow`]
+    Changes,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 6] =
-        [Self::Usage, Self::Attempts, Self::Ledger, Self::Balances, Self::Health, Self::Audit];
+    pub const ALL: [Self; 7] = [
+        Self::Usage,
+        Self::Attempts,
+        Self::Ledger,
+        Self::Balances,
+        Self::Health,
+        Self::Audit,
+        Self::Changes,
+    ];
 
     /// Its name in the database.
     pub const fn name(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Table {
             Self::Balances => "balances",
             Self::Health => "health",
             Self::Audit => "audit",
+            Self::Changes => "changes",
         }
     }
 
@@ -51,12 +61,13 @@ impl Table {
             Self::Balances => BalanceRow::COLUMN_NAMES,
             Self::Health => HealthRow::COLUMN_NAMES,
             Self::Audit => AuditRow::COLUMN_NAMES,
+            Self::Changes => ChangeRow::COLUMN_NAMES,
         }
     }
 
     /// Whether its rows carry the origin and seq of their event.
     pub const fn counts_origins(self) -> bool {
-        matches!(self, Self::Usage | Self::Attempts)
+        matches!(self, Self::Usage | Self::Attempts | Self::Audit)
     }
 }
 
@@ -228,6 +239,10 @@ pub struct AuditRow<'a> {
     pub log_partition: u32,
     pub log_offset: u64,
     pub logged_at: i64,
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub origin: Uuid,
+    pub seq: u64,
+    pub done_at: i64,
     pub action: &'a str,
     pub entity: &'a str,
     pub actor: &'a str,
@@ -238,4 +253,25 @@ pub struct AuditRow<'a> {
     pub after: &'a str,
     pub prev_hash: [u8; 32],
     pub hash: [u8; 32],
+}
+
+/// One change of the configuration.
+#[derive(Clone, PartialEq, Debug, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ChangeRow<'a> {
+    pub log_id: &'a str,
+    pub log_partition: u32,
+    pub log_offset: u64,
+    pub logged_at: i64,
+    pub kind: &'a str,
+    pub id: &'a str,
+    pub version: i64,
+    pub expected_version: Option<i64>,
+    pub deleted: bool,
+    pub actor: &'a str,
+    pub reason: &'a str,
+    pub command: &'a str,
+    pub address: &'a str,
+    pub request: &'a str,
+    pub after: String,
 }

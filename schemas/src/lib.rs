@@ -9,11 +9,13 @@
 //! | [`partition`] | which partition a key belongs to |
 //! | [`ids`] | newtypes for call, origin, account, target … |
 //! | [`money`] | [`money::Amount`] (1e-15) and [`money::Nano`] (1e-9) |
+//! | [`audit`] | the seal of an audit record |
 //! | [`sketch`] | quantiles of times from counts that can be added up |
 //! | [`event`] | the Rust types of the Avro schemas in `avro/` |
 //! | [`wire`] | Confluent framing and the encoder/decoder |
 //! | [`price`] | the price book and the one multiplication of units and price |
 
+pub mod audit;
 pub mod event;
 pub mod ids;
 pub mod money;

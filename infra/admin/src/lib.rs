@@ -9,10 +9,12 @@
 //! ```
 //!
 //! What is not in the [`table`] does not exist, and every route of it is checked in one place
-//! ([`serve`](self)), before its operation is run.
+//! ([`serve`](self)), before its operation is run. There too refusals go into the audit trail, and
+//! what must not happen unrecorded ([`table::Op::audited`]) waits until it is recorded.
 
 mod apply;
 mod ask;
+mod audit;
 mod caller;
 mod entities;
 mod keys;
@@ -29,6 +31,7 @@ use axum::extract::{Path, Request};
 use axum::response::IntoResponse as _;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
+use control::audit::Trail;
 use control::plane::Plane;
 use control::role::Action;
 use gateway::config::UpstreamConfig;
@@ -40,6 +43,7 @@ use uuid::Uuid;
 pub use problem::Problem;
 
 use crate::ask::Ask;
+use crate::audit::NOBODY;
 use crate::caller::Caller;
 use crate::table::Op;
 
@@ -55,6 +59,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Admin {
     /// The control plane.
     pub plane: Arc<Plane>,
+    /// The audit trail of this process.
+    pub trail: Arc<Trail>,
     /// The time.
     pub clock: Clock,
     /// How providers are reached, to check their credentials.
@@ -106,8 +112,11 @@ async fn answer(
         return Ok(json(StatusCode::OK, &openapi::document()));
     }
     let (head, body) = request.into_parts();
-    let caller = Caller::of(admin, &head)?;
-    let reach = caller.reach(op)?;
+    let seen = audit::Request::of(admin, op, id.as_deref(), request_id, &head);
+    let refused = |actor: &str, problem: &Problem| seen.refused(admin, actor, problem);
+    let caller = Caller::of(admin, &head).inspect_err(|problem| refused(NOBODY, problem))?;
+    let actor = caller.actor.clone();
+    let reach = caller.reach(op).inspect_err(|problem| refused(&actor, problem))?;
     let body = match head.method {
         http::Method::GET | http::Method::DELETE => Bytes::new(),
         _ if op == Op::Rewrap => Bytes::new(),
@@ -115,7 +124,12 @@ async fn answer(
             .await
             .map_err(|error| Problem::of_body(&error))?,
     };
+    seen.begin(admin, &actor, &body).await?;
     let ask = Ask { id, caller, reach, head, body, request: request_id.to_owned() };
+    operate(admin, op, ask).await.inspect_err(|problem| refused(&actor, problem))
+}
+
+async fn operate(admin: &Admin, op: Op, ask: Ask) -> Result<Response<Body>, Problem> {
     match op {
         Op::OpenApi => Err(Problem::internal()),
         Op::WhoAmI => ask.caller.describe(),

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::IntoResponse;
+use control::audit;
 use control::entity::Misfit;
 use control::plane;
 use control::validate::Refused;
@@ -65,6 +66,13 @@ impl Problem {
         let title = "It is not as was expected";
         let problem = Self::new(StatusCode::CONFLICT, "conflict", title, why);
         Self { version: Some(version), ..problem }
+    }
+
+    /// What must be recorded can't be.
+    pub fn unrecorded(error: &audit::Error) -> Self {
+        let (code, title) = ("audit_unavailable", "It can't be recorded");
+        let told = format!("nothing was done: {error}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, told)
     }
 
     /// A bug.

@@ -70,6 +70,18 @@ impl Op {
             Self::Rewrap => Action::RotateMaster,
         })
     }
+
+    /// As what it is recorded in the audit trail before it is done: what shows or uses a secret, or
+    /// takes the configuration out.
+    pub const fn audited(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Create(Kind::Key) | Self::RotateKey => "key.secret_shown",
+            Self::CheckProvider => "credential.used",
+            Self::Export => "config.exported",
+            Self::Rewrap => "master_key.used",
+            _ => return None,
+        })
+    }
 }
 
 /// A route.

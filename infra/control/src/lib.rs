@@ -12,7 +12,9 @@
 //! - The fold decides only the expected version and whether a command was done before, by rules
 //!   that never change ([`state`]). What a body means is decided when it is compiled.
 //! - Secrets are sealed before they are appended ([`vault`]).
+//! - What leaves no control event is in the [`audit`] trail, which seals what the topic said too.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod checkpoint;
 pub mod compile;

@@ -130,9 +130,33 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Who was refused, used or was shown a secret, or took the configuration out.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The outbox of a gateway that will not start again.
     #[command(subcommand)]
     Outbox(OutboxCommand),
+}
+
+/// The audit trail.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Checks that no record of the trail, and no change of the configuration that it seals, was
+    /// altered, removed or moved; fails and names the first that was.
+    Verify {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the last records.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        last: usize,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Providers and their credentials.

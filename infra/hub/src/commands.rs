@@ -28,7 +28,8 @@ use crate::serve::Shared;
 /// How long a command waits for a schema registry that this data folder never saw.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-async fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
+/// What a command needs of a hub's data.
+pub(crate) async fn shared(config: Config, environment: Environment) -> anyhow::Result<Shared> {
     let clock = Clock::system();
     let codec = codec(&config, &environment, &Tasks::new(), Some(PATIENCE), |_| {}).await?;
     let log = open_log(&config, &environment, &clock).await?;
@@ -137,6 +138,11 @@ pub(crate) async fn replay(
                 reports.push(replay::sink::<sink::Healths>(&deps, &client, partition).await?);
             }
         }
+    }
+    if processor == Replayed::Sink {
+        let client = warehouse(&shared).await?;
+        reports.push(replay::sink::<sink::Audits>(&deps, &client, 0).await?);
+        reports.push(replay::sink::<sink::Changes>(&deps, &client, 0).await?);
     }
     tell(&reports, json, |report: &Report| {
         let compared: u64 = report.compared.values().sum();

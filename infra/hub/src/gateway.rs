@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
+use control::audit::Trail;
 use control::role::Action;
 use gateway::Gateway;
 use gateway::admission::Accounts;
@@ -67,8 +68,13 @@ impl GatewayRole {
         let grant = async || seed::grant(shared).await;
         patiently(config.log.kind, status, grant).await.context("the log refused the seed")?;
         let current = plane.current();
+        let (log, codec) = (Arc::clone(&shared.log), shared.codec.clone());
+        let trail = Trail::new(log, codec, shared.clock.clone()).context("the audit trail")?;
+        let trail = Arc::new(trail);
+        tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
         let admin = Arc::new(Admin {
             plane,
+            trail,
             clock: shared.clock.clone(),
             upstream: seed::upstream_config(config, &shared.environment),
         });

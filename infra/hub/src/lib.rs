@@ -1,5 +1,6 @@
 //! The composition root: which roles run in this process, and what is embedded in it.
 
+mod audit;
 pub mod cli;
 pub mod clickhouse;
 mod codec;
@@ -129,6 +130,7 @@ async fn dispatch(
             commands::replay(config, environment, processor, json).await
         }
         Command::Verify { json } => commands::verify(config, environment, json).await,
+        Command::Audit(command) => audit::run(config, environment, command).await,
         Command::Outbox(command) => commands::outbox(config, environment, command).await,
     }
 }

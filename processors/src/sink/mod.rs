@@ -15,6 +15,7 @@
 
 mod fault;
 mod fold;
+mod operator;
 mod resume;
 mod rows;
 mod store;
@@ -34,6 +35,7 @@ pub(crate) use fold::written_key;
 
 pub use fault::{Fault, Kind as FaultKind};
 pub use fold::{Batch, Sink};
+pub use operator::{Audits, Changes};
 pub use rows::{Attempts, Balances, Entries, From, Healths, Kind, Usages};
 pub use store::{Resume, Store};
 
@@ -72,14 +74,16 @@ pub async fn run(
     token: CancellationToken,
 ) -> Vec<End> {
     let client = Arc::new(client);
-    let (usage, attempts, ledger, balances, health) = tokio::join!(
+    let (usage, attempts, ledger, balances, health, audit, changes) = tokio::join!(
         run_one::<Usages, _>(&deps, &client, options, &token),
         run_one::<Attempts, _>(&deps, &client, options, &token),
         run_one::<Entries, _>(&deps, &client, options, &token),
         run_one::<Balances, _>(&deps, &client, options, &token),
         run_one::<Healths, _>(&deps, &client, options, &token),
+        run_one::<Audits, _>(&deps, &client, options, &token),
+        run_one::<Changes, _>(&deps, &client, options, &token),
     );
-    [usage, attempts, ledger, balances, health].into_iter().flatten().collect()
+    [usage, attempts, ledger, balances, health, audit, changes].into_iter().flatten().collect()
 }
 
 /// Runs the sink of one table.

@@ -278,7 +278,7 @@ impl Kind for Healths {
 }
 
 /// Avro has no unsigned numbers; these are never negative.
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 

@@ -121,9 +121,7 @@ async fn all_done(rig: &Rig, client: &Client) {
     rig.until_done("billing", &[Topic::Usage, Topic::Credits]).await;
     rig.until_done("health", &[Topic::Attempts]).await;
     for table in analytics::table::Table::ALL {
-        if table != analytics::table::Table::Audit {
-            until_in_table(rig, client, table).await;
-        }
+        until_in_table(rig, client, table).await;
     }
 }
 

@@ -10,12 +10,16 @@ use analytics::migrate::migrate;
 use analytics::query::QUERIES;
 use analytics::table::{HealthRow, Table};
 use clickhouse::Client;
-use processors::sink::{self, Attempts, Balances, Entries, Healths, Options, Usages};
+use processors::sink::{
+    self, Attempts, Audits, Balances, Changes, Entries, Healths, Options, Usages,
+};
 use processors::{Deps, replay};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
+use runtime::log::Header;
 use runtime::task::CancellationToken;
-use schemas::event::AttemptError;
+use schemas::event::{AttemptError, Audit, Control, Hash};
+use schemas::ids::Origin;
 use schemas::topics::Topic;
 
 use crate::flaky::Flaky;
@@ -130,7 +134,7 @@ async fn a_row_once_in_clickhouse() {
     }
     rig.until_done("billing", &[Topic::Usage, Topic::Credits]).await;
     rig.until_done("health", &[Topic::Attempts]).await;
-    for table in Table::ALL.into_iter().filter(|table| *table != Table::Audit) {
+    for table in Table::ALL {
         until_in_table(&rig, &client, table).await;
     }
     for partition in 0..2 {
@@ -159,6 +163,99 @@ async fn a_row_once_in_clickhouse() {
     assert_eq!(ask("SELECT toString(sum(cost)) FROM spend").await, ask(booked).await);
 }
 
+fn change(version: i64, expected: i64, actor: &str, title: &str) -> Control {
+    let body = format!(r#"{{"hash":"LEAK","secret":{{"sealed":"LEAK"}},"title":"{title}"}}"#);
+    Control {
+        kind: "key".into(),
+        id: "app".into(),
+        version,
+        expected_version: Some(expected),
+        deleted: title.is_empty(),
+        body: body.into_bytes(),
+        actor: actor.into(),
+        reason: None,
+        command: None,
+        address: Some("192.0.2.7".into()),
+        request: Some(format!("request-{version}")),
+    }
+}
+
+fn refusal(seq: i64) -> Audit {
+    Audit {
+        origin: Origin([1; 16]),
+        seq,
+        at: 1,
+        action: "admin.refused".into(),
+        entity: "key/app".into(),
+        actor: "key:bob".into(),
+        address: None,
+        request: None,
+        allowed: false,
+        before: None,
+        after: Some(br#"{"status":403}"#.to_vec()),
+        prev_hash: Hash([1; 32]),
+        hash: Hash([2; 32]),
+    }
+}
+
+#[tokio::test]
+async fn who_did_what_is_in_one_list_once_and_without_secrets() {
+    let (_, client) = database("trail").await;
+    let rig = Rig::new(1);
+    let changes = [
+        change(1, 0, "ada", "one"),
+        change(2, 1, "ada", "two"),
+        change(2, 1, "bob", "too late"),
+        change(3, 2, "ada", ""),
+        change(4, 3, "ada", "again"),
+    ];
+    let control = Topic::Control.at(0);
+    rig.log
+        .append(changes.iter().map(|it| rig.record(control, "key/app", it)).collect())
+        .await
+        .unwrap();
+    let audit = |seq: i64| {
+        let mut outgoing = rig.record(Topic::Audit.at(0), "key/app", &refusal(seq));
+        let seq = seq.to_be_bytes().to_vec().into();
+        outgoing.record.headers = vec![
+            Header { name: "origin", value: vec![1; 16].into() },
+            Header { name: "seq", value: seq },
+        ];
+        outgoing
+    };
+    // the second was sent twice
+    rig.log.append([1, 2, 2, 3].map(audit).into()).await.unwrap();
+    let running = run_sink(&client, &rig.deps);
+    until_in_table(&rig, &client, Table::Audit).await;
+    until_in_table(&rig, &client, Table::Changes).await;
+    let query = "SELECT action || ' ' || entity || ' ' || actor || ' ' || toString(allowed) || ' ' || before \
+                 || '>' || after FROM trail ORDER BY topic, log_offset";
+    let told: Vec<String> = client.query_raw(query).fetch_all().await.unwrap();
+    let title = |title: &str| format!(r#"{{"secret":{{}},"title":"{title}"}}"#);
+    let (one, two, late, again) = (title("one"), title("two"), title("too late"), title("again"));
+    let refused = r#"admin.refused key/app key:bob false >{"status":403}"#.to_owned();
+    assert_eq!(
+        told,
+        [
+            refused.clone(),
+            refused.clone(),
+            refused,
+            format!("created key/app ada true >{one}"),
+            format!("changed key/app ada true {one}>{two}"),
+            format!("changed key/app bob false {one}>{late}"),
+            format!("deleted key/app ada true {two}>"),
+            format!("created key/app ada true >{again}"),
+        ]
+    );
+    for report in [
+        replay::sink::<Audits>(&rig.deps, &client, 0).await.unwrap(),
+        replay::sink::<Changes>(&rig.deps, &client, 0).await.unwrap(),
+    ] {
+        assert!(report.is_same() && report.records > 3, "{report:#?}");
+    }
+    drop(running);
+}
+
 /// Waits until the row of the last event is there.
 pub(crate) async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
     let topic = match table {
@@ -168,6 +265,7 @@ pub(crate) async fn until_in_table(rig: &Rig, client: &Client, table: Table) {
         Table::Balances => Topic::Balances,
         Table::Health => Topic::Health,
         Table::Audit => Topic::Audit,
+        Table::Changes => Topic::Control,
     };
     let look = async {
         for partition in 0..rig.log.partitions(topic) {

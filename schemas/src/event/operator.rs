@@ -60,6 +60,15 @@ pub struct Limit {
 /// A sign-in, refused admin call, secret use or export.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Audit {
+    /// The process start that wrote it; each has a chain of its own.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Rises by one per origin, from 1.
+    #[serde(default)]
+    pub seq: i64,
+    /// When, by the clock of who wrote it, microseconds since the epoch.
+    #[serde(default)]
+    pub at: i64,
     /// What was done or tried.
     pub action: String,
     /// To what.
@@ -80,8 +89,8 @@ pub struct Audit {
     /// JSON, redacted.
     #[serde(default, with = "serde_bytes")]
     pub after: Option<Vec<u8>>,
-    /// Hash of the record before.
+    /// Hash of the origin's record before; zeros in its first.
     pub prev_hash: Hash,
-    /// SHA-256 over `prev_hash` and the record with this field zero.
+    /// See [`seal`](crate::audit::seal).
     pub hash: Hash,
 }

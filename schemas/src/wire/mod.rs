@@ -118,6 +118,7 @@ pub const SCHEMAS: &[(u32, SchemaName, &str)] = &[
     (12, SchemaName::State, include_str!("../../avro/state.avsc")),
     (13, SchemaName::Usage, include_str!("../../avro/usage.13.avsc")),
     (20, SchemaName::Health, include_str!("../../avro/health.20.avsc")),
+    (21, SchemaName::Audit, include_str!("../../avro/audit.21.avsc")),
     (22, SchemaName::Control, include_str!("../../avro/control.22.avsc")),
 ];
 

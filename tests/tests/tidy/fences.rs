@@ -29,6 +29,7 @@ const PURE: &[&str] = &[
     "processors/src/health/rate",
     "processors/src/health/subject",
     "processors/src/health/thresholds",
+    "processors/src/sink/operator",
     "processors/src/sink/rows",
     "schemas/src/",
 ];

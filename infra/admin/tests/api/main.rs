@@ -1,6 +1,7 @@
 //! The admin API over a real log.
 #![cfg(test)]
 
+mod audit;
 mod changes;
 mod config;
 mod nodes;

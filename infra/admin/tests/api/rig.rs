@@ -8,6 +8,7 @@ use std::time::Duration;
 use admin::Admin;
 use axum::Router;
 use axum::body::Body;
+use control::audit::Trail;
 use control::bootstrap::bootstrap;
 use control::compile::Surroundings;
 use control::plane::{Options, Plane};
@@ -27,6 +28,9 @@ use tower::ServiceExt as _;
 
 /// A master key of a test.
 pub(crate) const MASTER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Where all requests come from.
+pub(crate) const PEER: &str = "198.51.100.7:40000";
 
 /// A node that is there until it is dropped.
 pub(crate) struct Node {
@@ -102,7 +106,12 @@ impl Node {
         bootstrap(&plane, &token).await.unwrap();
         let owner = std::fs::read_to_string(token).unwrap().trim().to_owned();
         let (clock, upstream) = (Clock::system(), UpstreamConfig::default());
-        let admin = Arc::new(Admin { plane: Arc::clone(&plane), clock, upstream });
+        // stands still, so that what is bounded by time is counted exactly
+        let still = Clock::manual(clock.now());
+        let trail = Trail::new(Arc::clone(&log), Codec::fixed(), still).unwrap();
+        let trail = Arc::new(trail);
+        tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
+        let admin = Arc::new(Admin { plane: Arc::clone(&plane), trail, clock, upstream });
         Self { plane, log, owner, router: admin::routes(&admin), tasks }
     }
 
@@ -115,7 +124,9 @@ impl Node {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/admin/v1/{path}"));
+        let peer = gateway::http::Peer(PEER.parse().unwrap());
+        let request = Request::builder().method(method).extension(peer);
+        let mut request = request.uri(format!("/admin/v1/{path}"));
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::rig::{MASTER, Node, log, plane};
 
-const PLANTED: [&str; 4] = [
-    "sk-planted-credential-0123456789",
+pub(crate) const PLANTED: [&str; 4] = [
+    "planted-credential-0123456789",
     "planted-signing-secret-0123456789",
     "planted-webhook-secret-0123456789",
     "planted-password-0123456789",
@@ -24,7 +24,7 @@ fn forms(secret: &str) -> Vec<String> {
     vec![secret.into(), hex, url, STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret)]
 }
 
-fn leaks(text: &str, secrets: &[String]) -> Vec<String> {
+pub(crate) fn leaks(text: &str, secrets: &[String]) -> Vec<String> {
     let all = secrets.iter().flat_map(|secret| forms(secret));
     all.filter(|form| text.contains(form.as_str())).collect()
 }
