@@ -72,6 +72,7 @@ async fn columns_are_the_row_types() {
         ("account", "acme"),
         ("from", "2026-01-01 00:00:00"),
         ("to", "2027-01-01 00:00:00"),
+        ("hours", "24"),
     ]);
     for query in QUERIES {
         let wanted = query.parameters();
