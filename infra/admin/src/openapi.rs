@@ -314,7 +314,7 @@ fn errors(route: &Route) -> Vec<(&'static str, &'static str)> {
         errors.push(("503", "The log is away"));
     }
     errors.push(("422", "A field is not what it must be"));
-    if matches!(route.op, Op::History(_)) {
+    if matches!(route.op, Op::History(_) | Op::Export) {
         errors.push(("503", "The log is away"));
     }
     errors
