@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::control::{Current, KeyHash};
+use gateway::control::{Current, KeyHash, Snapshot};
 use runtime::clock::Micros;
 use runtime::log::{self, Limit, Log, NewRecord, Outgoing, Record, Span};
 use runtime::task::CancellationToken;
@@ -426,7 +426,7 @@ impl Plane {
     }
 
     /// Tells the log of the price book before calls name it, if it does not know this version.
-    async fn publish_book(&self, snapshot: &gateway::control::Snapshot) -> Result<(), Error> {
+    async fn publish_book(&self, snapshot: &Snapshot) -> Result<(), Error> {
         let version = snapshot.price_version.as_str();
         if self.state().get(Kind::PriceBook, version).is_some() {
             return Ok(());
@@ -449,9 +449,33 @@ impl Plane {
         Ok(())
     }
 
+    /// What calls would have seen at a moment: what was configured by then, without what providers list.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn at(&self, at: Micros) -> Result<Snapshot, Error> {
+        let control = Topic::Control.at(0);
+        let (mut state, mut span) =
+            (State::default(), Span::whole(&*self.options.log, control).await?);
+        while let Some(records) = span.page().await? {
+            for record in records.iter().take_while(|record| record.at <= at) {
+                fold(&mut state, &self.options.codec, record)?;
+            }
+            if records.last().is_some_and(|record| record.at > at) {
+                break;
+            }
+        }
+        let opened = self.open_sealed(sealed(&state)).await;
+        Ok(compile(&state, &self.options.local, &self.key_hash(), &opened).0)
+    }
+
     /// Opens what is sealed and was not opened yet, and forgets what is gone.
     async fn open_secrets(&self) {
-        let wanted: Vec<(Subject, vault::Sealed)> = sealed(&self.state());
+        let wanted = sealed(&self.state());
+        *lock(&self.opened) = self.open_sealed(wanted).await;
+    }
+
+    async fn open_sealed(&self, wanted: Vec<(Subject, vault::Sealed)>) -> Opened {
         let known: Opened = lock(&self.opened).clone();
         let mut opened = Opened::new();
         for (subject, sealed) in wanted {
@@ -463,7 +487,7 @@ impl Plane {
             };
             opened.insert(subject, OpenedSecret { sealed: sealed.sealed, secret });
         }
-        *lock(&self.opened) = opened;
+        opened
     }
 
     /// Keeps the fold, if it has gone on by so many records since it was kept.

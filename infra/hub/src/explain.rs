@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::bail;
 use axum::extract::{Query, State};
 use clickhouse::Row;
-use gateway::Gateway;
+use control::plane::Plane;
+use gateway::control::Snapshot;
 use gateway::http::Body;
 use gateway::routing::{Condition, Explained, HealthMap, Local, Needs, Wanted, explain};
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -57,10 +58,18 @@ pub struct Asked {
     /// The chance that the call is given; another one for each question when not given.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// By the health of this time, such as `2026-11-26 01:30:00` (UTC), as ClickHouse has it; what a
-    /// process sees itself is not kept. Routes are those of now.
+    /// By what was configured at this time, such as `2026-11-26 01:30:00` (UTC), and by the health that ClickHouse has
+    /// of it; what a process sees itself, and what providers list, is not kept.
     #[arg(long)]
     pub at: Option<String>,
+}
+
+/// What answers are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) status: Status,
+    /// What was configured when.
+    pub(crate) plane: Arc<Plane>,
 }
 
 /// Why a question is not answered.
@@ -78,10 +87,10 @@ fn away(why: impl Into<String>) -> Refused {
 
 /// `GET /admin/v1/route/explain?model=…`
 pub(crate) async fn answer(
-    State(status): State<Status>,
+    State(known): State<Known>,
     Query(asked): Query<Asked>,
 ) -> Response<Body> {
-    let (code, told) = match explained(&status, &asked).await {
+    let (code, told) = match explained(&known, &asked).await {
         Ok(explained) => (StatusCode::OK, serde_json::to_value(explained).unwrap_or_default()),
         Err(Refused(code, why)) => (code, json!({"status": code.as_u16(), "detail": why})),
     };
@@ -92,13 +101,15 @@ pub(crate) async fn answer(
     response
 }
 
-async fn explained(status: &Status, asked: &Asked) -> Result<Explained, Refused> {
+async fn explained(known: &Known, asked: &Asked) -> Result<Explained, Refused> {
+    let Known { status, plane } = known;
     let gateway = status.gateway();
     let gateway =
         gateway.ok_or_else(|| away("no gateway runs in this process, or it is starting"))?;
     let Some(at) = &asked.at else {
         let now = gateway.clock.now();
-        return of(&gateway, asked, &gateway.health.load(), &gateway.local, now);
+        let snapshot = gateway.snapshot.load_full();
+        return of(&snapshot, asked, &gateway.health.load(), &gateway.local, now);
     };
     let warehouse = status.warehouse();
     let warehouse =
@@ -106,11 +117,15 @@ async fn explained(status: &Status, asked: &Asked) -> Result<Explained, Refused>
     let (then, health) = past(&warehouse, at).await.map_err(|error| {
         away(format!("the health of {at:?} can't be had from ClickHouse: {error}"))
     })?;
-    of(&gateway, asked, &health, &Local::default(), then)
+    let snapshot = plane
+        .at(then)
+        .await
+        .map_err(|error| away(format!("what was configured at {at:?} can't be had: {error}")))?;
+    of(&snapshot, asked, &health, &Local::default(), then)
 }
 
 fn of(
-    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
     asked: &Asked,
     health: &HealthMap,
     local: &Local,
@@ -149,8 +164,7 @@ fn of(
         ..Wanted::model(&model)
     };
     let seed = asked.seed.unwrap_or_else(rand::random);
-    let snapshot = gateway.snapshot.load();
-    explain(&wanted, &snapshot, health, &local.view(), now, seed)
+    explain(&wanted, snapshot, health, &local.view(), now, seed)
         .map_err(|error| Refused(StatusCode::NOT_FOUND, error.message.into_owned()))
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use admin::Admin;
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -16,9 +17,9 @@ use control::audit::Trail;
 use control::role::Action;
 use gateway::Gateway;
 use gateway::admission::Accounts;
-use gateway::control::Ready;
 use gateway::control::discovery::Discovery;
 use gateway::control::follow::Follower;
+use gateway::control::{Ready, Snapshot};
 use gateway::gateway::Limits;
 use gateway::routing::Local;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
@@ -139,8 +140,13 @@ impl GatewayRole {
         let explain = Router::new()
             .route(explain::PATH, get(explain::answer))
             .layer(middleware::from_fn_with_state(Arc::clone(&self.admin), guard))
-            .with_state(status);
+            .with_state(explain::Known { status, plane: Arc::clone(&self.admin.plane) });
         admin::routes(&self.admin).merge(explain)
+    }
+
+    /// What calls see.
+    pub(crate) fn seen(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.gateway.snapshot)
     }
 
     /// Takes no new calls, lets open ones finish, and ships what they left.

@@ -161,7 +161,8 @@ pub async fn start(
             }
             Role::Health => {
                 let rules = shared.config.health;
-                probing::start(&shared, tasks)?;
+                let seen = running.gateway.as_ref().map(GatewayRole::seen);
+                probing::start(&shared, seen, tasks)?;
                 tasks.spawn("health", async move {
                     tell("health", processors::health::run(deps, rules, token).await);
                 });

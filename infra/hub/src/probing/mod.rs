@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use gateway::control::Snapshot;
@@ -36,21 +37,27 @@ const TIME: Duration = Duration::from_secs(10);
 /// So many are asked at once.
 const AT_ONCE: usize = 4;
 
-/// Starts probing this process's share of targets, where there is something to probe.
+/// Starts probing this process's share of targets: of those that a gateway in this process sees, else of those of the
+/// settings.
 ///
 /// # Errors
 /// The providers, or how they are reached, are not set right.
-pub(crate) fn start(shared: &Shared, tasks: &Tasks) -> anyhow::Result<()> {
+pub(crate) fn start(
+    shared: &Shared,
+    seen: Option<Arc<ArcSwap<Snapshot>>>,
+    tasks: &Tasks,
+) -> anyhow::Result<()> {
     let rules = shared.config.probes.clone();
     if !rules.enabled {
         return Ok(());
     }
-    let snapshot = seed::providers(&shared.config, &shared.environment)?;
-    let partitions = shared.log.partitions(Topic::Health);
-    let targets = targets(&snapshot, &rules, shared.share, partitions);
-    if targets.is_empty() {
-        return Ok(());
-    }
+    let seen = match seen {
+        Some(seen) => seen,
+        None => {
+            let snapshot = seed::providers(&shared.config, &shared.environment)?;
+            Arc::new(ArcSwap::from_pointee(snapshot))
+        }
+    };
     let upstream = seed::upstream_config(&shared.config, &shared.environment);
     let client = gateway::upstream::beside(&upstream, TIME).context("how providers are reached")?;
     let live = Arc::new(Live::default());
@@ -70,7 +77,7 @@ pub(crate) fn start(shared: &Shared, tasks: &Tasks) -> anyhow::Result<()> {
     tasks.spawn("probes", async move {
         tokio::select! {
             () = token.cancelled() => {}
-            () = prober.run(&targets) => {}
+            () = prober.run(&seen) => {}
         }
     });
     Ok(())
@@ -120,12 +127,21 @@ struct Prober {
 }
 
 impl Prober {
-    async fn run(&mut self, targets: &[(u32, Arc<Target>)]) {
+    async fn run(&mut self, seen: &ArcSwap<Snapshot>) {
+        let partitions = self.shared.log.partitions(Topic::Health);
+        let mut snapshot: Option<Arc<Snapshot>> = None;
+        let mut all = Vec::new();
         loop {
             tokio::time::sleep(LOOK).await;
+            let current = seen.load_full();
+            if !snapshot.as_ref().is_some_and(|known| Arc::ptr_eq(known, &current)) {
+                all = targets(&current, &self.rules, self.shared.share, partitions);
+                self.records.retain(|subject, _| all.iter().any(|(_, it)| it.subject == *subject));
+                snapshot = Some(current);
+            }
             let now = self.shared.clock.now();
             let mut due = Vec::new();
-            for (partition, target) in targets {
+            for (partition, target) in &all {
                 let own = self.live.of(*partition, &target.subject);
                 let owner = self.live.of(*partition, &target.credential_subject);
                 let record = self.records.entry(target.subject.clone()).or_default();
