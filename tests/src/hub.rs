@@ -25,6 +25,9 @@ pub struct Provider {
 /// Roles that have an operators' listener of their own when they run apart from the gateway.
 const APART: [&str; 4] = ["clickhouse", "billing", "health", "sink"];
 
+/// Hubs of one log open the same secrets: 32 bytes of a test in base64.
+const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 /// Settings and data of one hub.
 #[derive(Clone, Debug)]
 pub struct Hub {
@@ -140,6 +143,7 @@ impl Hub {
             .env("HUB_CLICKHOUSE_LISTEN", self.clickhouse.to_string())
             // the fakes count what they are asked
             .env("HUB_DISCOVERY_ENABLED", "false")
+            .env("HUB_MASTER_KEY", MASTER_KEY)
             .env("HUB_DATA", self.data());
         command
     }

@@ -32,6 +32,7 @@ pub use attempt::attempt;
 pub use beside::beside;
 pub use connect::Error;
 pub(crate) use pool::Body;
+pub use public::is_public;
 pub(crate) use running::{End, Running};
 pub use verdict::told;
 

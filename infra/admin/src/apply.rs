@@ -52,7 +52,7 @@ pub(crate) fn schema() -> Value {
 }
 
 /// Kinds in an order in which each refers to those before it.
-const ORDER: [Kind; 12] = [
+const ORDER: [Kind; 9] = [
     Kind::Organisation,
     Kind::Account,
     Kind::Project,
@@ -62,9 +62,6 @@ const ORDER: [Kind; 12] = [
     Kind::Provider,
     Kind::Credential,
     Kind::Model,
-    Kind::Webhook,
-    Kind::Limit,
-    Kind::Budget,
 ];
 
 fn collection(kind: Kind) -> &'static str {

@@ -95,7 +95,7 @@ pub(crate) async fn rotate(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
 pub(crate) async fn rewrap(admin: &Admin, ask: &Ask) -> Result<Response<Body>, Problem> {
     let bodies: Vec<(Kind, String, i64, entity::Body)> = {
         let state = admin.plane.state();
-        let kinds = [Kind::Secret, Kind::Credential, Kind::Key, Kind::Webhook];
+        let kinds = [Kind::Secret, Kind::Credential, Kind::Key];
         let all = kinds.into_iter().flat_map(|kind| {
             state.all(kind).filter_map(move |(id, entity)| {
                 Some((kind, id.to_string(), entity.version, entity.body.clone()?))
@@ -134,7 +134,6 @@ fn sealed_of(body: &entity::Body) -> Option<control::vault::Sealed> {
         entity::Body::Secret(sealed) => return Some((**sealed).clone()),
         entity::Body::Credential(it) => &it.secret,
         entity::Body::Key(it) => &it.aws.as_ref()?.secret,
-        entity::Body::Webhook(it) => it.secret.as_ref()?,
         _ => return None,
     };
     match held {
@@ -152,7 +151,6 @@ fn with_sealed(mut body: entity::Body, sealed: control::vault::Sealed) -> entity
                 aws.secret = Held::Sealed(sealed);
             }
         }
-        entity::Body::Webhook(it) => it.secret = Some(Held::Sealed(sealed)),
         _ => {}
     }
     body

@@ -1,8 +1,7 @@
 //! The API's description: OpenAPI 3.1, made of the table of routes and of the types of bodies.
 
 use control::entity::{
-    Account, Binding, Budget, Credential, Key, Kind, Limit, Model, Organisation, Project, Provider,
-    User, Webhook,
+    Account, Binding, Credential, Key, Kind, Model, Organisation, Project, Provider, User,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -54,9 +53,6 @@ fn spec_of(kind: Kind) -> Option<&'static str> {
         Kind::Provider => "Provider",
         Kind::Credential => "Credential",
         Kind::Model => "Model",
-        Kind::Limit => "Limit",
-        Kind::Budget => "Budget",
-        Kind::Webhook => "Webhook",
         Kind::PriceBook | Kind::Secret => return None,
     })
 }
@@ -83,9 +79,6 @@ fn schemas() -> Value {
         Provider,
         Credential,
         Model,
-        Limit,
-        Budget,
-        Webhook,
         Problem,
         NewEntity,
         Change,
@@ -130,9 +123,6 @@ fn writable(kind: Kind, schema: Option<&Value>) -> Value {
             }
             Kind::Credential => {
                 properties.remove("secret_version");
-                properties.insert("secret".into(), secret);
-            }
-            Kind::Webhook => {
                 properties.insert("secret".into(), secret);
             }
             Kind::User => {

@@ -5,7 +5,7 @@ use control::role::Action;
 use http::Method;
 
 /// Kinds that people see, with the name of their collection.
-pub const COLLECTIONS: [(Kind, &str); 13] = [
+pub const COLLECTIONS: [(Kind, &str); 10] = [
     (Kind::Organisation, "organisations"),
     (Kind::Project, "projects"),
     (Kind::Account, "accounts"),
@@ -15,9 +15,6 @@ pub const COLLECTIONS: [(Kind, &str); 13] = [
     (Kind::Provider, "providers"),
     (Kind::Credential, "credentials"),
     (Kind::Model, "models"),
-    (Kind::Limit, "limits"),
-    (Kind::Budget, "budgets"),
-    (Kind::Webhook, "webhooks"),
     (Kind::PriceBook, "price-books"),
 ];
 

@@ -127,7 +127,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
             Read(_)
             | CheckCredential
             | ExplainRoute
-            | Write(Kind::Provider | Kind::Credential | Kind::Model | Kind::Limit | Kind::Webhook),
+            | Write(Kind::Provider | Kind::Credential | Kind::Model),
         ) => Everywhere,
         (
             Finance,
@@ -138,18 +138,12 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | Kind::Key
                 | Kind::Model
                 | Kind::Provider
-                | Kind::Limit
-                | Kind::Budget
-                | Kind::PriceBook
-                | Kind::Webhook,
+                | Kind::PriceBook,
             )
-            | Write(Kind::Account | Kind::Budget)
+            | Write(Kind::Account)
             | ReadAudit,
         ) => Everywhere,
-        (
-            Developer,
-            Read(Kind::Key | Kind::Project | Kind::Budget | Kind::Limit) | Write(Kind::Key),
-        ) => OwnProjects,
+        (Developer, Read(Kind::Key | Kind::Project) | Write(Kind::Key)) => OwnProjects,
         (Developer, Read(Kind::Model | Kind::PriceBook) | ExplainRoute) => Everywhere,
         (
             Viewer,
@@ -159,8 +153,6 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | Kind::Account
                 | Kind::Provider
                 | Kind::Model
-                | Kind::Limit
-                | Kind::Budget
                 | Kind::PriceBook
                 | Kind::Key,
             ),

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use gateway::config::Seed;
 use gateway::control::seed;
-use schemas::money::Amount;
+use gateway::upstream::is_public;
 use schemas::price::PriceBook;
 
 use crate::compile::{Surroundings, model_seed, network, provider_seed};
-use crate::entity::{Body, Key, Kind, Misfit, Model, Provider, Scope, ScopeKind};
+use crate::entity::{Body, Key, Kind, Misfit, Model, Provider};
 use crate::role::Role;
 use crate::state::State;
 
@@ -104,20 +104,6 @@ pub fn check_body(
             }
         }
         Body::Model(it) => model(state, local, id, it)?,
-        Body::Limit(it) => {
-            scope(state, &it.scope)?;
-            if let Some(cost) = &it.max_cost {
-                money("max_cost", cost)?;
-            }
-        }
-        Body::Budget(it) => {
-            scope(state, &it.scope)?;
-            money("amount", &it.amount)?;
-            if it.thresholds.iter().any(|percent| !(1..=1000).contains(percent)) {
-                return Err(Misfit::new("thresholds", "percents from 1 to 1000 are wanted").into());
-            }
-        }
-        Body::Webhook(it) => address("url", &it.url)?,
         Body::Secret(_) | Body::PriceBook | Body::Unknown => {}
     }
     Ok(())
@@ -128,22 +114,6 @@ fn title(text: &str) -> Result<(), Misfit> {
         return Ok(());
     }
     Err(Misfit::new("title", format!("at most {MAX_TITLE} characters, no control characters")))
-}
-
-fn money(field: &str, text: &str) -> Result<(), Misfit> {
-    match text.parse::<Amount>() {
-        Ok(amount) if amount > Amount::ZERO => Ok(()),
-        Ok(_) => Err(Misfit::new(field, "must be more than 0")),
-        Err(error) => Err(Misfit::new(field, error.to_string())),
-    }
-}
-
-fn address(field: &str, text: &str) -> Result<(), Misfit> {
-    let wrong = || Misfit::new(field, "an address such as https://example.com/hook is wanted");
-    let url = url::Url::parse(text).map_err(|_| wrong())?;
-    let fits = matches!(url.scheme(), "http" | "https") && url.has_host();
-    let open = url.username().is_empty() && url.password().is_none();
-    if fits && open { Ok(()) } else { Err(wrong()) }
 }
 
 fn key(state: &State, id: &str, key: &Key) -> Result<(), Misfit> {
@@ -182,6 +152,10 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
     if local.providers.iter().any(|own| own.id == id) {
         return Err(Misfit::new("id", "is that of a provider of the hub's own"));
     }
+    if !provider.allow_private && provider.base_url.as_deref().is_some_and(is_private) {
+        let why = "is a private address, which calls could reach through the hub; allow_private permits it";
+        return Err(Misfit::new("base_url", why));
+    }
     let own = provider_seed(id, provider, &[]);
     let seed = Seed { providers: vec![own], ..Seed::default() };
     let (_, wrong) =
@@ -196,6 +170,16 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
             };
             Err(Misfit::new(field, error.to_string()))
         }
+    }
+}
+
+/// Whether an address says by itself that it is private. What a name means is known only at each connection.
+fn is_private(address: &str) -> bool {
+    match url::Url::parse(address).ok().as_ref().and_then(url::Url::host) {
+        Some(url::Host::Ipv4(ip)) => !is_public(ip.into()),
+        Some(url::Host::Ipv6(ip)) => !is_public(ip.into()),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
     }
 }
 
@@ -249,24 +233,6 @@ fn model(state: &State, local: &Surroundings, id: &str, model: &Model) -> Result
         Some(Misfit::new(field, error.to_string()))
     });
     of_model.map_or(Ok(()), Err)
-}
-
-fn scope(state: &State, scope: &Scope) -> Result<(), Misfit> {
-    let kind = match scope.kind {
-        ScopeKind::Organisation => Kind::Organisation,
-        ScopeKind::Project => Kind::Project,
-        ScopeKind::Account => Kind::Account,
-        ScopeKind::User => Kind::User,
-        ScopeKind::Key => Kind::Key,
-        // models may be listed by a provider tomorrow
-        ScopeKind::Model => return Ok(()),
-    };
-    match &scope.id {
-        Some(id) if state.get(kind, id).is_none() => {
-            Err(Misfit::new("scope.id", format!("there is no {kind} {id:?}")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether an entity may go.

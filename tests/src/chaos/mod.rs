@@ -39,9 +39,6 @@ pub use kills::{ROLES, Rig, Stages};
 pub use outage::Outage;
 pub use report::Report;
 
-/// The gateways of a cluster open the same secrets: 32 bytes of a test in base64.
-const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-
 /// How long and how hard.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -188,7 +185,6 @@ fn settings(
     for account in accounts() {
         writeln!(more, "[[keys]]\nid = {account:?}\nsecret = {account:?}\naccount = {account:?}")?;
     }
-    let more = format!("master_key = {MASTER_KEY:?}\n{more}");
     Hub::new(&options.hub, folder, &[provider("one"), provider("two")], &more)
 }
 

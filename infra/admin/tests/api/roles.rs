@@ -26,13 +26,6 @@ fn specs() -> Vec<(Kind, &'static str, Value)> {
             json!({"provider": "openai", "name": "main", "secret": "sk-of-a-test"}),
         ),
         (Kind::Model, "fast", json!({"targets": [{"provider": "openai", "model": "gpt-4o-mini"}]})),
-        (Kind::Webhook, "hook", json!({"url": "https://example.com/hook"})),
-        (Kind::Limit, "team-rate", json!({"scope": {"kind": "project", "id": "team"}})),
-        (
-            Kind::Budget,
-            "team-month",
-            json!({"scope": {"kind": "project", "id": "team"}, "period": "month", "amount": "10"}),
-        ),
     ]
 }
 
@@ -168,14 +161,11 @@ fn wanted(op: Op, role: Option<Role>, project: Option<&str>) -> Vec<u16> {
         return vec![403];
     };
     let may = reach(role, action) != Reach::Nowhere;
-    let of_projects =
-        matches!(kind_of(op), Some(Kind::Key | Kind::Project | Kind::Limit | Kind::Budget))
-            && !matches!(
-                op,
-                Op::Create(Kind::Project | Kind::Limit | Kind::Budget)
-                    | Op::Replace(Kind::Project | Kind::Limit | Kind::Budget)
-                    | Op::Delete(Kind::Project | Kind::Limit | Kind::Budget)
-            );
+    let of_projects = matches!(kind_of(op), Some(Kind::Key | Kind::Project))
+        && !matches!(
+            op,
+            Op::Create(Kind::Project) | Op::Replace(Kind::Project) | Op::Delete(Kind::Project)
+        );
     match project {
         _ if op == Op::WhoAmI => vec![200],
         _ if !may => vec![403],

@@ -5,7 +5,6 @@
 //! live side by side.
 
 mod access;
-mod limits;
 mod money;
 mod serving;
 
@@ -18,7 +17,6 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 pub use access::{Aws, Binding, Key, Organisation, Previous, Project, Scopes, User};
-pub use limits::{Budget, Limit, Period, Scope, ScopeKind, Webhook};
 pub use money::{Account, AccountKind};
 pub use serving::{Credential, Held, MaxPrice, Model, Provider, Strategy, TargetOf};
 
@@ -48,12 +46,6 @@ pub enum Kind {
     Credential,
     /// A name that callers use, and what serves it.
     Model,
-    /// Rates that are bounded.
-    Limit,
-    /// Money that is bounded.
-    Budget,
-    /// Who is told.
-    Webhook,
     /// A version of the price book, named by its content.
     PriceBook,
     /// A secret of the hub's own, sealed.
@@ -62,7 +54,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 11] = [
         Self::Organisation,
         Self::Project,
         Self::Account,
@@ -72,9 +64,6 @@ impl Kind {
         Self::Provider,
         Self::Credential,
         Self::Model,
-        Self::Limit,
-        Self::Budget,
-        Self::Webhook,
         Self::PriceBook,
         Self::Secret,
     ];
@@ -91,9 +80,6 @@ impl Kind {
             Self::Provider => "provider",
             Self::Credential => "credential",
             Self::Model => "model",
-            Self::Limit => "limit",
-            Self::Budget => "budget",
-            Self::Webhook => "webhook",
             Self::PriceBook => "price_book",
             Self::Secret => "secret",
         }
@@ -187,9 +173,6 @@ bodies! {
     Provider(Provider),
     Credential(Credential),
     Model(Model),
-    Limit(Limit),
-    Budget(Budget),
-    Webhook(Webhook),
     Secret(Sealed),
 }
 
