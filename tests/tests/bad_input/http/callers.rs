@@ -72,6 +72,6 @@ pub(super) fn cases() -> Vec<Case> {
         with("two lengths", &[GOOD, JSON, ("content-length", "5"), ("content-length", "7")], by_http(400)),
     ];
     cases.push(Case { to: To::Operators, ..route("a call where operators are", "POST", CHAT,
-        refused(404, "route_not_found", "", "try /healthz, /readyz or /metrics")) });
+        refused(404, "route_not_found", "", "try /healthz, /readyz, /metrics")) });
     cases
 }
