@@ -158,7 +158,8 @@ async fn both_logs_derive_the_same() {
     let derived = Derived::of(&rig, &on_kafka).await;
     let entries: Vec<usize> = derived.ledger.iter().map(Vec::len).collect();
     assert!(entries.iter().all(|count| *count > 60), "{entries:?}");
-    assert_eq!((derived.balances.len(), derived.health.len()), (ACCOUNTS.len(), 3));
+    // of targets and credentials, and of their providers and models
+    assert_eq!((derived.balances.len(), derived.health.len()), (ACCOUNTS.len(), 6));
 
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(recording.iter().map(|(_, record)| record.at).min().unwrap());
