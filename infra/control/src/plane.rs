@@ -310,11 +310,7 @@ impl Plane {
                 command: Some(command.clone()),
                 ..event
             };
-            let key = format!("{}/{}", event.kind, event.id);
-            let value = self.options.codec.to_vec(&event)?;
-            let record =
-                NewRecord { key: key.into(), value: Some(Bytes::from(value)), headers: Vec::new() };
-            outgoing.push(Outgoing { to: Topic::Control.at(0), record });
+            outgoing.push(self.record(&event)?);
             let (tell, told) = oneshot::channel();
             lock(&self.waiting).insert(command.clone(), tell);
             answers.push((command, told));
@@ -440,12 +436,16 @@ impl Plane {
             reason: Some("prices in force from now on".into()),
             ..Control::default()
         };
-        let key = format!("{}/{version}", Kind::PriceBook);
-        let value = self.options.codec.to_vec(&book)?;
-        let record =
-            NewRecord { key: key.into(), value: Some(Bytes::from(value)), headers: Vec::new() };
-        self.options.log.append(vec![Outgoing { to: Topic::Control.at(0), record }]).await?;
+        self.options.log.append(vec![self.record(&book)?]).await?;
         Ok(())
+    }
+
+    /// An event on its way, under the key of its entity.
+    fn record(&self, event: &Control) -> Result<Outgoing, wire::Error> {
+        let key = format!("{}/{}", event.kind, event.id);
+        let value = Some(Bytes::from(self.options.codec.to_vec(event)?));
+        let record = NewRecord { key: key.into(), value, headers: Vec::new() };
+        Ok(Outgoing { to: Topic::Control.at(0), record })
     }
 
     /// What calls would have seen at a moment: what was configured by then, without what providers list.

@@ -267,12 +267,9 @@ async fn held_credential(
         _ => None,
     };
     let before = known.as_ref().map_or(0, |(_, version)| *version);
-    let same = held(plane, &subject_of(id, before), known.map(|(held, _)| held), secret).await?;
-    let state_has = |held: &Held| match plane.state().get(Kind::Credential, id)?.body.as_ref()? {
-        Body::Credential(known) => Some(known.secret == *held),
-        _ => None,
-    };
-    if state_has(&same) == Some(true) {
+    let known = known.map(|(held, _)| held);
+    let same = held(plane, &subject_of(id, before), known.clone(), secret).await?;
+    if known.as_ref() == Some(&same) {
         return Ok((same, version.max(before)));
     }
     let version = version.max(before.saturating_add(1));
