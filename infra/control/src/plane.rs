@@ -122,6 +122,9 @@ pub struct Plane {
     current: Arc<Current>,
     problems: Mutex<Vec<Problem>>,
     kept: Mutex<u64>,
+    /// One snapshot is made at a time, so that none takes the place of a newer one; and the version of
+    /// the price book that this node told last, which it need not have read back yet.
+    publishing: tokio::sync::Mutex<Option<String>>,
     /// Whether calls name the prices of what is configured: not before it is seeded.
     serving: AtomicBool,
 }
@@ -166,6 +169,7 @@ impl Plane {
             current: Arc::new(Current::new(snapshot)),
             problems: Mutex::default(),
             kept: Mutex::new(kept),
+            publishing: tokio::sync::Mutex::default(),
             serving: AtomicBool::new(false),
         });
         plane.publish().await;
@@ -397,6 +401,7 @@ impl Plane {
 
     /// Makes the snapshot of the state, and swaps it in.
     async fn publish(&self) {
+        let mut told = self.publishing.lock().await;
         self.open_secrets().await;
         let key_hash = self.key_hash();
         let (snapshot, problems) = {
@@ -414,16 +419,21 @@ impl Plane {
         }
         *lock(&self.problems) = problems;
         let serving = self.serving.load(Ordering::Acquire);
-        if serving && let Err(error) = self.publish_book(&snapshot).await {
+        if serving && let Err(error) = self.publish_book(&snapshot, &mut told).await {
             tracing::warn!(%error, "the price book could not be published; billing waits for it");
         }
         self.current.configure(snapshot);
     }
 
     /// Tells the log of the price book before calls name it, if it does not know this version.
-    async fn publish_book(&self, snapshot: &Snapshot) -> Result<(), Error> {
+    async fn publish_book(
+        &self,
+        snapshot: &Snapshot,
+        told: &mut Option<String>,
+    ) -> Result<(), Error> {
         let version = snapshot.price_version.as_str();
-        if self.state().get(Kind::PriceBook, version).is_some() {
+        let known = self.state().get(Kind::PriceBook, version).is_some();
+        if known || told.as_deref() == Some(version) {
             return Ok(());
         }
         let book = Control {
@@ -437,6 +447,7 @@ impl Plane {
             ..Control::default()
         };
         self.options.log.append(vec![self.record(&book)?]).await?;
+        *told = Some(version.into());
         Ok(())
     }
 
