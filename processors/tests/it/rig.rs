@@ -9,7 +9,7 @@ use processors::pipeline::Board;
 use processors::{Deps, End, Share};
 use runtime::clock::{Clock, Micros};
 use runtime::log::local::{LocalLog, Options};
-use runtime::log::{Header, Limit, Log, NewRecord, Outgoing, Record, Span};
+use runtime::log::{Header, Limit, Log, NewRecord, Offset, Outgoing, Record, Span};
 use runtime::task::CancellationToken;
 use schemas::event::{
     Attempt, Charge, Control, Credit, CreditKind, Meter, Operation, Outcome, Quantity, State, Usage,
@@ -169,6 +169,15 @@ impl Rig {
         if tokio::time::timeout(Duration::from_secs(180), look).await.is_err() {
             panic!("not reached; the board says {:#?}", self.deps.board.read());
         }
+    }
+
+    /// Where a processor goes on, as it has committed; none where it has taken nothing.
+    pub(crate) async fn position(&self, processor: &str, at: TopicPartition) -> Option<Offset> {
+        let key = format!("{processor}/position/{}", at.topic.name());
+        let states = self.log.latest(Topic::State.at(at.partition)).await.unwrap().records;
+        let own = states.iter().find(|record| record.key == key.as_bytes())?;
+        let state: State = self.codec.decode(own.value.as_ref().unwrap()).unwrap();
+        Some(u64::try_from(state.offset).unwrap())
     }
 
     async fn until_at_end(&self, processor: &str, at: TopicPartition) {
