@@ -3,15 +3,17 @@
 use axum::body::Body;
 use control::entity::{self, Held, Kind, Previous};
 use control::key::{mint, to_hex};
-use control::plane::Command;
+use control::plane::{Command, Who};
+use control::state::Outcome;
 use http::{Response, StatusCode};
 use runtime::secret::Secret;
+use schemas::event::Control;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::ask::{Ask, check_reason};
-use crate::entities::{show, submit, tagged};
+use crate::entities::{submit, tagged};
 use crate::problem::Problem;
 use crate::{Admin, json};
 
@@ -80,10 +82,7 @@ pub(crate) async fn rotate(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
     let body = Some(serde_json::to_value(&key)?);
     let command =
         Command { kind: Kind::Key, id: id.clone(), expected: Some(now.version), body, reason };
-    let version = submit(admin, command, ask).await?;
-    let state = admin.plane.state();
-    let entity = state.get(Kind::Key, &id).ok_or_else(Problem::internal)?;
-    let mut told = show(&id, entity)?;
+    let (version, mut told) = submit(admin, command, ask).await?;
     if let Some(told) = told.as_object_mut() {
         told.insert("secret".into(), json!(secret.expose()));
         told.insert("old_secret_until_us".into(), json!((overlap > 0).then_some(until)));
@@ -91,8 +90,13 @@ pub(crate) async fn rotate(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
     Ok(tagged(StatusCode::OK, &told, version))
 }
 
-/// Wraps all secrets by the current master key.
+/// Secrets that are wrapped anew at a time.
+const REWRAPPED: usize = 500;
+
+/// Wraps all secrets by the current master key, which is the first of its file as it is now.
 pub(crate) async fn rewrap(admin: &Admin, ask: &Ask) -> Result<Response<Body>, Problem> {
+    let vault = admin.plane.vault();
+    vault.refresh().await.map_err(control::plane::Error::from)?;
     let bodies: Vec<(Kind, String, i64, entity::Body)> = {
         let state = admin.plane.state();
         let kinds = [Kind::Secret, Kind::Credential, Kind::Key];
@@ -103,29 +107,42 @@ pub(crate) async fn rewrap(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
         });
         all.collect()
     };
-    let (mut done, mut failed) = (0, Vec::new());
+    let (mut events, mut failed) = (Vec::new(), Vec::new());
     for (kind, id, version, body) in bodies {
         let Some(sealed) = sealed_of(&body) else { continue };
-        let again = match admin.plane.vault().rewrap(&sealed).await {
-            Ok(Some(again)) => again,
-            Ok(None) => continue,
+        match vault.rewrap(&sealed).await {
+            Ok(None) => {}
+            Ok(Some(again)) => events.push(Control {
+                kind: kind.as_str().into(),
+                id,
+                version: version.saturating_add(1),
+                expected_version: Some(version),
+                body: with_sealed(body, again).to_json()?.to_string().into_bytes(),
+                reason: Some("wrapped by the current master key".to_owned()),
+                ..Control::default()
+            }),
             Err(error) => {
                 failed.push(json!({"entity": format!("{kind}/{id}"), "why": error.to_string()}));
-                continue;
-            }
-        };
-        let body = with_sealed(body, again).to_json()?;
-        let reason = Some("wrapped by the current master key".to_owned());
-        let command =
-            Command { kind, id: id.clone(), expected: Some(version), body: Some(body), reason };
-        match submit(admin, command, ask).await {
-            Ok(_) => done += 1,
-            Err(problem) => {
-                failed.push(json!({"entity": format!("{kind}/{id}"), "why": problem.detail}))
             }
         }
     }
-    let master = admin.plane.vault().current();
+    let mut done = 0;
+    let who = ask.who()?;
+    for (part, events) in events.chunks(REWRAPPED).enumerate() {
+        let command = who.command.as_ref().map(|command| format!("{command}/{part}"));
+        let who = Who { command, ..who.clone() };
+        let outcomes = admin.plane.append(events.to_vec(), &who).await?;
+        for (event, of) in events.iter().zip(outcomes) {
+            match of.outcome {
+                Outcome::Applied(_) | Outcome::Repeated(_) => done += 1,
+                Outcome::Conflict(_) | Outcome::Reused => failed.push(json!({
+                    "entity": format!("{}/{}", event.kind, event.id),
+                    "why": "it was changed meanwhile: wrap again",
+                })),
+            }
+        }
+    }
+    let master = vault.current();
     Ok(json(StatusCode::OK, &json!({"master": master, "wrapped": done, "failed": failed})))
 }
 

@@ -10,6 +10,7 @@ use control::plane::{self, Options, Plane};
 use control::seed;
 use control::vault::{MasterFile, Vault};
 use gateway::config::Seed;
+use runtime::secret::SecretRef;
 use runtime::task::{CancellationToken, spawn};
 
 use crate::config::{Config, Environment};
@@ -23,6 +24,8 @@ use crate::serve::Shared;
 /// The key is none, can't be had, or others may read its file.
 pub(crate) fn vault(config: &Config, environment: &Environment) -> anyhow::Result<Vault> {
     let master = match &config.master_key {
+        // read anew when it changes
+        Some(SecretRef::File(path)) => MasterFile::read(path).context("master_key")?,
         Some(reference) => {
             let secret = reference.resolve(|name| environment.get(name).cloned());
             let secret = secret.context("master_key")?;

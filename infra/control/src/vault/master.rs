@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -15,11 +16,18 @@ use super::{BASE64, Error, Key, Master, decrypt, encrypt, random};
 /// What a wrapped data key is bound to.
 const ASSOCIATED: &[u8] = b"hub data key";
 
-/// Master keys of a text: 32 bytes in base64 a line, the current one first.
+/// Master keys of a text: 32 bytes in base64 a line, the current one first. A file is read anew when a key
+/// is asked for that it did not have, so that keys change without a restart.
 #[derive(Debug)]
 pub struct MasterFile {
+    path: Option<PathBuf>,
+    keys: RwLock<Arc<Keys>>,
+}
+
+#[derive(Debug)]
+struct Keys {
     current: String,
-    keys: BTreeMap<String, MasterKey>,
+    all: BTreeMap<String, MasterKey>,
 }
 
 struct MasterKey(Key);
@@ -37,29 +45,33 @@ pub fn fingerprint(key: &[u8; 32]) -> String {
 }
 
 impl MasterFile {
-    /// The keys of a file that only its owner may read; a new one is made when there is none.
-    /// True when it was made.
+    /// The keys of a file that only its owner may read.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Master`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let keys = Keys::parse(&path.display().to_string(), read_0600(path)?.expose())?;
+        Ok(Self { path: Some(path.to_owned()), keys: RwLock::new(Arc::new(keys)) })
+    }
+
+    /// The same; a new one is made when there is none. True when it was made.
+    ///
+    /// # Errors
+    /// As [`MasterFile::read`].
     pub fn open(path: &Path) -> Result<(Self, bool), Error> {
-        let shown = path.display().to_string();
-        match read_0600(path) {
-            Ok(text) => return Ok((Self::parse(&shown, text.expose())?, false)),
-            Err(secret::Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            }
-            Err(error) => return Err(error.into()),
+        let is = |error: &Error, kind| matches!(error, Error::File(secret::Error::File { source, .. }) if source.kind() == kind);
+        match Self::read(path) {
+            Err(error) if is(&error, io::ErrorKind::NotFound) => {}
+            known => return Ok((known?, false)),
         }
         let text: Secret = format!("{}\n", BASE64.encode(*random()?)).into();
-        match write_new_0600(path, text.expose().as_bytes()) {
-            Ok(()) => Ok((Self::parse(&shown, text.expose())?, true)),
+        match write_new_0600(path, text.expose().as_bytes()).map_err(Error::from) {
+            Ok(()) => Ok((Self::read(path)?, true)),
             // somebody else was faster: theirs counts
-            Err(secret::Error::File { source, .. })
-                if source.kind() == io::ErrorKind::AlreadyExists =>
-            {
-                Ok((Self::parse(&shown, read_0600(path)?.expose())?, false))
+            Err(error) if is(&error, io::ErrorKind::AlreadyExists) => {
+                Ok((Self::read(path)?, false))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -68,6 +80,24 @@ impl MasterFile {
     /// # Errors
     /// [`Error::Master`].
     pub fn parse(place: &str, text: &str) -> Result<Self, Error> {
+        Ok(Self { path: None, keys: RwLock::new(Arc::new(Keys::parse(place, text)?)) })
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read_anew(&self) -> Result<(), Error> {
+        if let Some(path) = &self.path {
+            let keys = Self::read(path)?.keys();
+            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        }
+        Ok(())
+    }
+}
+
+impl Keys {
+    fn parse(place: &str, text: &str) -> Result<Self, Error> {
         let wrong = || Error::Master(place.to_owned());
         let mut current = None;
         let mut keys = BTreeMap::new();
@@ -83,25 +113,37 @@ impl MasterFile {
             current.get_or_insert_with(|| id.clone());
             keys.insert(id, MasterKey(key));
         }
-        Ok(Self { current: current.ok_or_else(wrong)?, keys })
+        Ok(Self { current: current.ok_or_else(wrong)?, all: keys })
     }
 }
 
 #[async_trait]
 impl Master for MasterFile {
     fn current(&self) -> String {
-        self.current.clone()
+        self.keys().current.clone()
+    }
+
+    async fn refresh(&self) -> Result<(), Error> {
+        self.read_anew()
     }
 
     async fn wrap(&self, key: &Key) -> Result<(String, Vec<u8>), Error> {
-        let MasterKey(master) = self.keys.get(&self.current).ok_or(Error::Random)?;
-        Ok((self.current.clone(), encrypt(master, &**key, ASSOCIATED)?))
+        let keys = self.keys();
+        let MasterKey(master) = keys.all.get(&keys.current).ok_or(Error::Random)?;
+        Ok((keys.current.clone(), encrypt(master, &**key, ASSOCIATED)?))
     }
 
     async fn unwrap(&self, master: &str, wrapped: &[u8]) -> Result<Key, Error> {
-        let MasterKey(own) = self.keys.get(master).ok_or_else(|| Error::OtherMaster {
+        let mut keys = self.keys();
+        if !keys.all.contains_key(master) {
+            match self.read_anew() {
+                Ok(()) => keys = self.keys(),
+                Err(error) => tracing::warn!(%error, "the master keys can't be read anew"),
+            }
+        }
+        let MasterKey(own) = keys.all.get(master).ok_or_else(|| Error::OtherMaster {
             wanted: master.to_owned(),
-            have: self.keys.keys().cloned().collect::<Vec<_>>().join(", "),
+            have: keys.all.keys().cloned().collect::<Vec<_>>().join(", "),
         })?;
         let refused = || Error::Refused("a data key".to_owned());
         let plain = decrypt(own, wrapped, ASSOCIATED).ok_or_else(refused)?;
@@ -127,6 +169,22 @@ mod tests {
         assert_eq!((new, again), (true, false));
         assert_eq!(made.current(), read.current());
         assert!(!format!("{made:?}").contains(read_0600(&path).unwrap().expose()));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_put_into_the_file_later_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master-key");
+        let (old, _) = MasterFile::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let (new, _) = MasterFile::open(&path).unwrap();
+        let data = Key::new([7; 32]);
+        let (by, wrapped) = new.wrap(&data).await.unwrap();
+        // the file has it by now
+        assert_eq!(*old.unwrap(&by, &wrapped).await.unwrap(), *data);
+        assert_eq!(old.current(), new.current());
+        let nobody = old.unwrap("00000000", &wrapped).await.unwrap_err();
+        assert!(matches!(nobody, Error::OtherMaster { .. }), "{nobody}");
     }
 
     #[test]

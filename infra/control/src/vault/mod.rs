@@ -76,7 +76,7 @@ impl Subject {
 pub enum Error {
     /// The master key that wraps it is not here.
     #[error(
-        "the secret is wrapped by master key {wanted}, and here is {have}: give this node that key (master_key_file or HUB_MASTER_KEY)"
+        "the secret is wrapped by master key {wanted}, and here is {have}: give this node that key (master_key or HUB_MASTER_KEY)"
     )]
     OtherMaster {
         /// Which is wanted.
@@ -112,6 +112,9 @@ pub trait Master: Send + Sync + fmt::Debug {
     /// The key that wraps from now on.
     fn current(&self) -> String;
 
+    /// Learns of keys that were changed meanwhile, where that has to be asked for.
+    async fn refresh(&self) -> Result<(), Error>;
+
     /// Wraps a data key with the current master key: its id, and the wrapped key.
     async fn wrap(&self, key: &Key) -> Result<(String, Vec<u8>), Error>;
 
@@ -132,6 +135,14 @@ impl Vault {
     /// The master key that seals from now on.
     pub fn current(&self) -> String {
         self.0.current()
+    }
+
+    /// Learns of master keys that were changed meanwhile.
+    ///
+    /// # Errors
+    /// As [`Master::refresh`].
+    pub async fn refresh(&self) -> Result<(), Error> {
+        self.0.refresh().await
     }
 
     /// Seals a secret under a data key of its own.
