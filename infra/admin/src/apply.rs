@@ -134,9 +134,9 @@ pub(crate) async fn apply(admin: &Admin, ask: &Ask) -> Result<Response<Body>, Pr
         admin.plane.check(&commands)?;
         return Ok(json(StatusCode::OK, &json!({"applied": false, "changes": told})));
     }
-    let outcomes = admin.plane.submit(commands, &ask.who()?).await?;
-    let conflict = outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::Conflict(version) => Some(*version),
+    let done = admin.plane.submit(commands, &ask.who()?).await?;
+    let conflict = done.iter().find_map(|done| match done.outcome {
+        Outcome::Conflict(version) => Some(version),
         _ => None,
     });
     if let Some(version) = conflict {

@@ -3,9 +3,9 @@
 use axum::body::Body;
 use control::entity::{self, Kind, Misfit};
 use control::intake::{take_in, view};
-use control::plane::Command;
+use control::plane::{Command, Done};
 use control::role::Role;
-use control::state::{Entity, Outcome};
+use control::state::{Entity, Outcome, State};
 use gateway::control::check::check;
 use http::{HeaderValue, Response, StatusCode, header};
 use runtime::log::Span;
@@ -160,11 +160,22 @@ pub(crate) async fn history(
     let mut span = Span::whole(log, Topic::Control.at(0)).await.map_err(away)?;
     let mut changes = Vec::new();
     let key = format!("{kind}/{id}");
+    // commands that lost are in the log as well
+    let mut fold = State::default();
     while let Some(records) = span.page().await.map_err(away)? {
-        for record in records.iter().filter(|record| record.key == key.as_bytes()) {
-            let Some(Ok(change)) =
+        for record in &records {
+            let Some(Ok(mut change)) =
                 record.value.as_deref().map(|value| codec.decode::<Control>(value))
             else {
+                continue;
+            };
+            let own = record.key == key.as_bytes();
+            if !own {
+                // what others say does not matter, only that a command id is theirs
+                change.body.clear();
+            }
+            let outcome = fold.apply(&change, record.offset, record.at);
+            let (Outcome::Applied(version), true) = (outcome, own) else {
                 continue;
             };
             let spec = match change.deleted {
@@ -173,6 +184,7 @@ pub(crate) async fn history(
             };
             changes.push(json!({
                 "offset": record.offset,
+                "version": version,
                 "at_us": record.at.0,
                 "by": change.actor,
                 "address": change.address,
@@ -246,34 +258,38 @@ pub(crate) async fn create(
     may_say(ask, &id, &entity::Body::from_command(kind, &spec)?)?;
     let command =
         Command { kind, id: id.clone(), expected: Some(version), body: Some(spec), reason };
-    let version = submit(admin, command, ask).await?;
-    let mut told = shown_now(admin, kind, &id)?;
+    let (version, mut told) = submit(admin, command, ask).await?;
     if let (Some(secret), Some(told)) = (minted, told.as_object_mut()) {
         told.insert("secret".into(), json!(secret.expose()));
     }
     Ok(tagged(StatusCode::CREATED, &told, version))
 }
 
-fn shown_now(admin: &Admin, kind: Kind, id: &str) -> Result<Value, Problem> {
-    let state = admin.plane.state();
-    state.get(kind, id).map_or_else(|| Ok(json!({"id": id})), |entity| show(id, entity))
-}
-
-/// Does one command, and returns the entity's version.
-pub(crate) async fn submit(admin: &Admin, command: Command, ask: &Ask) -> Result<i64, Problem> {
-    let named = format!("{}/{}", command.kind, command.id);
-    let outcomes = admin.plane.submit(vec![command], &ask.who()?).await?;
-    match outcomes.as_slice() {
-        [Outcome::Applied(version) | Outcome::Repeated(version)] => Ok(*version),
-        [Outcome::Conflict(version)] => {
-            let why = format!("{named} is at version {version} by now: read it and decide anew");
+/// Does one command, and returns the entity's version and how it is shown, as the command left it.
+pub(crate) async fn submit(
+    admin: &Admin,
+    command: Command,
+    ask: &Ask,
+) -> Result<(i64, Value), Problem> {
+    let (kind, id) = (command.kind, command.id.clone());
+    let done = admin.plane.submit(vec![command], &ask.who()?).await?;
+    let [Done { outcome, entity }] = done.as_slice() else {
+        return Err(Problem::internal());
+    };
+    match outcome {
+        Outcome::Applied(version) | Outcome::Repeated(version) => {
+            let entity = entity.as_ref().ok_or_else(Problem::internal)?;
+            Ok((*version, show(&id, entity)?))
+        }
+        Outcome::Conflict(version) => {
+            let why =
+                format!("{kind}/{id} is at version {version} by now: read it and decide anew");
             Err(Problem::conflict(*version, why))
         }
-        [Outcome::Reused] => {
+        Outcome::Reused => {
             let why = "this Idempotency-Key was used for another command";
             Err(Problem::invalid("Idempotency-Key", why))
         }
-        _ => Err(Problem::internal()),
     }
 }
 
@@ -309,8 +325,8 @@ pub(crate) async fn replace(
     may_say(ask, &id, &entity::Body::from_command(kind, &spec)?)?;
     let command =
         Command { kind, id: id.clone(), expected: Some(expected), body: Some(spec), reason };
-    let version = submit(admin, command, ask).await?;
-    Ok(tagged(StatusCode::OK, &shown_now(admin, kind, &id)?, version))
+    let (version, told) = submit(admin, command, ask).await?;
+    Ok(tagged(StatusCode::OK, &told, version))
 }
 
 pub(crate) async fn delete(

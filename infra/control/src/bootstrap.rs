@@ -73,8 +73,8 @@ pub async fn bootstrap(plane: &Plane, owner_token: &Path) -> Result<(), Error> {
         let (token, made) = owner_secret(owner_token)?;
         let hash = to_hex(&plane.key_hash().of(token.expose().as_bytes()));
         let body = owner_key(&hash);
-        let outcomes = plane.submit(vec![create(Kind::Key, OWNER, body)], &who()).await?;
-        let ours = matches!(outcomes.as_slice(), [Outcome::Applied(_)]);
+        let done = plane.submit(vec![create(Kind::Key, OWNER, body)], &who()).await?;
+        let ours = done.iter().all(|it| matches!(it.outcome, Outcome::Applied(_)));
         if made && !ours {
             // another node was first, and has the token
             std::fs::remove_file(owner_token).map_err(|source| secret::Error::File {

@@ -24,7 +24,7 @@ use crate::compile::{
     Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
 };
 use crate::entity::{Body, Held, Kind, Misfit};
-use crate::state::{Outcome, State};
+use crate::state::{Entity, Outcome, State};
 use crate::validate::{Refused, check_body, check_delete, check_id, check_owners};
 use crate::vault::{self, Subject, Vault};
 
@@ -69,6 +69,15 @@ pub struct Who {
     pub request: Option<String>,
     /// Their own id of the command, so that it is done once however often it is sent.
     pub command: Option<String>,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// In the order of the log.
+    pub outcome: Outcome,
+    /// The entity as the command left it, also when others have changed it since.
+    pub entity: Option<Entity>,
 }
 
 /// Why a command did not come to an outcome.
@@ -118,7 +127,7 @@ pub struct Plane {
     options: Options,
     state: RwLock<State>,
     opened: Mutex<Opened>,
-    waiting: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Done>>>,
     current: Arc<Current>,
     problems: Mutex<Vec<Problem>>,
     kept: Mutex<u64>,
@@ -290,7 +299,7 @@ impl Plane {
     ///
     /// # Errors
     /// None is done when one is refused; else as [`Plane::append`].
-    pub async fn submit(&self, commands: Vec<Command>, who: &Who) -> Result<Vec<Outcome>, Error> {
+    pub async fn submit(&self, commands: Vec<Command>, who: &Who) -> Result<Vec<Done>, Error> {
         let events = self.check(&commands)?;
         self.append(events, who).await
     }
@@ -299,7 +308,7 @@ impl Plane {
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Encode`].
-    pub async fn append(&self, events: Vec<Control>, who: &Who) -> Result<Vec<Outcome>, Error> {
+    pub async fn append(&self, events: Vec<Control>, who: &Who) -> Result<Vec<Done>, Error> {
         let mut outgoing = Vec::new();
         let mut answers = Vec::new();
         for (index, event) in events.into_iter().enumerate() {
@@ -325,8 +334,8 @@ impl Plane {
         for (command, told) in answers {
             if failed.is_none() {
                 match timeout(APPLIED, told).await {
-                    Ok(Ok(outcome)) => {
-                        outcomes.push(outcome);
+                    Ok(Ok(done)) => {
+                        outcomes.push(done);
                         continue;
                     }
                     Ok(Err(_)) => failed = Some("it is told to another".to_owned()),
@@ -373,7 +382,12 @@ impl Plane {
                     match fold(&mut state, &self.options.codec, record) {
                         Ok(Some((control, outcome))) => {
                             only_books &= control.kind == Kind::PriceBook.as_str();
-                            outcomes.extend(control.command.map(|command| (command, outcome)));
+                            let waited =
+                                |command: &String| lock(&self.waiting).contains_key(command);
+                            if let Some(command) = control.command.filter(waited) {
+                                let entity = state.entity(&control.kind, &control.id).cloned();
+                                outcomes.push((command, Done { outcome, entity }));
+                            }
                         }
                         Ok(None) => {}
                         Err(error) => {
@@ -386,9 +400,9 @@ impl Plane {
             if !only_books {
                 self.publish().await;
             }
-            for (command, outcome) in outcomes {
+            for (command, done) in outcomes {
                 if let Some(tell) = lock(&self.waiting).remove(&command) {
-                    let gone = tell.send(outcome).is_err();
+                    let gone = tell.send(done).is_err();
                     tracing::trace!(gone, "a command is applied");
                 }
             }

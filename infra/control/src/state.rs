@@ -160,18 +160,22 @@ impl State {
 
     /// The version of an entity; 0 of one that never was.
     pub fn version(&self, kind: &str, id: &str) -> i64 {
-        self.kinds.get(kind).and_then(|of| of.get(id)).map_or(0, |entity| entity.version)
+        self.entity(kind, id).map_or(0, |entity| entity.version)
+    }
+
+    /// An entity of whatever kind, also when it was deleted.
+    pub fn entity(&self, kind: &str, id: &str) -> Option<&Entity> {
+        self.kinds.get(kind)?.get(id)
     }
 
     /// An entity that is there.
     pub fn get(&self, kind: Kind, id: &str) -> Option<&Entity> {
-        let entity = self.kinds.get(kind.as_str())?.get(id)?;
-        entity.body.is_some().then_some(entity)
+        self.known(kind, id).filter(|entity| entity.body.is_some())
     }
 
     /// An entity, also when it was deleted.
     pub fn known(&self, kind: Kind, id: &str) -> Option<&Entity> {
-        self.kinds.get(kind.as_str())?.get(id)
+        self.entity(kind.as_str(), id)
     }
 
     /// The entities of a kind that are there, by id.

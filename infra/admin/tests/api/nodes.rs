@@ -59,7 +59,8 @@ async fn every_acknowledged_command_is_in_the_replay_and_both_nodes_agree() {
         }
     });
     let outcomes = futures::future::join_all(writes).await;
-    let applied = outcomes.iter().flatten().filter(|it| matches!(it, Outcome::Applied(_))).count();
+    let applied =
+        outcomes.iter().flatten().filter(|it| matches!(it.outcome, Outcome::Applied(_))).count();
     let replayed = plane(&log, None, MASTER).await;
     let versions: i64 =
         (0..20).map(|at| replayed.state().version("project", &format!("p{at}"))).sum();
