@@ -98,6 +98,20 @@ impl Kafka {
         self.secured.iter().find(|(known, _)| *known == listener).map(|(_, address)| *address)
     }
 
+    /// Puts the log of a hub's command on this broker.
+    pub fn keeps_log_of(&self, command: &mut Command) {
+        for (name, value) in [
+            ("KIND", "kafka"),
+            ("KAFKA_BROKERS", &*self.address.to_string()),
+            ("KAFKA_REPLICATION", "1"),
+            ("KAFKA_MIN_INSYNC", "1"),
+            ("KAFKA_PATIENCE", "3s"),
+            ("MAX_STALE", "6s"),
+        ] {
+            command.env(format!("HUB_LOG_{name}"), value);
+        }
+    }
+
     /// A file that was made for clients: `ca.pem`, `client.pem`, `client.key`, and `hub.password`
     /// with the password of the user `hub`.
     pub fn file(&self, name: &str) -> PathBuf {

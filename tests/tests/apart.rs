@@ -31,16 +31,7 @@ const SEED: &str = "[[accounts]]\nid = \"acme\"\nkind = \"prepaid\"\ngrant = \"2
 /// A command of a hub whose log is on this broker.
 fn command(hub: &Hub, kafka: &Kafka, arguments: &[&str]) -> Command {
     let mut command = rig::command(hub, arguments);
-    for (name, value) in [
-        ("KIND", "kafka"),
-        ("KAFKA_BROKERS", &kafka.address().to_string()),
-        ("KAFKA_REPLICATION", "1"),
-        ("KAFKA_MIN_INSYNC", "1"),
-        ("KAFKA_PATIENCE", "3s"),
-        ("MAX_STALE", "6s"),
-    ] {
-        command.env(format!("HUB_LOG_{name}"), value);
-    }
+    kafka.keeps_log_of(&mut command);
     command
 }
 

@@ -63,13 +63,20 @@ pub(crate) fn chat(address: SocketAddr, key: &str, body: &Value) -> Answer {
 
 /// Sends bytes and reads until the other side closes.
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
+    exchange_over(stream, request)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn exchange_over(mut stream: TcpStream, request: &[u8]) -> Answer {
     stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     // a server may refuse and close before it has read everything
     drop(stream.write_all(request));
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no answer within a minute"),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            panic!("no answer within two minutes")
+        }
         _ => parse(&bytes).unwrap_or_default(),
     }
 }

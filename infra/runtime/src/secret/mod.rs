@@ -1,6 +1,8 @@
 //! Secrets: what must not be printed, where they are kept, and how new ones are made.
 
 mod file;
+#[cfg(feature = "test-util")]
+pub mod leak;
 mod reference;
 #[cfg(test)]
 mod tests;
