@@ -52,7 +52,7 @@ pub(crate) fn schema() -> Value {
 }
 
 /// Kinds in an order in which each refers to those before it.
-const ORDER: [Kind; 9] = [
+const ORDER: [Kind; 10] = [
     Kind::Organisation,
     Kind::Account,
     Kind::Project,
@@ -62,6 +62,7 @@ const ORDER: [Kind; 9] = [
     Kind::Provider,
     Kind::Credential,
     Kind::Model,
+    Kind::Price,
 ];
 
 fn collection(kind: Kind) -> &'static str {

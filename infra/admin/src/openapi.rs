@@ -1,7 +1,7 @@
 //! The API's description: OpenAPI 3.1, made of the table of routes and of the types of bodies.
 
 use control::entity::{
-    Account, Binding, Credential, Key, Kind, Model, Organisation, Project, Provider, User,
+    Account, Binding, Credential, Key, Kind, Model, Organisation, Price, Project, Provider, User,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -53,6 +53,7 @@ fn spec_of(kind: Kind) -> Option<&'static str> {
         Kind::Provider => "Provider",
         Kind::Credential => "Credential",
         Kind::Model => "Model",
+        Kind::Price => "Price",
         Kind::PriceBook | Kind::Secret => return None,
     })
 }
@@ -79,6 +80,7 @@ fn schemas() -> Value {
         Provider,
         Credential,
         Model,
+        Price,
         Problem,
         NewEntity,
         Change,

@@ -5,7 +5,7 @@ use control::role::Action;
 use http::Method;
 
 /// Kinds that people see, with the name of their collection.
-pub const COLLECTIONS: [(Kind, &str); 10] = [
+pub const COLLECTIONS: [(Kind, &str); 11] = [
     (Kind::Organisation, "organisations"),
     (Kind::Project, "projects"),
     (Kind::Account, "accounts"),
@@ -15,6 +15,7 @@ pub const COLLECTIONS: [(Kind, &str); 10] = [
     (Kind::Provider, "providers"),
     (Kind::Credential, "credentials"),
     (Kind::Model, "models"),
+    (Kind::Price, "prices"),
     (Kind::PriceBook, "price-books"),
 ];
 

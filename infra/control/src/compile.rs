@@ -18,7 +18,7 @@ use schemas::ids::AccountId;
 use schemas::price::PriceBook;
 
 use crate::entity::{
-    AccountKind, Body, Credential, Held, Key, Kind, Model, Provider, Strategy, TargetOf,
+    AccountKind, Body, Credential, Held, Key, Kind, Model, Provider, Strategy, TargetOf, Tier,
 };
 use crate::key::from_hex;
 use crate::state::State;
@@ -119,7 +119,7 @@ pub fn compile(
             _ => tell(format!("model/{id}"), UNREADABLE.into()),
         }
     }
-    let own = local.own_prices.as_deref().cloned();
+    let own = own_prices(state, local, &mut tell);
     let prices = seed::price_book(&local.prices, own, &providers);
     let seed = Seed {
         unpriced: local.unpriced,
@@ -249,6 +249,26 @@ pub fn model_seed(id: &str, model: &Model) -> ModelSeed {
         },
         projects: model.projects.clone(),
     }
+}
+
+/// What this node's own list and entities say of prices; entities go first.
+fn own_prices(state: &State, local: &Surroundings, tell: Tell<'_>) -> Option<PriceBook> {
+    let mut book = local.own_prices.as_deref().cloned();
+    for (id, body) in state.bodies(Kind::Price) {
+        let Body::Price(price) = body else {
+            tell(format!("price/{id}"), UNREADABLE.into());
+            continue;
+        };
+        match price.tiers.iter().map(Tier::prices).collect() {
+            Ok(tiers) => {
+                let list =
+                    book.get_or_insert_default().prices.entry(price.provider.as_str().into());
+                list.or_default().insert(price.model.as_str().into(), tiers);
+            }
+            Err(error) => tell(format!("price/{id}"), error.to_string()),
+        }
+    }
+    book
 }
 
 fn accounts(state: &State) -> HashMap<AccountId, AccountTerms> {

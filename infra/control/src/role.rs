@@ -138,13 +138,14 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | Kind::Key
                 | Kind::Model
                 | Kind::Provider
+                | Kind::Price
                 | Kind::PriceBook,
             )
-            | Write(Kind::Account)
+            | Write(Kind::Account | Kind::Price)
             | ReadAudit,
         ) => Everywhere,
         (Developer, Read(Kind::Key | Kind::Project) | Write(Kind::Key)) => OwnProjects,
-        (Developer, Read(Kind::Model | Kind::PriceBook) | ExplainRoute) => Everywhere,
+        (Developer, Read(Kind::Model | Kind::Price | Kind::PriceBook) | ExplainRoute) => Everywhere,
         (
             Viewer,
             Read(
@@ -153,6 +154,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | Kind::Account
                 | Kind::Provider
                 | Kind::Model
+                | Kind::Price
                 | Kind::PriceBook
                 | Kind::Key,
             ),

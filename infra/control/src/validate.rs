@@ -9,7 +9,7 @@ use gateway::upstream::is_public;
 use schemas::price::PriceBook;
 
 use crate::compile::{Surroundings, model_seed, network, provider_seed};
-use crate::entity::{Body, Key, Kind, Misfit, Model, Provider};
+use crate::entity::{Body, Key, Kind, Misfit, Model, Price, Provider};
 use crate::role::Role;
 use crate::state::State;
 
@@ -19,6 +19,8 @@ const MAX_ID: usize = 128;
 const MAX_MODEL: usize = 256;
 /// The longest text for people.
 const MAX_TITLE: usize = 200;
+/// The most tiers of a price.
+const MAX_TIERS: usize = 20;
 /// The most entries of a list in a body.
 const MAX_LIST: usize = 1000;
 
@@ -104,6 +106,7 @@ pub fn check_body(
             }
         }
         Body::Model(it) => model(state, local, id, it)?,
+        Body::Price(it) => price(state, local, id, it)?,
         Body::Secret(_) | Body::PriceBook | Body::Unknown => {}
     }
     Ok(())
@@ -235,6 +238,38 @@ fn model(state: &State, local: &Surroundings, id: &str, model: &Model) -> Result
     of_model.map_or(Ok(()), Err)
 }
 
+/// A price of something that there is, and the only one.
+fn price(state: &State, local: &Surroundings, id: &str, price: &Price) -> Result<(), Misfit> {
+    let provider = price.provider.as_str();
+    let own = local.providers.iter().any(|own| own.id == provider);
+    if !own
+        && state.get(Kind::Provider, provider).is_none()
+        && !local.vendors.contains_key(provider)
+    {
+        return Err(Misfit::new(
+            "provider",
+            format!("there is no provider or vendor {provider:?}"),
+        ));
+    }
+    check_id(Kind::Model, &price.model).map_err(|misfit| Misfit::new("model", misfit.why))?;
+    if price.tiers.is_empty() || price.tiers.len() > MAX_TIERS {
+        return Err(Misfit::new("tiers", format!("1 to {MAX_TIERS} are wanted")));
+    }
+    for (at, tier) in price.tiers.iter().enumerate() {
+        let placed =
+            |misfit: Misfit| Misfit::new(format!("tiers[{at}].{}", misfit.field), misfit.why);
+        let prices = tier.prices().map_err(placed)?;
+        if prices.rates.is_empty() && !prices.reported {
+            return Err(placed(Misfit::new("rates", "at least one is wanted, or reported")));
+        }
+    }
+    let twice = state.bodies(Kind::Price).any(|(other, body)| {
+        let Body::Price(body) = body else { return false };
+        **other != *id && body.provider == price.provider && body.model == price.model
+    });
+    if twice { Err(Misfit::new("model", "another price is this model's")) } else { Ok(()) }
+}
+
 /// Whether an entity may go.
 ///
 /// # Errors
@@ -258,13 +293,15 @@ pub fn check_delete(state: &State, kind: Kind, id: &str) -> Result<(), Refused> 
         }
         (Kind::User, Body::Key(it)) => is(&it.user),
         (Kind::Provider, Body::Credential(it)) => it.provider == id,
+        (Kind::Provider, Body::Price(it)) => it.provider == id,
         (Kind::Provider, Body::Model(it)) => it.targets.iter().any(|target| target.provider == id),
         _ => {
             debug_assert_ne!(of, Kind::Secret);
             false
         }
     };
-    for of in [Kind::Project, Kind::Key, Kind::Binding, Kind::Credential, Kind::Model] {
+    for of in [Kind::Project, Kind::Key, Kind::Binding, Kind::Credential, Kind::Model, Kind::Price]
+    {
         if let Some((other, _)) = state.bodies(of).find(|(_, body)| refers(of, body)) {
             return Err(Refused::InUse(kind, id.to_owned(), format!("{of}/{other}")));
         }

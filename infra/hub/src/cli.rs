@@ -69,6 +69,9 @@ pub enum Command {
     /// Who pays.
     #[command(subcommand)]
     Accounts(Entities),
+    /// What models cost, in place of what price lists say.
+    #[command(subcommand)]
+    Prices(Entities),
     /// People.
     #[command(subcommand)]
     Users(Entities),

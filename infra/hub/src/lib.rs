@@ -93,6 +93,9 @@ async fn dispatch(
         Command::Accounts(command) => {
             remote::entities(&config, &environment, "accounts", command).await
         }
+        Command::Prices(command) => {
+            remote::entities(&config, &environment, "prices", command).await
+        }
         Command::Users(command) => remote::entities(&config, &environment, "users", command).await,
         Command::Bindings(command) => {
             remote::entities(&config, &environment, "bindings", command).await

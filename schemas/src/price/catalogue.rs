@@ -162,6 +162,19 @@ fn rows(text: &str) -> Result<Vec<(u64, Row)>, Error> {
     rows.collect()
 }
 
+/// The price of a million units, from one as people write it: USD per million tokens or characters, USD for one
+/// image, request or second.
+///
+/// # Errors
+/// What would be right.
+pub fn per_million_units(meter: Meter, text: &str) -> Result<Nano, String> {
+    let price: Nano = text.parse().map_err(|error: crate::money::Error| error.to_string())?;
+    let one = matches!(meter, Meter::Image | Meter::Second | Meter::Request);
+    let scale = if one { 1_000_000 } else { 1 };
+    let price = (price.0 >= 0).then(|| price.0.checked_mul(scale)).flatten();
+    price.map(Nano).ok_or_else(|| "a price is 0 or more, below 9 thousand USD".into())
+}
+
 fn read(row: &Row, line: u64) -> Result<Prices, Error> {
     let refuse = |field, value: &str, wanted: String| Error::Field {
         line,
@@ -188,16 +201,8 @@ fn read(row: &Row, line: u64) -> Result<Prices, Error> {
         if text.is_empty() {
             continue;
         }
-        let price: Nano = text
-            .parse()
-            .map_err(|error: crate::money::Error| refuse(field, text, error.to_string()))?;
-        let one = matches!(meter, Meter::Image | Meter::Second | Meter::Request);
-        let scale = if one { 1_000_000 } else { 1 };
-        let price = (price.0 >= 0).then(|| price.0.checked_mul(scale)).flatten();
-        let price = price.ok_or_else(|| {
-            refuse(field, text, "a price is 0 or more, below 9 thousand USD".into())
-        })?;
-        rates.insert(meter, Nano(price));
+        let price = per_million_units(meter, text).map_err(|why| refuse(field, text, why))?;
+        rates.insert(meter, price);
     }
     let above_input =
         match row.above_input.as_str() {

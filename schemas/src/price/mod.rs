@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use catalogue::{
-    Error as CatalogueError, Source, Sources, parse as parse_catalogue, shipped, shipped_sources,
-    sources,
+    Error as CatalogueError, Source, Sources, parse as parse_catalogue, per_million_units, shipped,
+    shipped_sources, sources,
 };
 pub use import::{Error as ImportError, Imported, Row, import};
 pub use rate::{Error as RateError, Most, Rated, upper_bound};

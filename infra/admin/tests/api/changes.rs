@@ -121,3 +121,62 @@ async fn lists_come_in_pages_and_are_searched() {
     assert_eq!(node.get("projects?limit=0").await.is(422)["field"], "limit");
     assert_eq!(node.get("projects?lmit=1").await.is(422)["field"], "query");
 }
+
+#[tokio::test]
+async fn a_price_holds_for_calls_from_then_on_and_is_the_only_one_of_its_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    node.plane.serve().await;
+    node.post("providers", json!({"id": "eu", "spec": {"vendor": "openai"}})).await.is(201);
+    let price = |input: &str| {
+        let high = json!({"above_input": 1000, "rates": {"input": "5"}});
+        json!({"provider": "eu", "model": "m", "tiers": [{"rates": {"input": input, "image": "0.5"}}, high]})
+    };
+    let seen = || {
+        let snapshot = node.plane.current().seen().load_full();
+        let tiers = snapshot.prices.find(&"eu".into(), &"m".into()).map(<[_]>::to_vec);
+        (snapshot.price_version.clone(), tiers)
+    };
+    let (first, none) = seen();
+    assert_eq!(none, None);
+    node.post("prices", json!({"id": "m", "spec": price("1")})).await.is(201);
+    let (second, tiers) = seen();
+    assert_ne!(first, second);
+    let rates = |tiers: Option<Vec<schemas::price::Prices>>| -> Vec<i64> {
+        tiers.unwrap().iter().flat_map(|tier| tier.rates.values().map(|rate| rate.0)).collect()
+    };
+    assert_eq!(rates(tiers), [1_000_000_000, 500_000_000_000_000, 5_000_000_000]);
+    node.put("prices/m", json!({"spec": price("2")})).await.is(200);
+    let (third, tiers) = seen();
+    assert_eq!(rates(tiers)[0], 2_000_000_000);
+    // the log was told of each book before a call could name it
+    for version in [second, third] {
+        node.get(&format!("price-books/{version}")).await.is(200);
+    }
+    for (id, spec, field) in [
+        ("other", price("1"), "model"),
+        ("x", json!({"provider": "none", "model": "m", "tiers": []}), "provider"),
+        ("x", json!({"provider": "eu", "model": "n", "tiers": []}), "tiers"),
+        (
+            "x",
+            json!({"provider": "eu", "model": "n", "tiers": [{"rates": {"water": "1"}}]}),
+            "tiers[0].rates.water",
+        ),
+        (
+            "x",
+            json!({"provider": "eu", "model": "n", "tiers": [{"rates": {"input": "-1"}}]}),
+            "tiers[0].rates.input",
+        ),
+        (
+            "x",
+            json!({"provider": "eu", "model": "n", "tiers": [{"hours": [[4, 1]], "rates": {"input": "1"}}]}),
+            "tiers[0].hours",
+        ),
+    ] {
+        let told = node.post("prices", json!({"id": id, "spec": spec})).await.is(422);
+        assert!(told["field"].as_str().unwrap().ends_with(field), "{told}");
+    }
+    node.delete("providers/eu").await.is(409);
+    node.delete("prices/m").await.is(204);
+    assert_eq!(seen().1, None);
+}

@@ -26,6 +26,11 @@ fn specs() -> Vec<(Kind, &'static str, Value)> {
             json!({"provider": "openai", "name": "main", "secret": "sk-of-a-test"}),
         ),
         (Kind::Model, "fast", json!({"targets": [{"provider": "openai", "model": "gpt-4o-mini"}]})),
+        (
+            Kind::Price,
+            "own",
+            json!({"provider": "openai", "model": "own", "tiers": [{"rates": {"input": "1"}}]}),
+        ),
     ]
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 pub use access::{Aws, Binding, Key, Organisation, Previous, Project, Scopes, User};
-pub use money::{Account, AccountKind};
+pub use money::{Account, AccountKind, Price, Tier};
 pub use serving::{Credential, Held, MaxPrice, Model, Provider, Strategy, TargetOf};
 
 use crate::vault::Sealed;
@@ -46,6 +46,8 @@ pub enum Kind {
     Credential,
     /// A name that callers use, and what serves it.
     Model,
+    /// What a model costs.
+    Price,
     /// A version of the price book, named by its content.
     PriceBook,
     /// A secret of the hub's own, sealed.
@@ -54,7 +56,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Organisation,
         Self::Project,
         Self::Account,
@@ -64,6 +66,7 @@ impl Kind {
         Self::Provider,
         Self::Credential,
         Self::Model,
+        Self::Price,
         Self::PriceBook,
         Self::Secret,
     ];
@@ -80,6 +83,7 @@ impl Kind {
             Self::Provider => "provider",
             Self::Credential => "credential",
             Self::Model => "model",
+            Self::Price => "price",
             Self::PriceBook => "price_book",
             Self::Secret => "secret",
         }
@@ -173,6 +177,7 @@ bodies! {
     Provider(Provider),
     Credential(Credential),
     Model(Model),
+    Price(Price),
     Secret(Sealed),
 }
 
