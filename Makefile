@@ -6,7 +6,7 @@ CHDB := $(CACHE)/chdb/node_modules/@chdb/lib-linux-x64-gnu
 export HUB_CACHE := $(CACHE)
 export HUB_CLICKHOUSE_LIBRARY ?= $(CACHE)/chdb/libchdb.so
 
-.PHONY: run test test-clients test-api build clickhouse kafka cluster chaos chaos-kafka outage-kafka failover sim fuzz bench bench-kafka fmt lint tools help
+.PHONY: run test test-clients test-api build clickhouse kafka cluster chaos chaos-kafka outage-kafka failover sim fuzz bench bench-kafka bench-control fmt lint tools help
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,11 @@ bench: tools clickhouse ## Measures the hub beside nginx and the bare upstream; 
 
 bench-kafka: tools clickhouse ## Measures the processors on a real broker beside a bare client; writes tests/BENCHMARKS.md
 	@tests/bench/kafka
+
+bench-control: tools ## Measures 10,000 keys, 1,000 providers and a million changes, and how soon a change spreads; writes tests/CONTROL.md
+	@infra/deploy/kafka/install "$(CACHE)/kafka"
+	@cargo build --release --locked -p hub --bin hub && cargo build --release --locked -p e2e --bin control
+	@$(TARGET)/release/control --hub $(TARGET)/release/hub --out tests/CONTROL.md
 
 lint: ## Format and lints only
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings

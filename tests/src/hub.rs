@@ -165,11 +165,31 @@ impl Hub {
 /// A plain GET.
 ///
 /// # Errors
-/// Nothing listens there, or what does is no HTTP server.
+/// As [`ask`].
 pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    ask(address, "GET", path, None, "")
+}
+
+/// A request with a body of JSON, as the holder of a key.
+///
+/// # Errors
+/// Nothing listens there, or what does is no HTTP server.
+pub fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    key: Option<&str>,
+    body: &str,
+) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let key = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{key}\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());

@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod chaos;
+pub mod control;
 pub mod failover;
 pub mod fake_provider;
 pub mod hub;

@@ -62,7 +62,7 @@ fn events() -> Vec<Control> {
     );
     for n in 0..PROVIDERS {
         let id = format!("provider-{n}");
-        let vendor = if n % 3 == 0 { "openai" } else { "custom" };
+        let vendor = if n % 3 == 0 { "openai" } else { "vllm" };
         let body = json!({"vendor": vendor, "base_url": format!("https://{id}.example/v1"),
             "models": [format!("own-{n}")]});
         events.push(event("provider", &id, &body));

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gateway::control::{Current, KeyHash, Snapshot};
 use runtime::clock::Micros;
 use runtime::log::{self, Limit, Log, NewRecord, Outgoing, Record, Span};
 use runtime::task::CancellationToken;
+use runtime::telemetry::metrics::Metrics;
 use schemas::event::Control;
 use schemas::topics::Topic;
 use schemas::wire::{self, Codec};
@@ -119,6 +120,8 @@ pub struct Options {
     pub local: Surroundings,
     /// Where the fold is kept between starts.
     pub checkpoint: Option<PathBuf>,
+    /// What operators see of it.
+    pub metrics: Metrics,
 }
 
 /// The control plane of a node.
@@ -416,12 +419,15 @@ impl Plane {
     /// Makes the snapshot of the state, and swaps it in.
     async fn publish(&self) {
         let mut told = self.publishing.lock().await;
+        let began = Instant::now();
         self.open_secrets().await;
         let key_hash = self.key_hash();
-        let (snapshot, problems) = {
+        let (snapshot, problems, position) = {
             let (state, opened) = (self.state(), lock(&self.opened));
-            compile(&state, &self.options.local, &key_hash, &opened)
+            let (snapshot, problems) = compile(&state, &self.options.local, &key_hash, &opened);
+            (snapshot, problems, state.next)
         };
+        let count = problems.len();
         for problem in &problems {
             if !lock(&self.problems).contains(problem) {
                 tracing::warn!(
@@ -437,6 +443,7 @@ impl Plane {
             tracing::warn!(%error, "the price book could not be published; billing waits for it");
         }
         self.current.configure(snapshot);
+        self.options.metrics.control().swapped(began.elapsed(), position, count);
     }
 
     /// Tells the log of the price book before calls name it, if it does not know this version.

@@ -63,6 +63,7 @@ pub(crate) async fn start(
         vault: vault.clone(),
         local: local.clone(),
         checkpoint: Some(shared.config.data.join("control.checkpoint")),
+        metrics: shared.metrics.clone(),
     };
     let plane = Plane::open(options).await.map_err(of_log)?;
     let follow = token.child_token();
@@ -99,6 +100,7 @@ pub(crate) async fn new_owner_token(shared: &Shared, path: &Path) -> anyhow::Res
         vault,
         local,
         checkpoint: None,
+        metrics: shared.metrics.clone(),
     };
     let plane = Plane::open(options).await?;
     let token = CancellationToken::new();

@@ -1,6 +1,7 @@
 //! What the hub costs beside a plain proxy and nothing at all: all of them measured in one run,
 //! in turns, so that what the machine does meanwhile meets all alike.
 
+mod about;
 pub mod nginx;
 mod table;
 
@@ -10,7 +11,8 @@ use std::time::Duration;
 use crate::load::{self, Expect, Load, Outcome, Pace, Phase, as_f64, proc};
 use crate::requests;
 
-pub use table::markdown;
+pub use about::about;
+pub use table::{markdown, median};
 
 /// Something that answers, and the processes that it costs.
 #[derive(Clone, Debug)]

@@ -89,7 +89,8 @@ fn row(
     writeln!(out, " {errors} |")
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The middle one; not a number of none.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
-use e2e::bench::{Plan, Subject, markdown, nginx, run};
+use e2e::bench::{Plan, Subject, about, markdown, nginx, run};
 use e2e::fake_provider::{Behaviour, FakeProvider, Options};
 use e2e::hub::{Hub, Provider};
 use e2e::load::proc;
@@ -138,25 +137,4 @@ fn start(
     process.until("got ready", || hub.is_ready()).with_context(|| hub.tail(role))?;
     proc::idle(&proc::tree(process.id()), Duration::from_secs(20));
     Ok((hub, process))
-}
-
-/// Machine, commit and date.
-fn about() -> String {
-    let said = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().ok();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        text.unwrap_or_default()
-    };
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let changed =
-        if said("git", &["status", "--porcelain"]).is_empty() { "" } else { " with changes" };
-    format!(
-        "Machine: {cores} cores of {}, kernel {}. Commit {}{changed}. {}.",
-        cpu.trim_start_matches([' ', '\t', ':']),
-        said("uname", &["-r"]),
-        said("git", &["rev-parse", "--short", "HEAD"]),
-        said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-    )
 }

@@ -22,6 +22,7 @@ use runtime::clock::Clock;
 use runtime::log::Log;
 use runtime::log::local::{self, LocalLog};
 use runtime::task::Tasks;
+use runtime::telemetry::metrics::Metrics;
 use schemas::wire::Codec;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -87,6 +88,7 @@ pub(crate) async fn plane(
         vault: Vault::new(Arc::new(master)),
         local: local(),
         checkpoint,
+        metrics: Metrics::new("0", "0"),
     };
     Plane::open(options).await.unwrap()
 }

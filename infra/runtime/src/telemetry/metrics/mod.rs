@@ -5,6 +5,7 @@
 //! a histogram takes a lock of its own, held for one addition. What others know anyway (the
 //! outbox, the processors) is asked of them and set when the text is asked for.
 
+mod control;
 mod gateway;
 mod outbox;
 mod pipeline;
@@ -22,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use control::Control;
 pub use gateway::{Gateway, Provider};
 pub use outbox::Outbox;
 pub use pipeline::{Clickhouse, Processor, Traces};
@@ -36,6 +38,7 @@ pub struct Metrics(Arc<Families>);
 #[derive(Debug)]
 struct Families {
     registry: Registry,
+    control: Control,
     gateway: Gateway,
     outbox: outbox::Families,
     providers: gateway::Providers,
@@ -51,6 +54,7 @@ impl Metrics {
         let build = Info::new([("version", version), ("commit", commit)]);
         registry.register("build", "What runs here", build);
         let families = Families {
+            control: Control::register(&mut registry),
             gateway: Gateway::register(&mut registry),
             outbox: outbox::Families::register(&mut registry),
             providers: gateway::Providers::register(&mut registry),
@@ -65,6 +69,11 @@ impl Metrics {
     /// What is not of one provider.
     pub fn gateway(&self) -> &Gateway {
         &self.0.gateway
+    }
+
+    /// What is configured.
+    pub fn control(&self) -> &Control {
+        &self.0.control
     }
 
     /// How the outbox stands now.
