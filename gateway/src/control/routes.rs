@@ -22,28 +22,71 @@ pub(super) struct Sources<'a> {
     pub(super) prices: &'a PriceBook,
 }
 
-/// The models of the provider's price list, and those that the operator names, under their own
-/// names. Names of other vendors' models (with a slash) are had by a pin alone.
-pub(super) fn offer(
-    routes: &mut BTreeMap<ModelId, Route>,
-    provider: &ProviderSeed,
-    vendor: &Vendor,
-    targets: &[RouteTarget],
-    sources: &Sources<'_>,
-) {
-    let prices = &sources.prices.prices;
-    let lists = [provider.id.as_str(), vendor.id.as_str()].map(ProviderId::from);
-    let listed = lists.iter().filter_map(|list| prices.get(list)).flat_map(BTreeMap::keys).cloned();
-    let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
-    let models: BTreeSet<ModelId> = listed.chain(named).collect();
-    for model in models.into_iter().filter(|model| model.as_str() != "*") {
-        let name = offered_as(&provider.id.as_str().into(), &model);
-        let route = routes.entry(name).or_insert_with(|| Route::new(Vec::new(), Origin::Known));
-        route.targets.extend(targets.iter().map(|known| sources.asked_for(known, &model)));
+/// A model that a price list offers: the name that callers use, and what is known of it.
+struct Offer {
+    model: ModelId,
+    name: ModelId,
+    known: Known,
+}
+
+/// What providers offer by themselves.
+#[derive(Default)]
+pub(super) struct Offers {
+    /// By vendor, for providers that have no list of their own: there may be hundreds of one vendor.
+    of_vendor: HashMap<String, Arc<[Offer]>>,
+}
+
+impl Offers {
+    /// Adds the models of the provider's price list, and those that the operator names, under their own
+    /// names. Names of other vendors' models (with a slash) are had by a pin alone.
+    pub(super) fn add(
+        &mut self,
+        routes: &mut BTreeMap<ModelId, Route>,
+        provider: &ProviderSeed,
+        vendor: &Vendor,
+        targets: &[RouteTarget],
+        sources: &Sources<'_>,
+    ) {
+        let id = ProviderId::from(provider.id.as_str());
+        let own = sources.prices.prices.contains_key(&id)
+            || sources.catalogue.models.contains_key(&id)
+            || !provider.models.is_empty();
+        let of_vendor = match self.of_vendor.get(&vendor.id).filter(|_| !own) {
+            Some(known) => Arc::clone(known),
+            None => sources.offered(provider, &id, vendor).into(),
+        };
+        for Offer { model, name, known } in &*of_vendor {
+            let pinned = model.as_str().contains('/').then(|| offered_as(&id, model));
+            let name = pinned.as_ref().unwrap_or(name);
+            let there = routes.get_mut(name);
+            let new = targets.iter().map(|target| target.with_model(model, *known));
+            match there {
+                Some(route) => route.targets.extend(new),
+                None => drop(routes.insert(name.clone(), Route::new(new.collect(), Origin::Known))),
+            }
+        }
+        if !own {
+            self.of_vendor.entry(vendor.id.clone()).or_insert(of_vendor);
+        }
     }
 }
 
 impl Sources<'_> {
+    /// The models of the provider's price list, and those that the operator names.
+    fn offered(&self, provider: &ProviderSeed, id: &ProviderId, vendor: &Vendor) -> Vec<Offer> {
+        let lists = [id.clone(), ProviderId::from(vendor.id.as_str())];
+        let lists = lists.iter().filter_map(|list| self.prices.prices.get(list));
+        let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
+        let models: BTreeSet<ModelId> =
+            lists.flat_map(BTreeMap::keys).cloned().chain(named).collect();
+        let offers = models.into_iter().filter(|model| model.as_str() != "*").map(|model| Offer {
+            name: offered_as(id, &model),
+            known: Known::of((id, &vendor.id, &model), self.catalogue, self.prices),
+            model,
+        });
+        offers.collect()
+    }
+
     fn asked_for(&self, known: &RouteTarget, model: &ModelId) -> RouteTarget {
         let (provider, vendor) = (&known.target.provider, &known.target.endpoint.vendor.id);
         known.with_model(model, Known::of((provider, vendor, model), self.catalogue, self.prices))

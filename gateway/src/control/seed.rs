@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemas::ids::{ModelId, ProviderId};
 use schemas::price::PriceBook;
 
-use super::routes::{Sources, offer};
+use super::routes::{Offers, Sources};
 use super::{AccountTerms, Snapshot, keys};
 use crate::config::{ProviderSeed, Seed};
 use crate::providers::compat::{Vendor, Vendors};
@@ -211,9 +211,10 @@ pub fn assemble(
         }
     }
     let sources = Sources { providers: &providers, catalogue: &seed.catalogue, prices: &prices };
+    let mut offers = Offers::default();
     for (provider, vendor) in &offered {
         let targets = providers.get(&provider.id.as_str().into());
-        offer(&mut routes, provider, vendor, targets.map_or(&[], |all| all), &sources);
+        offers.add(&mut routes, provider, vendor, targets.map_or(&[], |all| all), &sources);
     }
     let mut routes: BTreeMap<ModelId, Arc<Route>> =
         routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect();

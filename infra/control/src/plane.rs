@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::checkpoint;
 use crate::compile::{
-    Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
+    Compiled, Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
 };
 use crate::entity::{Body, Held, Kind, Misfit};
 use crate::state::{Entity, Outcome, State};
@@ -134,11 +134,18 @@ pub struct Plane {
     current: Arc<Current>,
     problems: Mutex<Vec<Problem>>,
     kept: Mutex<u64>,
-    /// One snapshot is made at a time, so that none takes the place of a newer one; and the version of
-    /// the price book that this node told last, which it need not have read back yet.
-    publishing: tokio::sync::Mutex<Option<String>>,
+    /// One snapshot is made at a time, so that none takes the place of a newer one.
+    publishing: tokio::sync::Mutex<Publishing>,
     /// Whether calls name the prices of what is configured: not before it is seeded.
     serving: AtomicBool,
+}
+
+/// What was made for the last snapshot.
+#[derive(Debug, Default)]
+struct Publishing {
+    compiled: Compiled,
+    /// The version of the price book that this node told last, which it need not have read back yet.
+    told: Option<String>,
 }
 
 impl Plane {
@@ -418,13 +425,17 @@ impl Plane {
 
     /// Makes the snapshot of the state, and swaps it in.
     async fn publish(&self) {
-        let mut told = self.publishing.lock().await;
+        let mut publishing = self.publishing.lock().await;
+        let Publishing { compiled, told } = &mut *publishing;
         let began = Instant::now();
-        self.open_secrets().await;
+        if self.open_secrets().await {
+            compiled.secrets_changed();
+        }
         let key_hash = self.key_hash();
         let (snapshot, problems, position) = {
             let (state, opened) = (self.state(), lock(&self.opened));
-            let (snapshot, problems) = compile(&state, &self.options.local, &key_hash, &opened);
+            let (snapshot, problems) =
+                compiled.update(&state, &self.options.local, &key_hash, &opened);
             (snapshot, problems, state.next)
         };
         let count = problems.len();
@@ -439,7 +450,7 @@ impl Plane {
         }
         *lock(&self.problems) = problems;
         let serving = self.serving.load(Ordering::Acquire);
-        if serving && let Err(error) = self.publish_book(&snapshot, &mut told).await {
+        if serving && let Err(error) = self.publish_book(&snapshot, told).await {
             tracing::warn!(%error, "the price book could not be published; billing waits for it");
         }
         self.current.configure(snapshot);
@@ -500,10 +511,18 @@ impl Plane {
         Ok(compile(&state, &self.options.local, &self.key_hash(), &opened).0)
     }
 
-    /// Opens what is sealed and was not opened yet, and forgets what is gone.
-    async fn open_secrets(&self) {
+    /// Opens what is sealed and was not opened yet, and forgets what is gone. Whether something opens that
+    /// did not, or the other way round, though it is as it was.
+    async fn open_secrets(&self) -> bool {
         let wanted = sealed(&self.state());
-        *lock(&self.opened) = self.open_sealed(wanted).await;
+        let now = self.open_sealed(wanted).await;
+        let mut opened = lock(&self.opened);
+        let other = now.iter().any(|(subject, new)| {
+            let before = opened.get(subject).filter(|old| old.sealed == new.sealed);
+            before.is_some_and(|old| old.secret.is_ok() != new.secret.is_ok())
+        });
+        *opened = now;
+        other
     }
 
     async fn open_sealed(&self, wanted: Vec<(Subject, vault::Sealed)>) -> Opened {

@@ -184,6 +184,18 @@ impl State {
         of.filter(|(_, entity)| entity.body.is_some())
     }
 
+    /// The entities of a kind that were changed at this position or behind it, deleted ones too, by id.
+    pub fn since(&self, kind: Kind, from: Offset) -> impl Iterator<Item = (&Arc<str>, &Entity)> {
+        let of = self.kinds.get(kind.as_str()).into_iter().flatten();
+        of.filter(move |(_, entity)| entity.changed.offset >= from)
+    }
+
+    /// The position behind the last change of an entity of a kind; 0 where there was none.
+    pub fn upto(&self, kind: Kind) -> Offset {
+        let of = self.kinds.get(kind.as_str()).into_iter().flat_map(BTreeMap::values);
+        of.map(|entity| entity.changed.offset.saturating_add(1)).max().unwrap_or(0)
+    }
+
     /// The bodies of a kind.
     pub fn bodies(&self, kind: Kind) -> impl Iterator<Item = (&Arc<str>, &Body)> {
         self.all(kind).filter_map(|(id, entity)| Some((id, entity.body.as_ref()?)))

@@ -1,5 +1,9 @@
 //! From what is configured to what a call sees. Total: what can't be used is left out, and told.
 
+mod keys;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +13,20 @@ use gateway::config::{
     Unpriced,
 };
 use gateway::control::catalogue::Catalogue;
-use gateway::control::{AccountTerms, Key as Shown, KeyHash, SigningKey, Snapshot, seed};
+use gateway::control::{AccountTerms, KeyHash, Snapshot, seed};
 use gateway::providers::compat::Vendors;
 use gateway::routing::Strategy as By;
-use runtime::clock::Micros;
+use runtime::log::Offset;
 use runtime::secret::{Secret, SecretRef};
 use schemas::ids::AccountId;
 use schemas::price::PriceBook;
 
 use crate::entity::{
-    AccountKind, Body, Credential, Held, Key, Kind, Model, Provider, Strategy, TargetOf, Tier,
+    AccountKind, Body, Credential, Held, Kind, Model, Provider, Strategy, TargetOf, Tier,
 };
-use crate::key::from_hex;
 use crate::state::State;
 use crate::vault::Subject;
+use keys::Keys;
 
 /// Who pays, and what a key belongs to, where nothing is said.
 pub const DEFAULT: &str = "default";
@@ -93,6 +97,60 @@ pub fn compile(
     key_hash: &KeyHash,
     opened: &Opened,
 ) -> (Snapshot, Vec<Problem>) {
+    Compiled::default().update(state, local, key_hash, opened)
+}
+
+/// What was compiled of a state: when it has gone on, only what changed is compiled anew. The outcome
+/// is the same as that of [`compile`].
+#[derive(Debug, Default)]
+pub struct Compiled {
+    serving: Option<Serving>,
+    keys: Keys,
+}
+
+/// Providers, models and prices: all of a snapshot but keys and accounts.
+#[derive(Debug)]
+struct Serving {
+    /// Every change before this is in it.
+    upto: Offset,
+    snapshot: Snapshot,
+    problems: Vec<Problem>,
+}
+
+impl Compiled {
+    /// Forgets what was made of secrets: some open by now, or do not any more.
+    pub fn secrets_changed(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The snapshot of the state, which is the one of before or has gone on from it.
+    pub fn update(
+        &mut self,
+        state: &State,
+        local: &Surroundings,
+        key_hash: &KeyHash,
+        opened: &Opened,
+    ) -> (Snapshot, Vec<Problem>) {
+        let serves = [Kind::Provider, Kind::Credential, Kind::Model, Kind::Price];
+        let upto = serves.into_iter().map(|kind| state.upto(kind)).max().unwrap_or(0);
+        let serving = match self.serving.take().filter(|known| known.upto == upto) {
+            Some(known) => known,
+            None => serving(state, local, opened, upto),
+        };
+        let mut problems = serving.problems.clone();
+        let mut snapshot = Snapshot { key_hash: key_hash.clone(), ..serving.snapshot.clone() };
+        self.serving = Some(serving);
+        snapshot.accounts = accounts(state);
+        self.keys.update(state, local, opened);
+        snapshot.keys.clone_from(&self.keys.shown);
+        snapshot.signing.clone_from(&self.keys.signing);
+        problems.extend(self.keys.problems());
+        snapshot.scripts = snapshot.keys.values().any(|key| !key.origins.is_empty());
+        (snapshot, problems)
+    }
+}
+
+fn serving(state: &State, local: &Surroundings, opened: &Opened, upto: Offset) -> Serving {
     let mut problems = Vec::new();
     let mut tell = |entity: String, why: String| problems.push(Problem { entity, why });
     let credentials = credentials(state, local, opened, &mut tell);
@@ -125,20 +183,15 @@ pub fn compile(
         unpriced: local.unpriced,
         providers,
         models,
-        key_hash: key_hash.clone(),
         catalogue: Arc::clone(&local.catalogue),
         ..Seed::default()
     };
     let find = |names: &str| lookup(&local.environment, names);
-    let (mut snapshot, wrong) =
-        seed::assemble(&seed, &local.vendors, prices, local.call_time, &find);
+    let (snapshot, wrong) = seed::assemble(&seed, &local.vendors, prices, local.call_time, &find);
     for error in wrong {
         tell(String::new(), error.to_string());
     }
-    snapshot.accounts = accounts(state);
-    keys(state, local, &mut snapshot, opened, &mut tell);
-    snapshot.scripts = snapshot.keys.values().any(|key| !key.origins.is_empty());
-    (snapshot, problems)
+    Serving { upto, snapshot, problems }
 }
 
 const UNREADABLE: &str = "this version of the hub can't read it";
@@ -283,97 +336,6 @@ fn accounts(state: &State) -> HashMap<AccountId, AccountTerms> {
         _ => None,
     });
     terms.collect()
-}
-
-fn keys(
-    state: &State,
-    local: &Surroundings,
-    snapshot: &mut Snapshot,
-    opened: &Opened,
-    tell: Tell<'_>,
-) {
-    for (id, body) in state.bodies(Kind::Key) {
-        let Body::Key(key) = body else {
-            tell(format!("key/{id}"), UNREADABLE.into());
-            continue;
-        };
-        if is_disabled(state, key) {
-            continue;
-        }
-        let shown = match shown(state, id, key) {
-            Ok(shown) => Arc::new(shown),
-            Err(why) => {
-                tell(format!("key/{id}"), why);
-                continue;
-            }
-        };
-        if let Some(hash) = from_hex(&key.hash) {
-            snapshot.keys.insert(hash, Arc::clone(&shown));
-        }
-        for previous in &key.previous {
-            let until = Micros(previous.until);
-            let until = shown.expires_at.map_or(until, |expires| expires.min(until));
-            let key = Shown { expires_at: Some(until), ..(*shown).clone() };
-            if let Some(hash) = from_hex(&previous.hash) {
-                snapshot.keys.entry(hash).or_insert_with(|| Arc::new(key));
-            }
-        }
-        if let Some(aws) = &key.aws {
-            let secret = match &aws.secret {
-                Held::Sealed(_) => held(opened, &signing_subject(id)),
-                Held::Reference(text) => referred(text, local),
-            };
-            match secret {
-                Ok(secret) => {
-                    let holder = SigningKey { secret, key: shown };
-                    snapshot.signing.insert(aws.access_key_id.as_str().into(), holder);
-                }
-                Err(why) => tell(format!("key/{id}"), format!("its signing secret: {why}")),
-            }
-        }
-    }
-}
-
-/// Whether the key, or what it hangs on, is switched off.
-fn is_disabled(state: &State, key: &Key) -> bool {
-    let body = |kind, id: &str| state.get(kind, id).and_then(|entity| entity.body.as_ref());
-    let project = key.project.as_deref().unwrap_or(DEFAULT);
-    let project_off =
-        matches!(body(Kind::Project, project), Some(Body::Project(project)) if project.disabled);
-    let account_off = matches!(
-        body(Kind::Account, &account_of(state, key)),
-        Some(Body::Account(account)) if account.disabled
-    );
-    let user_off = key.user.as_deref().is_some_and(
-        |user| matches!(body(Kind::User, user), Some(Body::User(user)) if user.disabled),
-    );
-    key.disabled || project_off || account_off || user_off
-}
-
-/// Who pays for a key's calls.
-pub fn account_of(state: &State, key: &Key) -> String {
-    let project = key.project.as_deref().unwrap_or(DEFAULT);
-    let of_project = || match state.get(Kind::Project, project)?.body.as_ref()? {
-        Body::Project(project) => project.account.clone(),
-        _ => None,
-    };
-    key.account.clone().or_else(of_project).unwrap_or_else(|| DEFAULT.to_owned())
-}
-
-fn shown(state: &State, id: &str, key: &Key) -> Result<Shown, String> {
-    let project = key.project.as_deref().unwrap_or(DEFAULT);
-    let networks: Result<_, _> = key.addresses.iter().map(|text| network(text)).collect();
-    Ok(Shown {
-        user: key.user.as_deref().map(Into::into),
-        models: key.scopes.models.clone(),
-        dialects: key.scopes.dialects.clone(),
-        providers: key.scopes.providers.clone(),
-        regions: key.regions.clone(),
-        origins: key.origins.clone(),
-        networks: networks?,
-        expires_at: key.expires_at.map(Micros),
-        ..Shown::new(id.into(), account_of(state, key).as_str().into(), project.into())
-    })
 }
 
 /// A network, or one address.
