@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::checkpoint::{decode, encode};
-use control::compile::{Opened, Surroundings, compile};
+use control::compile::{Compiled, Opened, Surroundings, compile};
 use control::state::State;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway::config::Unpriced;
@@ -54,6 +54,14 @@ fn key(n: usize, title: &str) -> Control {
     event("key", &format!("key-{n}"), &body)
 }
 
+fn provider(n: usize, title: &str) -> Control {
+    let (id, vendor) = (format!("provider-{n}"), if n % 3 == 0 { "openai" } else { "vllm" });
+    let url = format!("https://{id}.example/v1");
+    let models = [format!("own-{n}")];
+    let body = json!({"title": title, "vendor": vendor, "base_url": url, "models": models});
+    event("provider", &id, &body)
+}
+
 /// Every third provider is OpenAI's and has its whole price list; the others serve what is said.
 fn events() -> Vec<Control> {
     let mut events = vec![event("account", "default", &json!({}))];
@@ -62,10 +70,7 @@ fn events() -> Vec<Control> {
     );
     for n in 0..PROVIDERS {
         let id = format!("provider-{n}");
-        let vendor = if n % 3 == 0 { "openai" } else { "vllm" };
-        let body = json!({"vendor": vendor, "base_url": format!("https://{id}.example/v1"),
-            "models": [format!("own-{n}")]});
-        events.push(event("provider", &id, &body));
+        events.push(provider(n, "x"));
         let body =
             json!({"provider": id, "name": "main", "secret": {"reference": "env:UPSTREAM_KEY"}});
         events.push(event("credential", &format!("{id}.main"), &body));
@@ -96,15 +101,29 @@ fn sizes(c: &mut Criterion) {
     let current = Current::new(snapshot);
 
     let mut turn = 0;
-    group.bench_function("fold a change of a key", |b| {
+    let mut compiled = Compiled::default();
+    let mut swap = |state: &State| {
+        current.configure(compiled.update(black_box(state), &local, &hash, &opened).0);
+    };
+    swap(&state);
+    group.bench_function("swap a snapshot: a key has changed", |b| {
         b.iter(|| {
             turn += 1;
             let change = Control { command: None, ..key(turn % KEYS, &turn.to_string()) };
-            fold(black_box(&mut state), &change);
+            fold(&mut state, &change);
+            swap(&state);
         });
     });
-    group.bench_function("make the snapshot anew and swap it in", |b| {
-        b.iter(|| current.configure(compile(black_box(&state), &local, &hash, &opened).0));
+    group.bench_function("swap a snapshot: a provider has changed", |b| {
+        b.iter(|| {
+            turn += 1;
+            let change = Control { command: None, ..provider(turn % PROVIDERS, &turn.to_string()) };
+            fold(&mut state, &change);
+            swap(&state);
+        });
+    });
+    group.bench_function("make a snapshot of all", |b| {
+        b.iter(|| compile(black_box(&state), &local, &hash, &opened));
     });
     let kept = encode(&state, "log").unwrap();
     group.bench_function("write a checkpoint", |b| b.iter(|| encode(black_box(&state), "log")));
