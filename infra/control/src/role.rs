@@ -81,6 +81,8 @@ pub enum Action {
     RotateMaster,
     /// Who am I.
     WhoAmI,
+    /// End own sessions, and change the own password.
+    OwnAccount,
 }
 
 /// Every action there is.
@@ -95,6 +97,7 @@ pub fn actions() -> impl Iterator<Item = Action> {
         Action::Apply,
         Action::RotateMaster,
         Action::WhoAmI,
+        Action::OwnAccount,
     ])
 }
 
@@ -116,7 +119,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
     use Reach::*;
     use Role::*;
     match (role, action) {
-        (_, WhoAmI) => Everywhere,
+        (_, WhoAmI | OwnAccount) => Everywhere,
         // never by hand
         (_, Write(Kind::PriceBook | Kind::Secret) | Read(Kind::Secret)) => Nowhere,
         (Owner, _) => Everywhere,

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::rig::{MASTER, Node, log, plane};
 
 /// Waits for what another node must come to.
-async fn eventually(what: &str, done: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, done: impl Fn() -> bool) {
     let wait = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(5)).await;
