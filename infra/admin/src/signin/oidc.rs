@@ -87,7 +87,6 @@ pub(super) async fn begin(admin: &Admin, head: &Parts, request: &str) -> Respons
 
 async fn sent(admin: &Admin, head: &Parts) -> Result<Response<Body>, Refusal> {
     let provider = provider(admin)?;
-    admin.signin.count(head, None)?;
     let signer = Signer::of(admin)?;
     let state = Secret::random(32).map_err(|error| {
         tracing::error!(%error, "no state for a sign-in");

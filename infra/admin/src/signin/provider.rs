@@ -27,6 +27,8 @@ const MAX: usize = 1 << 20;
 const LIFE: Duration = Duration::from_secs(60 * 60);
 /// … or until a token is signed with a key that is not known, but asked for no more often than this.
 const PAUSE: Duration = Duration::from_secs(30);
+/// So long nobody else is made to wait for a provider that did not answer.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// A provider, as it is set.
 #[derive(Clone, Debug)]
@@ -80,9 +82,10 @@ pub(super) struct Person {
     pub(super) verified: bool,
 }
 
+/// What came of asking the provider, and when.
 #[derive(Debug)]
 struct Known {
-    metadata: Arc<CoreProviderMetadata>,
+    metadata: Result<Arc<CoreProviderMetadata>, String>,
     at: Instant,
 }
 
@@ -107,20 +110,22 @@ impl Provider {
         &self.oidc.name
     }
 
-    /// What the provider tells of itself; asked for again when it is older than `life`.
+    /// What the provider tells of itself; asked for again when it is older than `life`. Of many who want
+    /// it at once, one asks.
     async fn metadata(&self, life: Duration) -> Result<Arc<CoreProviderMetadata>, Error> {
+        let away = |why: &String| Error::Away { issuer: self.issuer.to_string(), why: why.clone() };
         let mut known = self.known.lock().await;
-        if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < life) {
-            return Ok(Arc::clone(&known.metadata));
+        let fresh = known
+            .as_ref()
+            .filter(|known| known.at.elapsed() < if known.metadata.is_ok() { life } else { AWAY });
+        if let Some(known) = fresh {
+            return known.metadata.clone().map_err(|why| away(&why));
         }
         let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.client).await;
-        let metadata = Arc::new(found.map_err(|error| self.away(&error))?);
-        *known = Some(Known { metadata: Arc::clone(&metadata), at: Instant::now() });
-        Ok(metadata)
-    }
-
-    fn away(&self, error: &(dyn std::error::Error + 'static)) -> Error {
-        Error::Away { issuer: self.issuer.to_string(), why: chain(error) }
+        let metadata = found.map(Arc::new).map_err(|error| chain(&error));
+        let told = metadata.clone().map_err(|why| away(&why));
+        *known = Some(Known { metadata, at: Instant::now() });
+        told
     }
 
     fn credentials(&self) -> (ClientId, Option<ClientSecret>) {
