@@ -78,8 +78,8 @@ pub async fn bootstrap(
     let mut given = None;
     if !commands.is_empty() {
         let at = commands.iter().position(|command| command.kind == Kind::User);
-        let outcomes = plane.submit(commands, &who()).await?;
-        let made = at.and_then(|at| outcomes.get(at));
+        let done = plane.submit(commands, &who()).await?;
+        let made = at.and_then(|at| done.get(at)).map(|it| it.outcome);
         given = matches!(made, Some(Outcome::Applied(_))).then_some(shown);
     }
     if missing(Kind::Key, OWNER) {

@@ -256,6 +256,6 @@ async fn put_user(
         body: Some(serde_json::to_value(user)?),
         reason: Some(reason.to_owned()),
     };
-    let outcomes = admin.plane.submit(vec![command], &ask.plainly()).await?;
-    outcomes.first().copied().ok_or_else(Problem::internal)
+    let done = admin.plane.submit(vec![command], &ask.plainly()).await?;
+    done.first().map(|it| it.outcome).ok_or_else(Problem::internal)
 }

@@ -33,8 +33,11 @@ async fn a_key_that_one_node_makes_and_revokes_is_so_on_the_other() {
     let new = other.post("keys/app/rotate", rotated).await.is(200);
     let new = new["secret"].as_str().unwrap().to_owned();
     eventually("both are taken meanwhile", || one.knows(&new) && one.knows(&key)).await;
-    other.post("keys/app/rotate", json!({"overlap_seconds": 0})).await.is(200);
-    one.delete("keys/app").await;
+    let rotated = other.post("keys/app/rotate", json!({"overlap_seconds": 0})).await.is(200);
+    let version = rotated["version"].as_i64().unwrap();
+    let known = || one.plane.state().version("key", "app") == version;
+    eventually("the first node learns of the rotation", known).await;
+    one.delete("keys/app").await.is(204);
     eventually("it is revoked", || !other.knows(&new) && !other.knows(&key)).await;
 }
 
