@@ -9,9 +9,9 @@ import { promisify } from "node:util";
 
 const [operators, token, port, first, hub] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
-const jwk = () => ({
+const jwk = (kid = "of-the-test") => ({
   ...generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" }),
-  kid: "of-the-test",
+  kid,
   use: "sig",
   alg: "RS256",
 });
@@ -228,12 +228,23 @@ for (const [what, spoil] of Object.entries({
     await refused(browser, await browser.signIn("ada"), 403, unconfirmed);
   };
 }
+cases["a provider that signs with a new key is asked for its keys again"] = async () => {
+  await provider({ whole: true, key: jwk("another") });
+  const deadline = Date.now() + 60_000;
+  let told;
+  do {
+    const browser = new Browser();
+    await browser.signIn("ada");
+    ({ told } = await browser.whoami());
+  } while (!told.user && Date.now() < deadline && (await sleep(500, true)));
+  assert.equal(told.user, "ada");
+};
 cases["every sign-in is in the audit trail"] = async () => {
   const told = JSON.parse(await run("audit list --json"));
   const all = told.filter((entry) => entry.after?.how === "oidc");
   const count = (action, why) =>
     all.filter((entry) => entry.action === action && (!why || why.test(entry.after.why))).length;
-  assert.equal(count("signin.ok"), 3);
+  assert.equal(count("signin.ok"), 4);
   for (const why of [/no such user/, /not verified/, /no email/, /disabled/, /access_denied/, /another state/])
     assert.ok(count("signin.failed", why), String(why));
   assert.ok(all.every((entry) => /^127\./.test(entry.address) && !JSON.stringify(entry).includes("example.com")));

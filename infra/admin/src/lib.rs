@@ -55,6 +55,8 @@ use crate::table::Op;
 
 /// The largest body of a request.
 const MAX_BODY: usize = 8 << 20;
+/// The same of one that anybody may send.
+const MAX_OPEN_BODY: usize = 16 << 10;
 /// Longest time for a body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// The request's id, in every answer.
@@ -137,9 +139,11 @@ async fn answer(
     let body = match head.method {
         http::Method::GET | http::Method::DELETE => Bytes::new(),
         _ if matches!(op, Op::Rewrap | Op::MakeLink) => Bytes::new(),
-        _ => read_body(&head.headers, Takes::Json, body, MAX_BODY, BODY_TIME)
-            .await
-            .map_err(|error| Problem::of_body(&error))?,
+        _ => {
+            let most = if op.action().is_none() { MAX_OPEN_BODY } else { MAX_BODY };
+            let read = read_body(&head.headers, Takes::Json, body, most, BODY_TIME).await;
+            read.map_err(|error| Problem::of_body(&error))?
+        }
     };
     seen.begin(admin, &actor, &body).await?;
     let due = caller.session.as_ref().and_then(|it| it.due(admin, &Jar::of(admin, &head)));

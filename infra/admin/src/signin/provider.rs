@@ -26,7 +26,7 @@ const MAX: usize = 1 << 20;
 /// What was discovered is used for so long …
 const LIFE: Duration = Duration::from_secs(60 * 60);
 /// … or until a token is signed with a key that is not known, but asked for no more often than this.
-const PAUSE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(10);
 /// So long nobody else is made to wait for a provider that did not answer.
 const AWAY: Duration = Duration::from_secs(2);
 

@@ -56,6 +56,8 @@ async fn who_is_not_let_in_is_not_told_why() {
     }
     told.dedup();
     assert_eq!(told.len(), 1, "{told:?}");
+    let long = "x".repeat(20_000);
+    Browser::default().sign_in(&node, "ada", &long).await.is(413);
     Browser::of(&node, "ada", PASSWORD).await;
 }
 
