@@ -1,17 +1,19 @@
 //! The whole configuration: taken out, and put in, declaratively.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::body::Body;
 use control::entity::{self, Kind};
 use control::intake::{take_in, view};
 use control::plane::Command;
-use control::state::Outcome;
+use control::state::{Entity, Outcome};
 use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::ask::{Ask, check_reason};
+use crate::entities::may_say;
 use crate::problem::Problem;
 use crate::table::COLLECTIONS;
 use crate::{Admin, json};
@@ -120,11 +122,11 @@ pub(crate) async fn apply(admin: &Admin, ask: &Ask) -> Result<Response<Body>, Pr
         let ids: BTreeSet<String> = of.keys().cloned().collect();
         for (id, spec) in of {
             let at = format!("config.{}.{id}", collection(kind));
-            let change = put(admin, kind, &id, spec, reason.clone()).await;
+            let change = put(admin, ask, kind, &id, spec, reason.clone()).await;
             wanted.extend(change.map_err(|problem| placed(problem, &at))?);
         }
         if prune {
-            gone.extend(pruned(admin, kind, &ids, ask, reason.as_ref()));
+            gone.extend(pruned(admin, kind, &ids, ask, reason.as_ref())?);
         }
     }
     // what refers to others goes first
@@ -158,6 +160,7 @@ fn placed(problem: Problem, at: &str) -> Problem {
 /// The change that makes an entity what the document says; none where it is so already.
 async fn put(
     admin: &Admin,
+    ask: &Ask,
     kind: Kind,
     id: &str,
     mut spec: Value,
@@ -179,6 +182,9 @@ async fn put(
     if before.as_ref() == Some(&after) {
         return Ok(None);
     }
+    for body in before.iter().chain([&after]) {
+        may_say(admin, ask, id, body)?;
+    }
     let told = json!({
         "change": if before.is_some() { "update" } else { "create" },
         "kind": kind,
@@ -191,28 +197,39 @@ async fn put(
     Ok(Some(Wanted { command, told }))
 }
 
-/// What is there and not in the document. The key that asks, and the organisation, stay.
+/// What is there and not in the document. Who asks, and the organisation, stay.
 fn pruned(
     admin: &Admin,
     kind: Kind,
     ids: &BTreeSet<String>,
     ask: &Ask,
     reason: Option<&String>,
-) -> Vec<Wanted> {
-    let state = admin.plane.state();
-    let stays = |id: &str| {
-        kind == Kind::Organisation || kind == Kind::Key && id == ask.caller.key || ids.contains(id)
+) -> Result<Vec<Wanted>, Problem> {
+    let asks = match kind {
+        Kind::Key => ask.caller.key.as_deref(),
+        Kind::User => ask.caller.user.as_deref(),
+        _ => None,
     };
-    let gone = state.all(kind).filter(|(id, _)| !stays(id));
-    gone.map(|(id, entity)| Wanted {
-        told: json!({"change": "delete", "kind": kind, "id": id}),
-        command: Command {
-            kind,
-            id: id.to_string(),
-            expected: Some(entity.version),
-            body: None,
-            reason: reason.cloned(),
-        },
-    })
-    .collect()
+    let stays = |id: &str| kind == Kind::Organisation || Some(id) == asks || ids.contains(id);
+    let gone: Vec<(Arc<str>, Entity)> = {
+        let state = admin.plane.state();
+        let gone = state.all(kind).filter(|(id, _)| !stays(id));
+        gone.map(|(id, entity)| (Arc::clone(id), entity.clone())).collect()
+    };
+    let wanted = gone.into_iter().map(|(id, entity)| {
+        if let Some(body) = &entity.body {
+            may_say(admin, ask, &id, body)?;
+        }
+        Ok(Wanted {
+            told: json!({"change": "delete", "kind": kind, "id": id}),
+            command: Command {
+                kind,
+                id: id.to_string(),
+                expected: Some(entity.version),
+                body: None,
+                reason: reason.cloned(),
+            },
+        })
+    });
+    wanted.collect()
 }

@@ -5,6 +5,7 @@ use control::plane::Who;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::audit::address;
 use crate::caller::{Caller, Where};
 use crate::problem::Problem;
 
@@ -59,13 +60,17 @@ impl Ask {
             Some(None) => return Err(wrong()),
             Some(Some(text)) => Some(text.to_owned()),
         };
-        let peer = self.head.extensions.get::<gateway::http::Peer>();
-        Ok(Who {
+        Ok(Who { command, ..self.plainly() })
+    }
+
+    /// The same where the command has no id of the caller's own.
+    pub(crate) fn plainly(&self) -> Who {
+        Who {
             actor: self.caller.actor.clone(),
-            address: peer.map(|peer| peer.0.ip().to_string()),
+            address: address(&self.head).map(|address| address.to_string()),
             request: Some(self.request.clone()),
-            command,
-        })
+            command: None,
+        }
     }
 }
 

@@ -32,12 +32,11 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn of(admin: &Admin, op: Op, id: Option<&str>, request: &str, head: &Parts) -> Self {
         let path = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        let peer = head.extensions.get::<gateway::http::Peer>();
         Self {
             op,
             call: format!("{} {path}", head.method),
             entity: entity(admin, op, id),
-            address: peer.map(|peer| peer.0.ip()),
+            address: address(head),
             id: request.to_owned(),
         }
     }
@@ -55,6 +54,7 @@ impl Request {
         };
         let named = match self.op {
             Op::Create(kind) => new_entity(kind, body),
+            Op::SignOut | Op::SignOutEverywhere => Some(actor.replacen(':', "/", 1)),
             _ => None,
         };
         let entity = named.unwrap_or_else(|| self.entity.clone());
@@ -65,9 +65,9 @@ impl Request {
         })
     }
 
-    /// Records a refusal, if the problem is one.
+    /// Records a refusal, if the problem is one. A sign-in that fails is recorded where it is known why.
     pub(crate) fn refused(&self, admin: &Admin, actor: &str, problem: &Problem) {
-        if matches!(problem.status, 401 | 403) {
+        if self.op.action().is_some() && matches!(problem.status, 401 | 403) {
             let after = json!({"status": problem.status, "code": problem.code, "call": self.call});
             admin.trail.refuse(Entry { after: Some(after), ..self.entry(REFUSED, actor) });
         }
@@ -85,6 +85,11 @@ impl Request {
     }
 }
 
+/// The network address of who asks.
+pub(crate) fn address(head: &Parts) -> Option<IpAddr> {
+    Some(head.extensions.get::<gateway::http::Peer>()?.0.ip())
+}
+
 /// What a request is about: an entity by name if there is such a one, else its kind.
 fn entity(admin: &Admin, op: Op, id: Option<&str>) -> String {
     let kind = match op {
@@ -96,6 +101,13 @@ fn entity(admin: &Admin, op: Op, id: Option<&str>) -> String {
         | Op::Delete(kind) => kind,
         Op::RotateKey => Kind::Key,
         Op::CheckProvider => Kind::Provider,
+        Op::SignIn
+        | Op::UseLink
+        | Op::SignOut
+        | Op::SignOutEverywhere
+        | Op::ChangePassword
+        | Op::MakeLink
+        | Op::EndSessions => Kind::User,
         Op::OpenApi | Op::WhoAmI => return "admin".into(),
         Op::Problems | Op::Export | Op::Apply => return "config".into(),
         Op::Rewrap => return "master_key".into(),

@@ -6,23 +6,35 @@ use axum::body::Body;
 use control::compile::DEFAULT;
 use control::entity::{self, Kind};
 use control::role::{Action, Reach, Role, reach};
+use control::state::State;
+use gateway::error::Kind::MissingKey;
 use http::request::Parts;
 use http::{Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::audit::NOBODY;
 use crate::problem::Problem;
+use crate::session::Session;
 use crate::table::Op;
 use crate::{Admin, json};
 
+/// A role, everywhere or in a project.
+type Grant = (Role, Option<String>);
+
 /// Who asks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
-    /// As audit names them, such as `key:owner`.
+    /// As audit names them, such as `key:owner` or `user:ada`.
     pub(crate) actor: String,
     /// The key that was shown.
-    pub(crate) key: String,
-    /// Roles, each everywhere or in a project.
-    pub(crate) grants: Vec<(Role, Option<String>)>,
+    pub(crate) key: Option<String>,
+    /// Who signed in, or on whose behalf the key acts.
+    pub(crate) user: Option<String>,
+    /// How they signed in, if they did.
+    pub(crate) session: Option<Session>,
+    grants: Vec<Grant>,
+    /// What the user may for whom a key acts: the key may no more.
+    bound: Option<Vec<Grant>>,
 }
 
 /// Where somebody may do something.
@@ -35,6 +47,33 @@ pub(crate) enum Where {
 }
 
 impl Where {
+    /// Where these grants let somebody do this; in no project where they do not.
+    fn of(grants: &[Grant], action: Action) -> Self {
+        let mut projects = BTreeSet::new();
+        for (role, project) in grants {
+            match (reach(*role, action), project) {
+                (Reach::Nowhere, _) => {}
+                (_, None) => return Self::Everywhere,
+                (_, Some(project)) => {
+                    projects.insert(project.clone());
+                }
+            }
+        }
+        Self::Projects(projects)
+    }
+
+    /// Where both are.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Everywhere, one) | (one, Self::Everywhere) => one,
+            (Self::Projects(one), Self::Projects(other)) => Self::Projects(&one & &other),
+        }
+    }
+
+    fn is_nowhere(&self) -> bool {
+        matches!(self, Self::Projects(projects) if projects.is_empty())
+    }
+
     /// Whether an entity of this project is within it; what is of no project is within everywhere
     /// alone.
     pub(crate) fn holds(&self, project: Option<&str>) -> bool {
@@ -46,13 +85,28 @@ impl Where {
 }
 
 impl Caller {
-    /// The holder of the key that a request shows, if it may call this API.
+    /// Who is not known, and may do what anybody may.
+    pub(crate) fn nobody() -> Self {
+        Self { actor: NOBODY.into(), ..Self::default() }
+    }
+
+    /// The holder of the key that a request shows, if it may call this API; where it shows none, who
+    /// signed in.
     pub(crate) fn of(admin: &Admin, head: &Parts) -> Result<Self, Problem> {
         let snapshot = admin.plane.current().seen().load_full();
-        let key = gateway::auth::authenticate(head, &snapshot, admin.clock.now())
-            .map_err(|error| Problem::unauthenticated(&error.message))?;
+        match gateway::auth::authenticate(head, &snapshot, admin.clock.now()) {
+            Ok(key) => Self::of_key(admin, key.id.as_str()),
+            Err(error) if error.kind == MissingKey => match Session::of(admin, head)? {
+                Some(session) => Ok(Self::of_session(admin, session)),
+                None => Err(Problem::unauthenticated(&error.message)),
+            },
+            Err(error) => Err(Problem::unauthenticated(&error.message)),
+        }
+    }
+
+    fn of_key(admin: &Admin, id: &str) -> Result<Self, Problem> {
         let state = admin.plane.state();
-        let body = state.get(Kind::Key, key.id.as_str()).and_then(|entity| entity.body.as_ref());
+        let body = state.get(Kind::Key, id).and_then(|entity| entity.body.as_ref());
         let Some(entity::Body::Key(body)) = body else {
             return Err(Problem::unauthenticated("the key is not known any more"));
         };
@@ -60,8 +114,29 @@ impl Caller {
             let why = "this key calls models alone: its scopes name no role for the admin API";
             return Err(Problem::forbidden(why.into()));
         };
-        let grants = vec![(role, body.project.clone())];
-        Ok(Self { actor: format!("key:{}", key.id), key: key.id.to_string(), grants })
+        Ok(Self {
+            actor: format!("key:{id}"),
+            key: Some(id.to_owned()),
+            user: body.user.clone(),
+            session: None,
+            grants: vec![(role, body.project.clone())],
+            bound: body.user.as_deref().map(|user| grants(&state, user)),
+        })
+    }
+
+    pub(crate) fn of_session(admin: &Admin, session: Session) -> Self {
+        let user = session.user.clone();
+        let grants = grants(&admin.plane.state(), &user);
+        let (actor, user) = (format!("user:{user}"), Some(user));
+        Self { actor, user, session: Some(session), grants, ..Self::default() }
+    }
+
+    fn span(&self, action: Action) -> Where {
+        let own = Where::of(&self.grants, action);
+        match &self.bound {
+            Some(bound) => own.and(Where::of(bound, action)),
+            None => own,
+        }
     }
 
     /// How far the caller may do this.
@@ -69,21 +144,21 @@ impl Caller {
         let Some(action) = op.action() else {
             return Ok(Where::Everywhere);
         };
-        let mut projects = BTreeSet::new();
-        for (role, project) in &self.grants {
-            match (reach(*role, action), project) {
-                (Reach::Nowhere, _) => {}
-                (_, None) => return Ok(Where::Everywhere),
-                (_, Some(project)) => {
-                    projects.insert(project.clone());
-                }
+        match (action, &self.session) {
+            // also for who has no role yet
+            (Action::WhoAmI, _) | (Action::OwnAccount, Some(_)) => return Ok(Where::Everywhere),
+            (Action::OwnAccount, None) => {
+                let why =
+                    "this is about the session and the password of who signed in: a key has none";
+                return Err(Problem::forbidden(why.into()));
             }
+            _ => {}
         }
+        let span = self.span(action);
         // what is of no project is for those whose role is bound to none
         let per_project = matches!(
             op,
-            Op::WhoAmI
-                | Op::List(Kind::Key | Kind::Project)
+            Op::List(Kind::Key | Kind::Project)
                 | Op::Get(Kind::Key | Kind::Project)
                 | Op::History(Kind::Key | Kind::Project)
                 | Op::Create(Kind::Key)
@@ -91,20 +166,25 @@ impl Caller {
                 | Op::Delete(Kind::Key)
                 | Op::RotateKey
         );
-        if projects.is_empty() || !per_project {
-            let roles: Vec<&str> = self.grants.iter().map(|(role, _)| role.as_str()).collect();
-            let bound = if projects.is_empty() { "" } else { " bound to a project" };
-            return Err(Problem::forbidden(format!(
-                "not for the role {}{bound}",
-                roles.join(", ")
-            )));
+        if span == Where::Everywhere || per_project && !span.is_nowhere() {
+            return Ok(span);
         }
-        Ok(Where::Projects(projects))
+        if self.grants.is_empty() {
+            let why = "no role is bound to this user: an owner or admin can bind one";
+            return Err(Problem::forbidden(why.into()));
+        }
+        let roles: Vec<&str> = self.grants.iter().map(|(role, _)| role.as_str()).collect();
+        let bound = if span.is_nowhere() { "" } else { " bound to a project" };
+        let mut why = format!("not for the role {}{bound}", roles.join(", "));
+        if self.bound.is_some() {
+            why.push_str(", with what the key's user may");
+        }
+        Err(Problem::forbidden(why))
     }
 
     /// Whether the caller may do this, somewhere.
     pub(crate) fn check(&self, action: Action) -> Result<(), Problem> {
-        if self.grants.iter().any(|(role, _)| reach(*role, action) != Reach::Nowhere) {
+        if !self.span(action).is_nowhere() {
             return Ok(());
         }
         Err(Problem::forbidden("not for this role".into()))
@@ -112,19 +192,46 @@ impl Caller {
 
     /// The mightiest role that is bound to no project.
     pub(crate) fn role(&self) -> Option<Role> {
-        let unbound = self.grants.iter().filter(|(_, project)| project.is_none());
-        unbound.map(|(role, _)| *role).min()
+        let mightiest = |grants: &[Grant]| {
+            let unbound = grants.iter().filter(|(_, project)| project.is_none());
+            unbound.map(|(role, _)| *role).min()
+        };
+        let own = mightiest(&self.grants)?;
+        match &self.bound {
+            Some(bound) => Some(mightiest(bound)?.max(own)),
+            None => Some(own),
+        }
     }
 
-    pub(crate) fn describe(&self) -> Result<Response<Body>, Problem> {
-        let grants: Vec<_> = self
-            .grants
-            .iter()
-            .map(|(role, project)| json!({"role": role, "project": project}))
-            .collect();
-        let told = json!({"actor": self.actor, "key": self.key, "grants": grants});
+    pub(crate) fn describe(&self, admin: &Admin) -> Result<Response<Body>, Problem> {
+        let session = self.session.as_ref().map(|it| it.describe(admin)).transpose()?;
+        let told = json!({
+            "actor": self.actor,
+            "key": self.key,
+            "user": self.user,
+            "grants": shown(&self.grants),
+            "session": session,
+        });
         Ok(json(StatusCode::OK, &told))
     }
+}
+
+fn shown(grants: &[Grant]) -> Vec<Value> {
+    grants.iter().map(|(role, project)| json!({"role": role, "project": project})).collect()
+}
+
+/// What a user may.
+fn grants(state: &State, user: &str) -> Vec<Grant> {
+    let own = state.bodies(Kind::Binding).filter_map(|(_, body)| match body {
+        entity::Body::Binding(it) if it.user == user => Some((it.role, it.project.clone())),
+        _ => None,
+    });
+    own.collect()
+}
+
+/// The mightiest role that a user has, wherever.
+pub(crate) fn might(state: &State, user: &str) -> Option<Role> {
+    grants(state, user).into_iter().map(|(role, _)| role).min()
 }
 
 /// The project of an entity, if its kind has one.

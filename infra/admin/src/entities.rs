@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::ask::{Ask, check_reason};
-use crate::caller::project_of;
+use crate::caller::{might, project_of};
 use crate::problem::Problem;
 use crate::{Admin, json, keys};
 
@@ -204,14 +204,21 @@ pub(crate) async fn history(
     Ok(json(StatusCode::OK, &json!({"items": changes})))
 }
 
-/// Whether the caller may give what this says: nobody grants what they do not have.
-fn may_say(ask: &Ask, id: &str, body: &entity::Body) -> Result<(), Problem> {
+/// Whether the caller may give what this says: nobody grants what they do not have, and who could
+/// sign in as a mightier user would have what that one has.
+pub(crate) fn may_say(
+    admin: &Admin,
+    ask: &Ask,
+    id: &str,
+    body: &entity::Body,
+) -> Result<(), Problem> {
     if !ask.reach.holds(project_of(id, body)) {
         return Err(Problem::forbidden("that is in none of your projects".into()));
     }
     let granted = match body {
         entity::Body::Binding(binding) => Some(binding.role),
         entity::Body::Key(key) => key.scopes.admin,
+        entity::Body::User(_) => might(&admin.plane.state(), id),
         _ => None,
     };
     let Some(granted) = granted else { return Ok(()) };
@@ -223,7 +230,7 @@ fn may_say(ask: &Ask, id: &str, body: &entity::Body) -> Result<(), Problem> {
     if may {
         Ok(())
     } else {
-        Err(Problem::forbidden(format!("only a mightier role gives {granted}")))
+        Err(Problem::forbidden(format!("only a mightier role may, where {granted} is given")))
     }
 }
 
@@ -231,7 +238,7 @@ fn may_say(ask: &Ask, id: &str, body: &entity::Body) -> Result<(), Problem> {
 pub(crate) fn may_touch(admin: &Admin, kind: Kind, ask: &Ask) -> Result<Entity, Problem> {
     let entity = find(admin, kind, ask)?;
     if let Some(body) = &entity.body {
-        may_say(ask, ask.id()?, body)?;
+        may_say(admin, ask, ask.id()?, body)?;
     }
     Ok(entity)
 }
@@ -255,7 +262,7 @@ pub(crate) async fn create(
         Kind::Key => Some(keys::fill_in(admin, &id, &mut spec)?),
         _ => None,
     };
-    may_say(ask, &id, &entity::Body::from_command(kind, &spec)?)?;
+    may_say(admin, ask, &id, &entity::Body::from_command(kind, &spec)?)?;
     let command =
         Command { kind, id: id.clone(), expected: Some(version), body: Some(spec), reason };
     let (version, mut told) = submit(admin, command, ask).await?;
@@ -322,7 +329,7 @@ pub(crate) async fn replace(
         return Err(Problem::conflict(now.version, why));
     }
     take_in(&admin.plane, kind, &id, &mut spec).await?;
-    may_say(ask, &id, &entity::Body::from_command(kind, &spec)?)?;
+    may_say(admin, ask, &id, &entity::Body::from_command(kind, &spec)?)?;
     let command =
         Command { kind, id: id.clone(), expected: Some(expected), body: Some(spec), reason };
     let (version, told) = submit(admin, command, ask).await?;
@@ -336,7 +343,7 @@ pub(crate) async fn delete(
 ) -> Result<Response<Body>, Problem> {
     let now = may_touch(admin, kind, ask)?;
     let id = ask.id()?.to_owned();
-    if kind == Kind::Key && id == ask.caller.key {
+    if kind == Kind::Key && Some(&id) == ask.caller.key.as_ref() {
         let why = "a key does not delete itself: ask with another one".to_owned();
         return Err(Problem::conflict(now.version, why));
     }

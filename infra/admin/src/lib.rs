@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! request ─► table: is there such a route, and what does it do? ─► 404
-//!         ─► caller: whose key, which roles? ──────────────────────► 401
+//!         ─► caller: whose key or session, which roles? ───────────► 401
+//!         ─► csrf: with a session, by a page of the hub's own? ────► 403
 //!         ─► reach: may any of the roles do this, and where? ──────► 403
 //!         ─► the operation, on control::Plane ─────────────────────► problem+json
 //! ```
@@ -20,6 +21,8 @@ mod entities;
 mod keys;
 mod openapi;
 mod problem;
+mod session;
+pub mod signin;
 pub mod table;
 
 use std::sync::Arc;
@@ -36,6 +39,7 @@ use control::plane::Plane;
 use control::role::Action;
 use gateway::config::UpstreamConfig;
 use gateway::http::{Takes, read_body};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use runtime::clock::Clock;
 use uuid::Uuid;
@@ -45,10 +49,14 @@ pub use problem::Problem;
 use crate::ask::Ask;
 use crate::audit::NOBODY;
 use crate::caller::Caller;
+use crate::session::Jar;
+use crate::signin::SignIn;
 use crate::table::Op;
 
 /// The largest body of a request.
 const MAX_BODY: usize = 8 << 20;
+/// The same of one that anybody may send.
+const MAX_OPEN_BODY: usize = 16 << 10;
 /// Longest time for a body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// The request's id, in every answer.
@@ -65,9 +73,11 @@ pub struct Admin {
     pub clock: Clock,
     /// How providers are reached, to check their credentials.
     pub upstream: UpstreamConfig,
+    /// How people sign in.
+    pub signin: SignIn,
 }
 
-/// The routes of the API.
+/// The routes of the API, and the page where people sign in.
 pub fn routes(admin: &Arc<Admin>) -> Router {
     let mut router = Router::new();
     for route in table::routes() {
@@ -79,7 +89,7 @@ pub fn routes(admin: &Arc<Admin>) -> Router {
         };
         router = router.route(&path, on(filter, handler));
     }
-    router
+    router.merge(signin::routes(admin))
 }
 
 /// Whether who sends the request may do this: for routes that are served beside the table's.
@@ -98,6 +108,8 @@ async fn serve(admin: &Admin, op: Op, id: Option<String>, request: Request) -> R
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    // what is told is for who asked, and now
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -114,25 +126,42 @@ async fn answer(
     let (head, body) = request.into_parts();
     let seen = audit::Request::of(admin, op, id.as_deref(), request_id, &head);
     let refused = |actor: &str, problem: &Problem| seen.refused(admin, actor, problem);
-    let caller = Caller::of(admin, &head).inspect_err(|problem| refused(NOBODY, problem))?;
+    let caller = match op.action() {
+        None => Caller::nobody(),
+        Some(_) => Caller::of(admin, &head).inspect_err(|problem| refused(NOBODY, problem))?,
+    };
     let actor = caller.actor.clone();
+    let writes = head.method != http::Method::GET;
+    if let Some(session) = caller.session.as_ref().filter(|_| writes) {
+        session::check(admin, &head, session).inspect_err(|problem| refused(&actor, problem))?;
+    }
     let reach = caller.reach(op).inspect_err(|problem| refused(&actor, problem))?;
     let body = match head.method {
         http::Method::GET | http::Method::DELETE => Bytes::new(),
-        _ if op == Op::Rewrap => Bytes::new(),
-        _ => read_body(&head.headers, Takes::Json, body, MAX_BODY, BODY_TIME)
-            .await
-            .map_err(|error| Problem::of_body(&error))?,
+        _ if matches!(op, Op::Rewrap | Op::MakeLink) => Bytes::new(),
+        _ => {
+            let most = if op.action().is_none() { MAX_OPEN_BODY } else { MAX_BODY };
+            let read = read_body(&head.headers, Takes::Json, body, most, BODY_TIME).await;
+            read.map_err(|error| Problem::of_body(&error))?
+        }
     };
     seen.begin(admin, &actor, &body).await?;
+    let due = caller.session.as_ref().and_then(|it| it.due(admin, &Jar::of(admin, &head)));
     let ask = Ask { id, caller, reach, head, body, request: request_id.to_owned() };
-    operate(admin, op, ask).await.inspect_err(|problem| refused(&actor, problem))
+    let done = operate(admin, op, ask).await.inspect_err(|problem| refused(&actor, problem));
+    done.map(|mut response| {
+        let set = response.headers().contains_key(SET_COOKIE);
+        if let Some(cookie) = due.filter(|_| !set) {
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        response
+    })
 }
 
 async fn operate(admin: &Admin, op: Op, ask: Ask) -> Result<Response<Body>, Problem> {
     match op {
         Op::OpenApi => Err(Problem::internal()),
-        Op::WhoAmI => ask.caller.describe(),
+        Op::WhoAmI => ask.caller.describe(admin),
         Op::List(kind) => entities::list(admin, kind, &ask),
         Op::Get(kind) => entities::get(admin, kind, &ask),
         Op::History(kind) => entities::history(admin, kind, &ask).await,
@@ -145,6 +174,13 @@ async fn operate(admin: &Admin, op: Op, ask: Ask) -> Result<Response<Body>, Prob
         Op::Export => apply::export(admin),
         Op::Apply => apply::apply(admin, &ask).await,
         Op::Rewrap => keys::rewrap(admin, &ask).await,
+        Op::SignIn => signin::by_password(admin, &ask).await,
+        Op::UseLink => signin::by_link(admin, &ask).await,
+        Op::SignOut => signin::sign_out(admin, &ask).await,
+        Op::SignOutEverywhere => signin::sign_out_everywhere(admin, &ask).await,
+        Op::ChangePassword => signin::change_password(admin, &ask).await,
+        Op::MakeLink => signin::make_link(admin, &ask).await,
+        Op::EndSessions => signin::end_sessions(admin, &ask).await,
     }
 }
 

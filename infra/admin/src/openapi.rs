@@ -10,6 +10,7 @@ use utoipa::{PartialSchema as _, ToSchema};
 use crate::entities::{Change, NewEntity};
 use crate::keys::Rotation;
 use crate::problem::Problem;
+use crate::signin::{LinkUse, NewPassword, Password};
 use crate::table::{COLLECTIONS, Op, Route, routes};
 
 /// The document.
@@ -30,11 +31,12 @@ pub(crate) fn document() -> Value {
             "description": "What is configured, and who may change it. Every change is an event; a reply comes once this node has applied it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"session": []}],
         "paths": paths,
         "components": {
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key whose scopes name a role for the admin API, such as the owner's token."},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-hub-session", "description": "The session of who signed in; on a loopback address the cookie is hub-session-PORT. What changes something wants the header x-csrf-token too, which whoami tells, and an Origin that is the hub's own."},
             },
             "schemas": schemas(),
         },
@@ -84,7 +86,10 @@ fn schemas() -> Value {
         Problem,
         NewEntity,
         Change,
-        Rotation
+        Rotation,
+        Password,
+        NewPassword,
+        LinkUse
     );
     let mut schemas: Map<String, Value> = all
         .into_iter()
@@ -98,6 +103,7 @@ fn schemas() -> Value {
         }
     }
     schemas.insert("Entity".into(), entity());
+    schemas.insert("Caller".into(), caller());
     Value::Object(schemas)
 }
 
@@ -128,7 +134,9 @@ fn writable(kind: Kind, schema: Option<&Value>) -> Value {
                 properties.insert("secret".into(), secret);
             }
             Kind::User => {
-                properties.remove("sessions_from");
+                for own in ["sessions_from", "ended", "link"] {
+                    properties.remove(own);
+                }
             }
             _ => {}
         }
@@ -199,6 +207,11 @@ fn operation(route: &Route) -> Value {
         "parameters": parameters(route),
         "responses": responses,
     });
+    if route.op.action().is_none()
+        && let Some(operation) = operation.as_object_mut()
+    {
+        operation.insert("security".into(), json!([]));
+    }
     if let Some(schema) = body {
         let required = route.op != Op::RotateKey;
         let content = json!({"application/json": {"schema": schema}});
@@ -230,7 +243,14 @@ fn words(op: Op) -> Words {
     };
     match op {
         Op::OpenApi => ("This document".into(), None, ("200", "OpenAPI 3.1", object())),
-        Op::WhoAmI => ("Who asks".into(), None, ("200", "The caller", object())),
+        Op::WhoAmI => ("Who asks".into(), None, ("200", "The caller", Some(reference("Caller")))),
+        Op::SignIn
+        | Op::UseLink
+        | Op::SignOut
+        | Op::SignOutEverywhere
+        | Op::ChangePassword
+        | Op::MakeLink
+        | Op::EndSessions => of_people(op),
         Op::Problems => (
             "What is configured and can't be used by this node".into(),
             None,
@@ -286,6 +306,64 @@ fn words(op: Op) -> Words {
     }
 }
 
+/// Words for what people do with their own sessions, and with those of others.
+fn of_people(op: Op) -> Words {
+    let caller = || ("200", "Who is signed in now", Some(reference("Caller")));
+    let none = ("204", "They are over", None);
+    match op {
+        Op::SignIn => ("A session, for a password".into(), Some(reference("Password")), caller()),
+        Op::UseLink => (
+            "A password of one's own and a session, for a one-time sign-in link".into(),
+            Some(reference("LinkUse")),
+            caller(),
+        ),
+        Op::SignOut => ("The own session is over, on every node".into(), None, none),
+        Op::SignOutEverywhere => ("All own sessions are over".into(), None, none),
+        Op::ChangePassword => (
+            "Another password of one's own; the other sessions are over".into(),
+            Some(reference("NewPassword")),
+            caller(),
+        ),
+        Op::MakeLink => {
+            let link = json!({
+                "type": "object",
+                "required": ["link", "until_us"],
+                "properties": {
+                    "link": {"type": "string", "description": "Where the user chooses a password; shown this once. A path, where no signin.url is set."},
+                    "until_us": {"type": "integer", "format": "int64", "description": "Not taken from then on; microseconds since the epoch."},
+                },
+            });
+            let what = "A one-time sign-in link for a user, in place of the one before";
+            (what.into(), None, ("201", "The link", Some(link)))
+        }
+        _ => ("All sessions of a user are over".into(), None, none),
+    }
+}
+
+fn caller() -> Value {
+    let text = || json!({"type": ["string", "null"]});
+    let time = || json!({"type": "integer", "format": "int64"});
+    json!({
+        "type": "object",
+        "required": ["actor", "key", "user", "grants", "session"],
+        "properties": {
+            "actor": {"type": "string", "description": "As audit and histories name them."},
+            "key": text(),
+            "user": text(),
+            "grants": {"type": "array", "items": {
+                "type": "object",
+                "required": ["role", "project"],
+                "properties": {"role": {"type": "string"}, "project": text()},
+            }},
+            "session": {
+                "type": ["object", "null"],
+                "required": ["began_at_us", "ends_at_us", "csrf"],
+                "properties": {"began_at_us": time(), "ends_at_us": time(), "csrf": {"type": "string"}},
+            },
+        },
+    })
+}
+
 fn errors(route: &Route) -> Vec<(&'static str, &'static str)> {
     let mut errors = Vec::new();
     if route.op == Op::OpenApi {
@@ -304,6 +382,9 @@ fn errors(route: &Route) -> Vec<(&'static str, &'static str)> {
         errors.push(("413", "The body is too large"));
         errors.push(("415", "The body is no JSON"));
         errors.push(("503", "The log is away"));
+    }
+    if matches!(route.op, Op::SignIn | Op::UseLink | Op::ChangePassword) {
+        errors.push(("429", "Too many tries; Retry-After tells how long to wait"));
     }
     errors.push(("422", "A field is not what it must be"));
     if matches!(route.op, Op::History(_) | Op::Export) {

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::response::IntoResponse;
 use control::audit;
+use control::bound::Wait;
 use control::entity::Misfit;
 use control::plane;
 use control::validate::Refused;
@@ -26,11 +27,22 @@ pub struct Problem {
     pub field: Option<String>,
     /// The version that the entity is at, after a conflict.
     pub version: Option<i64>,
+    /// When it may be tried again, seconds; told as `Retry-After`.
+    #[serde(skip)]
+    pub(crate) retry_after: Option<u32>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
-        Self { status: status.as_u16(), code, title, detail, field: None, version: None }
+        Self {
+            status: status.as_u16(),
+            code,
+            title,
+            detail,
+            field: None,
+            version: None,
+            retry_after: None,
+        }
     }
 
     /// A field is wrong.
@@ -54,6 +66,27 @@ impl Problem {
     /// Not for this caller.
     pub fn forbidden(why: String) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Who asks may not do this", why)
+    }
+
+    /// Asked for with a session, but not by a page of the hub's own.
+    pub fn csrf(why: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "csrf", "Who asks may not do this", why.to_owned())
+    }
+
+    /// Too often.
+    pub fn limited(wait: Wait) -> Self {
+        let seconds = wait.0.div_euclid(1_000_000).saturating_add(1);
+        let (code, title) = ("too_many_tries", "Too many tries");
+        let told = format!("too many tries: wait {seconds} s");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, title, told);
+        Self { retry_after: Some(u32::try_from(seconds).unwrap_or(u32::MAX)), ..problem }
+    }
+
+    /// Too much at once.
+    pub fn busy() -> Self {
+        let told = "too many passwords are being checked: try again".to_owned();
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much at once", told);
+        Self { retry_after: Some(5), ..problem }
     }
 
     /// No such entity.
@@ -161,6 +194,9 @@ impl IntoResponse for Problem {
         *response.status_mut() = status;
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);

@@ -22,7 +22,7 @@ pub const COLLECTIONS: [(Kind, &str); 11] = [
 /// What a route does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
-    /// The description of the API; the one route that asks for no credential.
+    /// The description of the API.
     OpenApi,
     /// Who asks.
     WhoAmI,
@@ -50,13 +50,27 @@ pub enum Op {
     Apply,
     /// All secrets wrapped by the current master key.
     Rewrap,
+    /// A session, for a password.
+    SignIn,
+    /// A session and a password of one's own, for a sign-in link.
+    UseLink,
+    /// The own session less.
+    SignOut,
+    /// All own sessions less.
+    SignOutEverywhere,
+    /// Another password of one's own.
+    ChangePassword,
+    /// A sign-in link for a user.
+    MakeLink,
+    /// All sessions of a user less.
+    EndSessions,
 }
 
 impl Op {
-    /// What a role must be allowed for it; `None` for what everybody may see.
+    /// What a role must be allowed for it; `None` for what asks for no credential.
     pub const fn action(self) -> Option<Action> {
         Some(match self {
-            Self::OpenApi => return None,
+            Self::OpenApi | Self::SignIn | Self::UseLink => return None,
             Self::WhoAmI => Action::WhoAmI,
             Self::List(kind) | Self::Get(kind) | Self::History(kind) => Action::Read(kind),
             Self::Create(kind) | Self::Replace(kind) | Self::Delete(kind) => Action::Write(kind),
@@ -66,17 +80,21 @@ impl Op {
             Self::Export => Action::Export,
             Self::Apply => Action::Apply,
             Self::Rewrap => Action::RotateMaster,
+            Self::SignOut | Self::SignOutEverywhere | Self::ChangePassword => Action::OwnAccount,
+            Self::MakeLink | Self::EndSessions => Action::Write(Kind::User),
         })
     }
 
-    /// As what it is recorded in the audit trail before it is done: what shows or uses a secret, or
-    /// takes the configuration out.
+    /// As what it is recorded in the audit trail before it is done: what shows or uses a secret, ends
+    /// sessions, or takes the configuration out.
     pub const fn audited(self) -> Option<&'static str> {
         Some(match self {
             Self::Create(Kind::Key) | Self::RotateKey => "key.secret_shown",
             Self::CheckProvider => "credential.used",
             Self::Export => "config.exported",
             Self::Rewrap => "master_key.used",
+            Self::MakeLink => "link.made",
+            Self::SignOut | Self::SignOutEverywhere | Self::EndSessions => "signout",
             _ => return None,
         })
     }
@@ -104,6 +122,13 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "config", Op::Export),
         route(Method::POST, "config", Op::Apply),
         route(Method::POST, "master-key/rewrap", Op::Rewrap),
+        route(Method::POST, "session", Op::SignIn),
+        route(Method::DELETE, "session", Op::SignOut),
+        route(Method::POST, "session/link", Op::UseLink),
+        route(Method::DELETE, "sessions", Op::SignOutEverywhere),
+        route(Method::PUT, "password", Op::ChangePassword),
+        route(Method::POST, "users/{id}/link", Op::MakeLink),
+        route(Method::DELETE, "users/{id}/sessions", Op::EndSessions),
         route(Method::POST, "keys/{id}/rotate", Op::RotateKey),
         route(Method::POST, "providers/{id}/check", Op::CheckProvider),
     ];

@@ -1,19 +1,16 @@
 //! Secrets on their way in and out of bodies: what a person gives is sealed or hashed before it is
 //! a part of a command, and what they are shown is a tail at most.
 
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher as _;
 use runtime::secret::Secret;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
 use crate::compile::{signing_subject, subject_of};
-use crate::entity::{Body, Held, Kind, Misfit};
+use crate::entity::{Body, Held, Kind, Misfit, User};
+use crate::password;
 use crate::plane::{Error, Plane};
 use crate::vault::{self, Subject};
 
-/// The shortest password.
-const MIN_PASSWORD: usize = 12;
 /// The longest secret.
 const MAX_SECRET: usize = 64 << 10;
 /// What stands for a password that is set.
@@ -77,13 +74,18 @@ pub async fn take_in(plane: &Plane, kind: Kind, id: &str, spec: &mut Value) -> R
         (Kind::User, known) => {
             let known = match known {
                 Some(Body::User(known)) => *known,
-                _ => crate::entity::User::default(),
+                // sessions of one who was deleted are not those of who has the name now
+                _ => User { sessions_from: version.saturating_add(1), ..User::default() },
             };
-            refuse(spec, "sessions_from")?;
+            for field in ["sessions_from", "ended", "link"] {
+                refuse(spec, field)?;
+            }
             spec.insert("sessions_from".into(), json!(known.sessions_from));
+            spec.insert("ended".into(), to_value(&known.ended)?);
+            spec.insert("link".into(), to_value(&known.link)?);
             let hash = match spec.get("password").and_then(Value::as_str) {
                 Some(SET) => known.password,
-                Some(password) => Some(hash_password(password)?),
+                Some(password) => Some(password::hash(password.into(), "spec.password").await?),
                 None => None,
             };
             spec.insert("password".into(), json!(hash));
@@ -148,19 +150,6 @@ fn given(
     }
 }
 
-/// Argon2id, with the parameters of OWASP's password storage cheat sheet (19 MiB, 2 passes).
-fn hash_password(password: &str) -> Result<String, Misfit> {
-    if password.chars().count() < MIN_PASSWORD || password.len() > 1024 {
-        return Err(Misfit::new(
-            "spec.password",
-            format!("{MIN_PASSWORD} to 1024 characters are wanted"),
-        ));
-    }
-    let hashed = Argon2::default().hash_password(password.as_bytes());
-    let hashed = hashed.map_err(|_| Misfit::new("spec.password", "can't be hashed"))?;
-    Ok(hashed.to_string())
-}
-
 fn to_value<T: serde::Serialize>(value: &T) -> Result<Value, Misfit> {
     serde_json::to_value(value).map_err(|error| Misfit::new("", error.to_string()))
 }
@@ -196,7 +185,9 @@ pub fn view(body: &Body) -> Result<Value, serde_json::Error> {
         }
         Body::User(it) => {
             object.insert("password".into(), json!(it.password.as_ref().map(|_| SET)));
-            object.remove("sessions_from");
+            for field in ["sessions_from", "ended", "link"] {
+                object.remove(field);
+            }
         }
         Body::Secret(_) => return Ok(Value::Null),
         _ => {}
@@ -207,7 +198,7 @@ pub fn view(body: &Body) -> Result<Value, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entity::{Credential, User};
+    use crate::entity::Credential;
     use crate::vault::Sealed;
 
     #[test]
@@ -244,15 +235,5 @@ mod tests {
         assert!(same.is_none());
         let new = given(&object(json!("sk-1")), "secret", Some(&held)).unwrap();
         assert_eq!(new.unwrap().expose(), "sk-1");
-    }
-
-    #[test]
-    fn a_password_is_kept_as_argon2id() {
-        assert!(hash_password("short").is_err());
-        assert!(
-            hash_password("a long password")
-                .unwrap()
-                .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
-        );
     }
 }

@@ -16,11 +16,14 @@
 
 pub mod audit;
 pub mod bootstrap;
+pub mod bound;
 pub mod checkpoint;
 pub mod compile;
 pub mod entity;
 pub mod intake;
 pub mod key;
+pub mod link;
+pub mod password;
 pub mod plane;
 pub mod role;
 pub mod seed;

@@ -43,6 +43,8 @@ const MAX_BODY: usize = 256 << 10;
 pub const SEED: &str = "seed";
 /// The secret that keys are hashed with.
 pub const KEY_HASH: &str = "key-hash";
+/// The secret that sessions are signed with.
+pub const SESSION_KEY: &str = "session-key";
 
 /// A change that somebody wants.
 #[derive(Clone, Debug)]
@@ -233,10 +235,18 @@ impl Plane {
 
     /// How keys are hashed; zeros until the secret is there.
     pub fn key_hash(&self) -> KeyHash {
-        let opened = lock(&self.opened);
-        let secret = opened.get(&key_hash_subject()).and_then(|it| it.secret.as_ref().ok());
-        let bytes = secret.and_then(|secret| crate::key::from_hex(secret.expose()));
-        bytes.map(|bytes| KeyHash::new(&bytes)).unwrap_or_default()
+        self.own_bytes(KEY_HASH).map(|bytes| KeyHash::new(&bytes)).unwrap_or_default()
+    }
+
+    /// What sessions are signed with, once it is there.
+    pub fn session_key(&self) -> Option<[u8; 32]> {
+        self.own_bytes(SESSION_KEY)
+    }
+
+    fn own_bytes(&self, name: &str) -> Option<[u8; 32]> {
+        self.opened(&own_subject(name))
+            .ok()
+            .and_then(|secret| crate::key::from_hex(secret.expose()))
     }
 
     /// The secret of this subject, once it was opened.
@@ -556,9 +566,9 @@ impl Plane {
     }
 }
 
-/// What the secret that keys are hashed with is of.
-pub fn key_hash_subject() -> Subject {
-    Subject::new(format!("{}/{KEY_HASH}", Kind::Secret), 1)
+/// What a secret of the hub's own is of.
+pub fn own_subject(name: &str) -> Subject {
+    Subject::new(format!("{}/{name}", Kind::Secret), 1)
 }
 
 /// Everything that is sealed, and what it is of.
@@ -566,7 +576,7 @@ pub fn sealed(state: &State) -> Vec<(Subject, vault::Sealed)> {
     let mut all = Vec::new();
     for (id, body) in state.bodies(Kind::Secret) {
         if let Body::Secret(sealed) = body {
-            all.push((Subject::new(format!("{}/{id}", Kind::Secret), 1), (**sealed).clone()));
+            all.push((own_subject(id), (**sealed).clone()));
         }
     }
     for (id, body) in state.bodies(Kind::Credential) {

@@ -81,6 +81,8 @@ pub enum Action {
     RotateMaster,
     /// Who am I.
     WhoAmI,
+    /// End own sessions, and change the own password.
+    OwnAccount,
 }
 
 /// Every action there is.
@@ -95,6 +97,7 @@ pub fn actions() -> impl Iterator<Item = Action> {
         Action::Apply,
         Action::RotateMaster,
         Action::WhoAmI,
+        Action::OwnAccount,
     ])
 }
 
@@ -116,7 +119,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
     use Reach::*;
     use Role::*;
     match (role, action) {
-        (_, WhoAmI) => Everywhere,
+        (_, WhoAmI | OwnAccount) => Everywhere,
         // never by hand
         (_, Write(Kind::PriceBook | Kind::Secret) | Read(Kind::Secret)) => Nowhere,
         (Owner, _) => Everywhere,
@@ -181,6 +184,51 @@ mod tests {
         assert!(
             Role::ALL.iter().all(|role| reach(*role, Action::Read(Kind::Secret)) == Reach::Nowhere)
         );
+    }
+
+    /// What is documented: a row for each thing that can be done.
+    fn table() -> String {
+        let mut rows = vec![
+            "# Roles\n".to_owned(),
+            "What each role may do. A role that is bound to a project may do so with the keys of that project, and sees the".into(),
+            "project; it sees and changes nothing else. `infra/control/src/role.rs` is this table: `cargo test -p control -- --ignored".into(),
+            "roles_are_written` writes it down here.\n".into(),
+        ];
+        let names = Role::ALL.map(Role::as_str).join(" | ");
+        rows.push(format!("| | {names} |"));
+        rows.push("| --- | --- | --- | --- | --- | --- | --- |".into());
+        for action in actions() {
+            let what = match action {
+                Action::Read(kind) => format!("see `{kind}`"),
+                Action::Write(kind) => format!("change `{kind}`"),
+                Action::CheckCredential => "ask providers whether credentials work".into(),
+                Action::ExplainRoute => "see how a call would be routed".into(),
+                Action::ReadAudit => "see who did what".into(),
+                Action::Export => "take the whole configuration out".into(),
+                Action::Apply => "put a whole configuration in".into(),
+                Action::RotateMaster => "wrap secrets by a new master key".into(),
+                Action::WhoAmI => "see who they are".into(),
+                Action::OwnAccount => "end own sessions, change the own password".into(),
+            };
+            let cells = Role::ALL.map(|role| match reach(role, action) {
+                Reach::Nowhere => " ",
+                Reach::OwnProjects | Reach::Everywhere => " ● ",
+            });
+            rows.push(format!("| {what} |{}|", cells.join("|")));
+        }
+        rows.join("\n") + "\n"
+    }
+
+    #[test]
+    fn what_is_documented_is_what_is_checked() {
+        let table = table();
+        assert!(include_str!("../ROLES.md") == table, "infra/control/ROLES.md is to be:\n{table}");
+    }
+
+    #[test]
+    #[ignore = "writes what the test above reads"]
+    fn roles_are_written() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/ROLES.md"), table()).unwrap();
     }
 
     #[test]

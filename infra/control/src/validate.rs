@@ -21,6 +21,8 @@ const MAX_MODEL: usize = 256;
 const MAX_TITLE: usize = 200;
 /// The most tiers of a price.
 const MAX_TIERS: usize = 20;
+/// The longest e-mail address (RFC 5321).
+const MAX_EMAIL: usize = 254;
 /// The most entries of a list in a body.
 const MAX_LIST: usize = 1000;
 
@@ -82,7 +84,10 @@ pub fn check_body(
             if_there("account", Kind::Account, &it.account)?;
         }
         Body::Account(it) => title(&it.title)?,
-        Body::User(it) => title(&it.title)?,
+        Body::User(it) => {
+            title(&it.title)?;
+            it.email.as_deref().map_or(Ok(()), |address| email(state, id, address))?;
+        }
         Body::Binding(it) => {
             there("user", Kind::User, &it.user)?;
             if_there("project", Kind::Project, &it.project)?;
@@ -117,6 +122,21 @@ fn title(text: &str) -> Result<(), Misfit> {
         return Ok(());
     }
     Err(Misfit::new("title", format!("at most {MAX_TITLE} characters, no control characters")))
+}
+
+/// An identity provider's word for an address signs in who has it: so no two have the same.
+fn email(state: &State, id: &str, address: &str) -> Result<(), Misfit> {
+    let odd = |c: char| c.is_control() || c.is_whitespace();
+    let parts = address.rsplit_once('@');
+    let fits = parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    if !fits || address.len() > MAX_EMAIL || address.contains(odd) {
+        return Err(Misfit::new("email", "an address such as ada@example.com is wanted"));
+    }
+    let taken = state.bodies(Kind::User).any(|(other, body)| {
+        let Body::User(body) = body else { return false };
+        **other != *id && body.email.as_deref().is_some_and(|it| it.eq_ignore_ascii_case(address))
+    });
+    if taken { Err(Misfit::new("email", "another user has it")) } else { Ok(()) }
 }
 
 fn key(state: &State, id: &str, key: &Key) -> Result<(), Misfit> {

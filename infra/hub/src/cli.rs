@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::embedded::clickhouse::ServerOptions;
 use crate::explain::Asked;
-use crate::remote::{Entities, Keys};
+use crate::remote::{Entities, Keys, Users};
 
 /// A self-hosted AI gateway.
 #[derive(Debug, Parser)]
@@ -74,7 +74,7 @@ pub enum Command {
     Prices(Entities),
     /// People.
     #[command(subcommand)]
-    Users(Entities),
+    Users(Users),
     /// Roles of people.
     #[command(subcommand)]
     Bindings(Entities),
@@ -98,7 +98,7 @@ pub enum Command {
     },
     /// Prints the whole configuration as `apply` takes it, secrets aside.
     ExportConfig,
-    /// Makes a new owner's token, in place of one that was lost.
+    /// Makes a new token and a new one-time sign-in link for the owner, in place of those that were lost.
     Bootstrap,
     /// Wraps all secrets by the current master key, so that older ones are not needed any more.
     Rewrap,
@@ -124,7 +124,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Who was refused, used or was shown a secret, or took the configuration out.
+    /// Who signed in, was refused, used or was shown a secret, or took the configuration out.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// The outbox of a gateway that will not start again.

@@ -83,12 +83,17 @@ pub(crate) async fn check(
     }
 }
 
-/// Makes a new owner's token.
+/// Makes a new token and a new sign-in link for the owner.
 pub(crate) async fn bootstrap(config: Config, environment: Environment) -> anyhow::Result<()> {
     let shared = shared(config, environment).await?;
     let path = Secrets::new(&shared.config.data).owner_token_path()?;
-    crate::control::new_owner_token(&shared, &path).await?;
-    writeln!(std::io::stdout(), "the owner's token is in {}", path.display())?;
+    let link = crate::control::restore_owner(&shared, &path).await?;
+    let address = shared.config.signin.link(&shared.config.admin_listen, link.expose());
+    let path = path.display();
+    writeln!(
+        std::io::stdout(),
+        "the owner's token is in {path}\nsign in as owner, once and within an hour: {address}"
+    )?;
     Ok(())
 }
 

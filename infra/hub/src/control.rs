@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use control::bootstrap::{self, bootstrap};
+use control::audit::{self, Entry, Trail};
+use control::bootstrap::{self, OWNER, bootstrap};
 use control::compile::Surroundings;
+use control::entity::Kind;
 use control::plane::{self, Options, Plane};
 use control::seed;
 use control::vault::{MasterFile, Vault};
 use gateway::config::Seed;
-use runtime::secret::SecretRef;
+use runtime::secret::{Secret, SecretRef};
 use runtime::task::{CancellationToken, spawn};
 
 use crate::config::{Config, Environment};
@@ -44,8 +46,8 @@ pub(crate) fn vault(config: &Config, environment: &Environment) -> anyhow::Resul
     Ok(Vault::new(Arc::new(master)))
 }
 
-/// A control plane that is followed until `token` is cancelled. Where this process is `whole`, its settings are the only
-/// ones.
+/// A control plane that is followed until `token` is cancelled, and the owner's sign-in link if the owner was made now.
+/// Where this process is `whole`, its settings are the only ones.
 ///
 /// # Errors
 /// The log is away, the master key is another, or the seed can't be applied.
@@ -56,7 +58,7 @@ pub(crate) async fn start(
     seed: &Seed,
     whole: bool,
     token: &CancellationToken,
-) -> anyhow::Result<Arc<Plane>> {
+) -> anyhow::Result<(Arc<Plane>, Option<Secret>)> {
     let options = Options {
         log: Arc::clone(&shared.log),
         codec: shared.codec.clone(),
@@ -70,28 +72,32 @@ pub(crate) async fn start(
     spawn("control", Arc::clone(&plane).follow(follow.clone()));
     let ready = async {
         let token = Secrets::new(&shared.config.data).owner_token_path()?;
-        match bootstrap(&plane, &token).await {
+        let link = match bootstrap(&plane, &token, shared.clock.now()).await {
             Err(bootstrap::Error::Command(error)) => Err(of_log(error)),
             other => Ok(other?),
         }?;
         match seed::apply(&plane, seed, whole).await {
             Err(seed::Error::Command(error)) => Err(of_log(error)),
             other => Ok(other?),
+        }?;
+        Ok(link)
+    };
+    let link = match ready.await {
+        Ok(link) => link,
+        Err(error) => {
+            follow.cancel();
+            return Err(error);
         }
     };
-    if let Err(error) = ready.await {
-        follow.cancel();
-        return Err(error);
-    }
     plane.serve().await;
-    Ok(plane)
+    Ok((plane, link))
 }
 
-/// A new owner's token, in place of one that was lost.
+/// A new token for the owner, in place of one that was lost, and a new sign-in link.
 ///
 /// # Errors
 /// The log is away, or the master key is another.
-pub(crate) async fn new_owner_token(shared: &Shared, path: &Path) -> anyhow::Result<()> {
+pub(crate) async fn restore_owner(shared: &Shared, path: &Path) -> anyhow::Result<Secret> {
     let vault = vault(&shared.config, &shared.environment)?;
     let local = crate::seed::bare(&shared.config)?;
     let options = Options {
@@ -105,10 +111,28 @@ pub(crate) async fn new_owner_token(shared: &Shared, path: &Path) -> anyhow::Res
     let plane = Plane::open(options).await?;
     let token = CancellationToken::new();
     let following = spawn("control", Arc::clone(&plane).follow(token.clone()));
-    let made = bootstrap::new_owner_token(&plane, path).await;
+    let trail = Trail::new(Arc::clone(&shared.log), shared.codec.clone(), shared.clock.clone())?;
+    let trail = Arc::new(trail);
+    let made = async {
+        link_made(&trail).await?;
+        Ok(bootstrap::restore_owner(&plane, path, shared.clock.now()).await?)
+    };
+    let made = made.await;
     token.cancel();
+    // closes its chain
+    trail.run(token).await;
     following.await.context("following")?;
-    Ok(made?)
+    made
+}
+
+/// Records that the owner is given a sign-in link.
+///
+/// # Errors
+/// It is not known to be recorded.
+pub(crate) async fn link_made(trail: &Trail) -> Result<(), audit::Error> {
+    let entity = format!("{}/{OWNER}", Kind::User);
+    let (action, actor) = ("link.made", "hub".to_owned());
+    trail.record(Entry { action, entity, actor, allowed: true, ..Entry::default() }).await
 }
 
 /// So that a log that is away is waited for.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin::Admin;
+use admin::signin::SignIn;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -23,6 +24,7 @@ use gateway::control::{Ready, Snapshot};
 use gateway::gateway::Limits;
 use gateway::routing::Local;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
+use runtime::secret::Secret;
 use runtime::task::Tasks;
 use runtime::telemetry::trace::{Settings, Traces};
 use schemas::topics::Topic;
@@ -43,6 +45,8 @@ pub struct GatewayRole {
     /// The listener of callers: stopped first.
     front: Tasks,
     drain: Duration,
+    /// The owner's, if the owner was made at this start.
+    link: Option<Secret>,
 }
 
 impl GatewayRole {
@@ -65,7 +69,7 @@ impl GatewayRole {
         let token = tasks.token();
         let start =
             async || crate::control::start(shared, &vault, &local, &seed, whole, &token).await;
-        let plane = patiently(config.log.kind, status, start).await?;
+        let (plane, link) = patiently(config.log.kind, status, start).await?;
         let grant = async || seed::grant(shared).await;
         patiently(config.log.kind, status, grant).await.context("the log refused the seed")?;
         let current = plane.current();
@@ -73,12 +77,14 @@ impl GatewayRole {
         let trail = Trail::new(log, codec, shared.clock.clone()).context("the audit trail")?;
         let trail = Arc::new(trail);
         tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
-        let admin = Arc::new(Admin {
-            plane,
-            trail,
-            clock: shared.clock.clone(),
-            upstream: seed::upstream_config(config, &shared.environment),
-        });
+        if link.is_some() {
+            crate::control::link_made(&trail).await?;
+        }
+        let (clock, upstream) =
+            (shared.clock.clone(), seed::upstream_config(config, &shared.environment));
+        let signin = config.signin.settings(&shared.environment)?;
+        let signin = SignIn::new(signin, &upstream, clock.clone())?;
+        let admin = Arc::new(Admin { plane, trail, clock, upstream, signin });
         let snapshot = current.seen();
 
         if config.discovery.enabled {
@@ -125,7 +131,7 @@ impl GatewayRole {
         // in this order: who is told that it is ready finds the door open
         let front = door.open(&gateway);
         status.serves(Arc::clone(&gateway));
-        Ok(Self { gateway, admin, front, drain: config.limits.drain_time.into() })
+        Ok(Self { gateway, admin, front, drain: config.limits.drain_time.into(), link })
     }
 
     /// The admin API, and how calls are routed, behind the same check.
@@ -142,6 +148,11 @@ impl GatewayRole {
             .layer(middleware::from_fn_with_state(Arc::clone(&self.admin), guard))
             .with_state(explain::Known { status, plane: Arc::clone(&self.admin.plane) });
         admin::routes(&self.admin).merge(explain)
+    }
+
+    /// The owner's sign-in link, if the owner was made at this start.
+    pub(crate) fn link(&self) -> Option<&Secret> {
+        self.link.as_ref()
     }
 
     /// What calls see.

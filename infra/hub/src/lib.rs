@@ -96,7 +96,7 @@ async fn dispatch(
         Command::Prices(command) => {
             remote::entities(&config, &environment, "prices", command).await
         }
-        Command::Users(command) => remote::entities(&config, &environment, "users", command).await,
+        Command::Users(command) => remote::users(&config, &environment, command).await,
         Command::Bindings(command) => {
             remote::entities(&config, &environment, "bindings", command).await
         }
@@ -144,7 +144,7 @@ async fn serve(
         filter: config.telemetry.filter.clone(),
         color: std::io::IsTerminal::is_terminal(&std::io::stderr()),
     })?;
-    let data = config.data.clone();
+    let (data, signin) = (config.data.clone(), config.signin.clone());
     // from here on a signal means an orderly stop, however far the start has come
     let told_to_stop = told_to_stop()?;
     tokio::pin!(told_to_stop);
@@ -152,7 +152,7 @@ async fn serve(
         running = serve::start(config, environment, roles, whole) => running?,
         () = &mut told_to_stop => return Ok(()),
     };
-    welcome::print(&running, &data, roles)?;
+    welcome::print(&running, &data, &signin, roles)?;
     told_to_stop.await;
     tracing::info!("stopping");
     running.stop().await;

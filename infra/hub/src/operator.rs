@@ -46,6 +46,6 @@ async fn metrics(State(status): State<Status>) -> Response<Body> {
 async fn unknown(request: Request) -> Response<Body> {
     nothing_at(
         &request,
-        "/healthz, /readyz, /metrics, or a gateway's /status and /admin/v1/openapi.json; calls go to its other listener",
+        "/healthz, /readyz, /metrics, or a gateway's /signin, /status and /admin/v1/openapi.json; calls go to its other listener",
     )
 }

@@ -99,6 +99,23 @@ pub enum Keys {
     },
 }
 
+/// People.
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    #[command(flatten)]
+    Entities(Entities),
+    /// Makes a one-time link with which a user chooses a password and is signed in.
+    Link {
+        /// Who.
+        id: String,
+    },
+    /// Ends all sessions of a user.
+    SignOut {
+        /// Who.
+        id: String,
+    },
+}
+
 /// A client of the admin API.
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -314,6 +331,34 @@ pub(crate) async fn keys(
             let body = json!({"overlap_seconds": overlap});
             let path = format!("keys/{}/rotate", segment(&id));
             tell(&remote.ask(Method::POST, &path, Some(body)).await?)
+        }
+    }
+}
+
+/// Does what the command line says with people.
+///
+/// # Errors
+/// No hub answers, or it refuses.
+pub(crate) async fn users(
+    config: &Config,
+    environment: &Environment,
+    command: Users,
+) -> anyhow::Result<()> {
+    let remote = Remote::new(config, environment)?;
+    let of = |id: &str, what: &str| format!("users/{}/{what}", segment(id));
+    match command {
+        Users::Entities(command) => remote.entities("users", command).await,
+        Users::Link { id } => {
+            let mut told = remote.ask(Method::POST, &of(&id, "link"), None).await?;
+            // a path, where the hub does not know by which address people come
+            if let Some(path) = told["link"].as_str().filter(|link| link.starts_with('/')) {
+                told["link"] = json!(format!("{}{path}", remote.url));
+            }
+            tell(&told)
+        }
+        Users::SignOut { id } => {
+            remote.ask(Method::DELETE, &of(&id, "sessions"), None).await?;
+            tell(&json!({"signed_out": id}))
         }
     }
 }

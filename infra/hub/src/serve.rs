@@ -10,6 +10,7 @@ use processors::{Board, Deps, Share};
 use runtime::clock::Clock;
 use runtime::lock::Lock;
 use runtime::log::Log;
+use runtime::secret::Secret;
 use runtime::task::Tasks;
 use runtime::telemetry::metrics::Metrics;
 use schemas::wire::Codec;
@@ -204,6 +205,11 @@ impl Shared {
 }
 
 impl Running {
+    /// The owner's sign-in link, if the owner was made at this start.
+    pub(crate) fn link(&self) -> Option<&Secret> {
+        self.gateway.as_ref()?.link()
+    }
+
     /// Stops: no new calls, open calls finish within the drain time, the outbox is shipped, then
     /// processors stop.
     pub async fn stop(self) {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::config::SigninConfig;
 use crate::role::Role;
 use crate::serve::Running;
 
@@ -11,7 +12,12 @@ use crate::serve::Running;
 ///
 /// # Errors
 /// Standard output is gone.
-pub(crate) fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::Result<()> {
+pub(crate) fn print(
+    running: &Running,
+    data: &Path,
+    signin: &SigninConfig,
+    roles: &[Role],
+) -> anyhow::Result<()> {
     let mut text = String::new();
     match running.address {
         Some(address) => {
@@ -49,6 +55,11 @@ pub(crate) fn print(running: &Running, data: &Path, roles: &[Role]) -> anyhow::R
             let admin = running.admin_address;
             writeln!(text, "hub {names} runs on {}  (operators: http://{admin})", data.display())?;
         }
+    }
+    if let Some(link) = running.link() {
+        let address = signin.link(&running.admin_address.to_string(), link.expose());
+        let again = "`hub bootstrap` makes another";
+        writeln!(text, "  sign in as owner, once and within an hour ({again}):\n  {address}\n")?;
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

@@ -2,9 +2,12 @@
 #![cfg(test)]
 
 mod audit;
+mod browser;
 mod changes;
 mod config;
 mod nodes;
+mod people;
 mod rig;
 mod roles;
 mod secrets;
+mod sessions;

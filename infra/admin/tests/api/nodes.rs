@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::rig::{MASTER, Node, log, plane};
 
 /// Waits for what another node must come to.
-async fn eventually(what: &str, done: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, done: impl Fn() -> bool) {
     let wait = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -33,8 +33,11 @@ async fn a_key_that_one_node_makes_and_revokes_is_so_on_the_other() {
     let new = other.post("keys/app/rotate", rotated).await.is(200);
     let new = new["secret"].as_str().unwrap().to_owned();
     eventually("both are taken meanwhile", || one.knows(&new) && one.knows(&key)).await;
-    other.post("keys/app/rotate", json!({"overlap_seconds": 0})).await.is(200);
-    one.delete("keys/app").await;
+    let rotated = other.post("keys/app/rotate", json!({"overlap_seconds": 0})).await.is(200);
+    let version = rotated["version"].as_i64().unwrap();
+    let known = || one.plane.state().version("key", "app") == version;
+    eventually("the first node learns of the rotation", known).await;
+    one.delete("keys/app").await.is(204);
     eventually("it is revoked", || !other.knows(&new) && !other.knows(&key)).await;
 }
 

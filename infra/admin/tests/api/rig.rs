@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::Admin;
+use admin::signin::{Settings, SignIn};
 use axum::Router;
 use axum::body::Body;
 use control::audit::Trail;
@@ -16,7 +17,8 @@ use control::vault::{MasterFile, Vault};
 use gateway::config::{Unpriced, UpstreamConfig};
 use gateway::control::catalogue;
 use gateway::providers::compat;
-use http::{Method, Request};
+use http::request::Builder;
+use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use runtime::clock::Clock;
 use runtime::log::Log;
@@ -38,6 +40,10 @@ pub(crate) struct Node {
     pub(crate) plane: Arc<Plane>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) owner: String,
+    /// The owner's first sign-in link, if this node made it.
+    pub(crate) link: Option<String>,
+    /// Stands still until a test moves it, so that what is bounded by time is counted exactly.
+    pub(crate) clock: Clock,
     router: Router,
     tasks: Tasks,
 }
@@ -46,7 +52,10 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// As it came.
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -60,6 +69,16 @@ impl Answer {
 pub(crate) fn log(folder: &Path) -> Arc<dyn Log> {
     let options = local::Options::new(1, Clock::system());
     LocalLog::open(&folder.join("hub.sqlite"), options).unwrap()
+}
+
+/// As people sign in where nothing is set.
+pub(crate) fn sign_in() -> Settings {
+    Settings {
+        url: None,
+        idle: Duration::from_secs(15 * 60),
+        session: Duration::from_secs(12 * 60 * 60),
+        oidc: None,
+    }
 }
 
 fn local() -> Surroundings {
@@ -101,20 +120,44 @@ impl Node {
 
     /// The same on a log that is open.
     pub(crate) async fn on(log: Arc<dyn Log>, folder: &Path, master: &str) -> Self {
+        Self::with(log, folder, master, sign_in()).await
+    }
+
+    /// The same where people sign in as it is set.
+    pub(crate) async fn with(
+        log: Arc<dyn Log>,
+        folder: &Path,
+        master: &str,
+        signin: Settings,
+    ) -> Self {
         let plane = plane(&log, None, master).await;
         let tasks = Tasks::new();
         tasks.spawn("control", Arc::clone(&plane).follow(tasks.token()));
         let token = folder.join("owner-token");
-        bootstrap(&plane, &token).await.unwrap();
+        let clock = Clock::manual(Clock::system().now());
+        let link = bootstrap(&plane, &token, clock.now()).await.unwrap();
+        let link = link.map(|link| link.expose().to_owned());
         let owner = std::fs::read_to_string(token).unwrap().trim().to_owned();
-        let (clock, upstream) = (Clock::system(), UpstreamConfig::default());
-        // stands still, so that what is bounded by time is counted exactly
-        let still = Clock::manual(clock.now());
-        let trail = Trail::new(Arc::clone(&log), Codec::fixed(), still).unwrap();
+        let upstream = UpstreamConfig::default();
+        let trail = Trail::new(Arc::clone(&log), Codec::fixed(), clock.clone()).unwrap();
         let trail = Arc::new(trail);
         tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
-        let admin = Arc::new(Admin { plane: Arc::clone(&plane), trail, clock, upstream });
-        Self { plane, log, owner, router: admin::routes(&admin), tasks }
+        let signin = SignIn::new(signin, &upstream, clock.clone()).unwrap();
+        let (own, now) = (Arc::clone(&plane), clock.clone());
+        let admin = Arc::new(Admin { plane: own, trail, clock: now, upstream, signin });
+        Self { plane, log, owner, link, clock, router: admin::routes(&admin), tasks }
+    }
+
+    /// Asks as it is.
+    pub(crate) async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
+        let peer = gateway::http::Peer(peer.parse().unwrap());
+        let request = request.extension(peer).body(body).unwrap();
+        let answered = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (answered.status().as_u16(), answered.headers().clone());
+        let bytes = answered.into_body().collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status, headers, body, text }
     }
 
     /// Asks as the holder of a key.
@@ -126,8 +169,7 @@ impl Node {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let peer = gateway::http::Peer(PEER.parse().unwrap());
-        let request = Request::builder().method(method).extension(peer);
+        let request = Request::builder().method(method);
         let mut request = request.uri(format!("/admin/v1/{path}"));
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -142,11 +184,7 @@ impl Node {
             }
             None => Body::empty(),
         };
-        let answered = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        let status = answered.status().as_u16();
-        let bytes = answered.into_body().collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, body }
+        self.send(PEER, request, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use admin::table::{COLLECTIONS, Op, routes};
 use control::entity::Kind;
-use control::role::{Reach, Role, reach};
+use control::role::{Action, Reach, Role, reach};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::browser::{Browser, ORIGIN};
 use crate::rig::{MASTER, Node};
+
+const PASSWORD: &str = "correct horse battery staple";
 
 /// An entity of each kind that can be there and changed.
 fn specs() -> Vec<(Kind, &'static str, Value)> {
@@ -54,6 +57,7 @@ fn body_of(op: Op) -> Option<Value> {
         Op::Replace(kind) => Some(json!({"spec": spec(kind)?, "expected_version": 999_999})),
         Op::RotateKey => Some(json!({"overlap_seconds": 4_000_000_000_u32})),
         Op::Apply => Some(json!({"config": {}, "dry_run": true})),
+        Op::SignIn | Op::UseLink | Op::ChangePassword => Some(json!({})),
         _ => None,
     }
 }
@@ -64,7 +68,9 @@ fn let_through(op: Op) -> &'static [u16] {
         Op::Create(_) | Op::Replace(_) => &[409],
         // a version that is not the present one
         Op::Delete(_) => &[409],
-        Op::RotateKey => &[422],
+        Op::RotateKey | Op::SignIn | Op::UseLink | Op::ChangePassword => &[422],
+        Op::SignOut | Op::SignOutEverywhere | Op::EndSessions => &[204],
+        Op::MakeLink => &[201],
         Op::Get(Kind::PriceBook) | Op::History(Kind::PriceBook) => &[404],
         _ => &[200],
     }
@@ -80,8 +86,59 @@ fn kind_of(op: Op) -> Option<Kind> {
         | Op::List(kind) => Some(kind),
         Op::RotateKey => Some(Kind::Key),
         Op::CheckProvider => Some(Kind::Provider),
+        Op::MakeLink | Op::EndSessions => Some(Kind::User),
         _ => None,
     }
+}
+
+/// What a caller shows.
+#[derive(Clone)]
+enum Shows {
+    Key(String),
+    Session(Browser),
+}
+
+/// Who asks: by which name, with what, in which role, where.
+type Caller = (String, Shows, Option<Role>, Option<&'static str>);
+
+/// Each role everywhere, in the entities' project and in another; and who has none.
+async fn keys(node: &Node) -> Vec<Caller> {
+    let mut callers = Vec::new();
+    for role in Role::ALL {
+        for project in [None, Some("team"), Some("other")] {
+            let id = format!("as-{role}-{}", project.unwrap_or("everywhere"));
+            let spec = json!({"project": project, "scopes": {"admin": role}});
+            let secret = node.key(&id, spec).await;
+            callers.push((id, Shows::Key(secret), Some(role), project));
+        }
+    }
+    let calls = node.key("calls", json!({})).await;
+    callers.push(("calls models alone".into(), Shows::Key(calls), None, None));
+    callers
+}
+
+/// The same as people who signed in.
+async fn people(node: &Node) -> Vec<Caller> {
+    let everywhere = Role::ALL.map(|role| (Some(role), None));
+    let team = Role::ALL.map(|role| (Some(role), Some("team")));
+    let other = Role::ALL.map(|role| (Some(role), Some("other")));
+    let bound = team.into_iter().chain(other).filter(|(role, _)| *role != Some(Role::Owner));
+    let all = everywhere.into_iter().chain(bound).chain([(None, None)]);
+    let mut callers = Vec::new();
+    for (at, (role, project)) in all.enumerate() {
+        let id = format!("person-{at}");
+        let spec = json!({"id": id, "spec": {"password": PASSWORD}});
+        node.post("users", spec).await.is(201);
+        if let Some(role) = role {
+            let bind = json!({"user": id, "role": role, "project": project});
+            node.post("bindings", json!({"id": id, "spec": bind})).await.is(201);
+        }
+        let peer = format!("203.0.113.{at}:1");
+        let mut browser = Browser { peer, ..Browser::default() };
+        browser.sign_in(node, &id, PASSWORD).await.is(200);
+        callers.push((id, Shows::Session(browser), role, project));
+    }
+    callers
 }
 
 #[tokio::test]
@@ -96,19 +153,8 @@ async fn every_route_lets_through_whom_the_table_of_roles_does_and_nobody_else()
         node.post(collection, json!({"id": id, "spec": spec})).await.is(201);
     }
     node.post("projects", json!({"id": "other", "spec": {}})).await.is(201);
-
-    // who asks: each role everywhere, each in its own project and in another, and who has none
-    let mut callers: Vec<(String, String, Option<Role>, Option<&str>)> = Vec::new();
-    for role in Role::ALL {
-        for project in [None, Some("team"), Some("other")] {
-            let id = format!("as-{role}-{}", project.unwrap_or("everywhere"));
-            let spec = json!({"project": project, "scopes": {"admin": role}});
-            let secret = node.key(&id, spec).await;
-            callers.push((id, secret, Some(role), project));
-        }
-    }
-    let calls = node.key("calls", json!({})).await;
-    callers.push(("calls models alone".into(), calls, None, None));
+    let mut callers = keys(&node).await;
+    callers.extend(people(&node).await);
 
     let expired = node.key("expired", json!({"expires_at": 1, "scopes": {"admin": "owner"}})).await;
     let revoked = node.key("revoked", json!({"scopes": {"admin": "owner"}})).await;
@@ -117,7 +163,20 @@ async fn every_route_lets_through_whom_the_table_of_roles_does_and_nobody_else()
         node.key("disabled", json!({"disabled": true, "scopes": {"admin": "owner"}})).await;
     let elsewhere = json!({"addresses": ["192.0.2.0/24"], "scopes": {"admin": "owner"}});
     let elsewhere = node.key("elsewhere", elsewhere).await;
-    let strangers = [None, Some("hk_no_such"), Some(&*expired), Some(&*revoked), Some(&*disabled)];
+    let strangers = [
+        None,
+        Some("hk_no_such"),
+        Some(&*expired),
+        Some(&*revoked),
+        Some(&*disabled),
+        Some(&*elsewhere),
+    ];
+    let over = json!({"id": "over", "spec": {"password": PASSWORD}});
+    node.post("users", over).await.is(201);
+    let over = json!({"id": "over", "spec": {"user": "over", "role": "owner"}});
+    node.post("bindings", over).await.is(201);
+    let over = Browser::of(&node, "over", PASSWORD).await;
+    over.clone().sign_out(&node).await.is(204);
 
     let mut asked = 0;
     for route in routes() {
@@ -130,20 +189,34 @@ async fn every_route_lets_through_whom_the_table_of_roles_does_and_nobody_else()
             Op::Delete(_) => &[("if-match", "\"999999\"")],
             _ => &[],
         };
-        let ask = async |key: Option<&str>| {
-            node.ask(key, route.method.clone(), &path, body.as_ref(), headers).await
-        };
+        let public = if route.op.action().is_none() { let_through(route.op)[0] } else { 401 };
         for stranger in strangers {
-            let wanted = if route.op == Op::OpenApi { 200 } else { 401 };
-            let answer = ask(stranger).await;
-            assert_eq!(answer.status, wanted, "{} {path} as {stranger:?}", route.method);
+            let answer =
+                node.ask(stranger, route.method.clone(), &path, body.as_ref(), headers).await;
+            assert_eq!(answer.status, public, "{} {path} as {stranger:?}", route.method);
             asked += 1;
         }
-        let from_elsewhere = if route.op == Op::OpenApi { 200 } else { 401 };
-        assert_eq!(ask(Some(&elsewhere)).await.status, from_elsewhere, "{path}");
-        for (id, secret, role, project) in &callers {
-            let answer = ask(Some(secret)).await;
-            let wanted = wanted(route.op, *role, *project);
+        let left = over.clone().ask(&node, route.method.clone(), &path, body.clone()).await;
+        assert_eq!(left.status, public, "{} {path} by a session that is over", route.method);
+        for (id, shows, role, project) in &mut callers {
+            let answer = match shows {
+                Shows::Key(key) => {
+                    node.ask(Some(key), route.method.clone(), &path, body.as_ref(), headers).await
+                }
+                Shows::Session(browser) => {
+                    let token = browser.csrf.clone().unwrap();
+                    let own = [("origin", ORIGIN), ("x-csrf-token", &token)];
+                    let headers = [&own, headers].concat();
+                    browser.send(&node, route.method.clone(), &path, body.clone(), &headers).await
+                }
+            };
+            let wanted = match (route.op.action(), &shows) {
+                (Some(Action::OwnAccount), Shows::Key(_)) => vec![403],
+                (Some(Action::OwnAccount | Action::WhoAmI), Shows::Session(_)) => {
+                    let_through(route.op).to_vec()
+                }
+                _ => wanted(route.op, *role, *project),
+            };
             assert!(
                 wanted.contains(&answer.status),
                 "{} {path} as {id}: {} and not {wanted:?}: {}",
@@ -152,15 +225,20 @@ async fn every_route_lets_through_whom_the_table_of_roles_does_and_nobody_else()
                 answer.body
             );
             asked += 1;
+            if let Shows::Session(browser) = shows
+                && browser.cookie.is_none()
+            {
+                browser.sign_in(&node, id, PASSWORD).await.is(200);
+            }
         }
     }
-    assert!(asked > 1_500, "{asked} requests");
+    assert!(asked > 2_900, "{asked} requests");
 }
 
 /// What a caller with this role, everywhere or in a project, gets.
 fn wanted(op: Op, role: Option<Role>, project: Option<&str>) -> Vec<u16> {
     let Some(action) = op.action() else {
-        return vec![200];
+        return let_through(op).to_vec();
     };
     let Some(role) = role else {
         return vec![403];

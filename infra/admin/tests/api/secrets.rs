@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use runtime::clock::Micros;
 use runtime::log::Span;
 use runtime::secret::leak::Leaks;
 use schemas::event::Control;
@@ -102,7 +103,8 @@ async fn another_master_key_is_told_and_nothing_is_lost() {
     let ends = log.ends(Topic::Control.at(0)).await.unwrap();
     let wrong = plane(&log, None, &other).await;
     let token = folder.path().join("owner-token");
-    let error = control::bootstrap::bootstrap(&wrong, &token).await.unwrap_err().to_string();
+    let error =
+        control::bootstrap::bootstrap(&wrong, &token, Micros(0)).await.unwrap_err().to_string();
     assert!(
         error.contains("nothing was changed") && error.contains("give this node that key"),
         "{error}"
@@ -129,7 +131,7 @@ async fn a_new_master_key_takes_over_while_keys_and_secrets_go_on() {
         let done = node.post("master-key/rewrap", json!({})).await.is(200);
         assert_eq!(
             (done["wrapped"].as_i64(), done["failed"].as_array().map(Vec::len)),
-            (Some(2), Some(0)),
+            (Some(3), Some(0)),
             "{done}"
         );
         assert!(node.knows(&key));

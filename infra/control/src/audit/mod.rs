@@ -11,7 +11,6 @@
 //! of its own: its seqs rise by one, and each of its records holds the hash of the one before.
 //! What [`verify`] finds, and what it can't, is said there.
 
-mod bound;
 mod seen;
 mod verify;
 
@@ -37,8 +36,9 @@ use tokio::time::timeout;
 
 pub use verify::{Bad, Chain as ChainReport, Report, verify};
 
-use bound::Bounds;
 use seen::Seen;
+
+use crate::bound::{Bounds, Rate, source};
 
 /// Action of a call that was refused.
 pub const REFUSED: &str = "admin.refused";
@@ -51,6 +51,8 @@ const CLOSED: &str = "audit.closed";
 /// Who does what nobody asked for.
 const HUB: &str = "hub";
 
+/// Refusals of one source that are recorded.
+const REFUSALS: Rate = Rate { burst: 10, period: 1_000_000 };
 /// The longest that an answer waits for its record.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whether the control topic went on, and whether refusals were left out.
@@ -122,7 +124,7 @@ struct Chain {
     unsent: VecDeque<Outgoing>,
     /// The last seq that is known to be in the log.
     sent: i64,
-    bounds: Bounds,
+    bounds: Bounds<Option<IpAddr>>,
     left_out: u64,
     closed: bool,
 }
@@ -141,7 +143,7 @@ impl Trail {
             prev: Hash::default(),
             unsent: VecDeque::new(),
             sent: 0,
-            bounds: Bounds::default(),
+            bounds: Bounds::new(REFUSALS),
             left_out: 0,
             closed: false,
         };
@@ -166,7 +168,7 @@ impl Trail {
     /// out is told in the next record.
     pub fn refuse(&self, entry: Entry) {
         let now = self.clock.now();
-        let fits = self.chain().bounds.take(entry.address, now);
+        let fits = self.chain().bounds.take(entry.address.map(source), now).is_ok();
         match fits.then(|| self.add(entry)) {
             Some(Ok(_)) => self.wake.notify_one(),
             Some(Err(error)) => {

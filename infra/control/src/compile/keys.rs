@@ -127,8 +127,9 @@ fn is_disabled(state: &State, key: &Key) -> bool {
         body(Kind::Account, &account_of(state, key)),
         Some(Body::Account(account)) if account.disabled
     );
+    // also where two commands at once deleted the user and left the key
     let user_off = key.user.as_deref().is_some_and(
-        |user| matches!(body(Kind::User, user), Some(Body::User(user)) if user.disabled),
+        |user| !matches!(body(Kind::User, user), Some(Body::User(user)) if !user.disabled),
     );
     key.disabled || project_off || account_off || user_off
 }

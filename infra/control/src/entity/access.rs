@@ -40,12 +40,37 @@ pub struct User {
     /// Argon2id, in PHC's string format. Given as a password, kept and told as a hash only.
     #[serde(default)]
     pub password: Option<String>,
-    /// Sessions that began before are over; microseconds since the epoch.
+    /// Sessions that began at an earlier version of the user are over: of two nodes with different
+    /// clocks, the log says what came first.
     #[serde(default)]
     pub sessions_from: i64,
+    /// Sessions that were ended, as long as they could still be shown.
+    #[serde(default)]
+    pub ended: Vec<Ended>,
+    /// A sign-in link that was given out and is not used.
+    #[serde(default)]
+    pub link: Option<Link>,
     /// May not sign in.
     #[serde(default)]
     pub disabled: bool,
+}
+
+/// A session that is over before its time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Ended {
+    /// Its id.
+    pub session: String,
+    /// When it would be over anyway; microseconds since the epoch.
+    pub until: i64,
+}
+
+/// What lets a person choose a password, once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Link {
+    /// The keyed hash of the link's secret, 64 hex digits.
+    pub hash: String,
+    /// Not taken from then on; microseconds since the epoch.
+    pub until: i64,
 }
 
 /// A role of a person, everywhere or in one project.
@@ -78,7 +103,8 @@ pub struct Key {
     /// Who pays; the project's account when not given.
     #[serde(default)]
     pub account: Option<String>,
-    /// On whose behalf it acts.
+    /// On whose behalf it acts: it is not taken where they are disabled, and in the admin API does
+    /// no more than they may.
     #[serde(default)]
     pub user: Option<String>,
     /// What it may be used for.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use access::{Aws, Binding, Key, Organisation, Previous, Project, Scopes, User};
+pub use access::{Aws, Binding, Ended, Key, Link, Organisation, Previous, Project, Scopes, User};
 pub use money::{Account, AccountKind, Price, Tier};
 pub use serving::{Credential, Held, MaxPrice, Model, Provider, Strategy, TargetOf};
 

@@ -5,6 +5,7 @@ mod instance;
 mod log;
 mod probes;
 mod registry;
+mod signin;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use self::instance::Instance;
 pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
 pub use self::probes::ProbesConfig;
 pub use self::registry::RegistryConfig;
+pub use self::signin::{OidcConfig, SigninConfig};
 
 /// Everything that can be set. What it says of providers, models, keys, accounts and prices is a
 /// seed; the rest are settings of this process.
@@ -58,6 +60,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// The page that tells how models do.
     pub status: StatusConfig,
+    /// How people sign in.
+    pub signin: SigninConfig,
     /// Requests to targets that nobody asks, to see whether they are well.
     pub probes: ProbesConfig,
     /// When health changes its mind; the same for all processes, and for a replay.
@@ -109,6 +113,7 @@ impl Default for Config {
             clickhouse: ClickhouseConfig::default(),
             telemetry: TelemetryConfig::default(),
             status: StatusConfig::default(),
+            signin: SigninConfig::default(),
             probes: ProbesConfig::default(),
             health: Thresholds::default(),
             sink: SinkConfig::default(),
@@ -191,6 +196,7 @@ impl Config {
         self.registry.check()?;
         self.log.check()?;
         self.health.check().map_err(anyhow::Error::msg)?;
+        self.signin.check()?;
         self.clickhouse.check()
     }
 }
