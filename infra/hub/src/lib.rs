@@ -15,6 +15,8 @@ mod listen;
 mod log;
 mod models;
 mod operator;
+mod own;
+mod peer;
 mod probe;
 mod probing;
 mod remote;
