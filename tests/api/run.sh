@@ -13,10 +13,10 @@ install_api() {
 install api install_api "$here/requirements.txt"
 
 hub_key=a-key-of-this-test
+HUB_ROLE=serve # with ClickHouse, which is asked too
 start_hub "$1" </dev/null
-operators=$(sed -n 's|.*operators: \(http://[0-9.:]*\).*|\1|p' "$work/hub.log")
 cd "$work" # it leaves files where it runs
 SCHEMATHESIS_HOOKS=hooks PYTHONPATH=$here "$cache/api/bin/st" run "$operators/admin/v1/openapi.json" \
   --header "Authorization: Bearer $(cat "$work/data/secrets/owner-token")" \
-  --phases coverage,fuzzing --max-examples "${2:-250}" --continue-on-failure --no-color --warnings off \
+  --phases coverage,fuzzing --max-examples "${2:-320}" --workers 4 --continue-on-failure --no-color --warnings off \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance

@@ -18,9 +18,11 @@ mod audit;
 mod caller;
 mod entities;
 mod keys;
+pub mod node;
 mod openapi;
 mod problem;
 pub mod table;
+mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +35,6 @@ use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 use control::audit::Trail;
 use control::plane::Plane;
-use control::role::Action;
 use gateway::config::UpstreamConfig;
 use gateway::http::{Takes, read_body};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -45,6 +46,7 @@ pub use problem::Problem;
 use crate::ask::Ask;
 use crate::audit::NOBODY;
 use crate::caller::Caller;
+use crate::node::Node;
 use crate::table::Op;
 
 /// The largest body of a request.
@@ -65,6 +67,8 @@ pub struct Admin {
     pub clock: Clock,
     /// How providers are reached, to check their credentials.
     pub upstream: UpstreamConfig,
+    /// The process around it.
+    pub node: Arc<dyn Node>,
 }
 
 /// The routes of the API.
@@ -80,14 +84,6 @@ pub fn routes(admin: &Arc<Admin>) -> Router {
         router = router.route(&path, on(filter, handler));
     }
     router
-}
-
-/// Whether who sends the request may do this: for routes that are served beside the table's.
-///
-/// # Errors
-/// They may not.
-pub fn check(admin: &Admin, head: &http::request::Parts, action: Action) -> Result<(), Problem> {
-    Caller::of(admin, head)?.check(action)
 }
 
 /// One request: who asks, whether they may, and what comes of it.
@@ -145,6 +141,9 @@ async fn operate(admin: &Admin, op: Op, ask: Ask) -> Result<Response<Body>, Prob
         Op::Export => apply::export(admin),
         Op::Apply => apply::apply(admin, &ask).await,
         Op::Rewrap => keys::rewrap(admin, &ask).await,
+        Op::ExplainRoute => trail::explain(admin, &ask).await,
+        Op::SearchAudit => trail::search(admin, &ask).await,
+        Op::VerifyAudit => trail::verified(admin).await,
     }
 }
 

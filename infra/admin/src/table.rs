@@ -50,6 +50,12 @@ pub enum Op {
     Apply,
     /// All secrets wrapped by the current master key.
     Rewrap,
+    /// Why a call would go where it goes.
+    ExplainRoute,
+    /// Who did what.
+    SearchAudit,
+    /// Whether the trail is as it was written.
+    VerifyAudit,
 }
 
 impl Op {
@@ -66,6 +72,8 @@ impl Op {
             Self::Export => Action::Export,
             Self::Apply => Action::Apply,
             Self::Rewrap => Action::RotateMaster,
+            Self::ExplainRoute => Action::ExplainRoute,
+            Self::SearchAudit | Self::VerifyAudit => Action::ReadAudit,
         })
     }
 
@@ -104,6 +112,9 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "config", Op::Export),
         route(Method::POST, "config", Op::Apply),
         route(Method::POST, "master-key/rewrap", Op::Rewrap),
+        route(Method::GET, "route/explain", Op::ExplainRoute),
+        route(Method::GET, "audit", Op::SearchAudit),
+        route(Method::GET, "audit/verify", Op::VerifyAudit),
         route(Method::POST, "keys/{id}/rotate", Op::RotateKey),
         route(Method::POST, "providers/{id}/check", Op::CheckProvider),
     ];

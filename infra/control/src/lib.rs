@@ -22,6 +22,7 @@ pub mod entity;
 pub mod intake;
 pub mod key;
 pub mod plane;
+pub mod repeat;
 pub mod role;
 pub mod seed;
 pub mod state;

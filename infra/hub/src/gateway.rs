@@ -9,12 +9,7 @@ use admin::Admin;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::IntoResponse as _;
-use axum::routing::get;
 use control::audit::Trail;
-use control::role::Action;
 use gateway::Gateway;
 use gateway::admission::Accounts;
 use gateway::control::discovery::Discovery;
@@ -29,7 +24,7 @@ use schemas::topics::Topic;
 
 use crate::door::Door;
 use crate::embedded::demo;
-use crate::explain;
+use crate::explain::Known;
 use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
@@ -74,10 +69,11 @@ impl GatewayRole {
         let trail = Arc::new(trail);
         tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
         let admin = Arc::new(Admin {
-            plane,
+            plane: Arc::clone(&plane),
             trail,
             clock: shared.clock.clone(),
             upstream: seed::upstream_config(config, &shared.environment),
+            node: Arc::new(Known { status: status.clone(), plane }),
         });
         let snapshot = current.seen();
 
@@ -128,20 +124,9 @@ impl GatewayRole {
         Ok(Self { gateway, admin, front, drain: config.limits.drain_time.into() })
     }
 
-    /// The admin API, and how calls are routed, behind the same check.
-    pub(crate) fn admin_routes(&self, status: Status) -> Router {
-        let guard = async move |State(admin): State<Arc<Admin>>, request: Request, next: Next| {
-            let (head, body) = request.into_parts();
-            match admin::check(&admin, &head, Action::ExplainRoute) {
-                Ok(()) => next.run(Request::from_parts(head, body)).await,
-                Err(problem) => problem.into_response(),
-            }
-        };
-        let explain = Router::new()
-            .route(explain::PATH, get(explain::answer))
-            .layer(middleware::from_fn_with_state(Arc::clone(&self.admin), guard))
-            .with_state(explain::Known { status, plane: Arc::clone(&self.admin.plane) });
-        admin::routes(&self.admin).merge(explain)
+    /// The admin API.
+    pub(crate) fn admin_routes(&self) -> Router {
+        admin::routes(&self.admin)
     }
 
     /// What calls see.

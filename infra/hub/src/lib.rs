@@ -14,6 +14,7 @@ pub mod gateway;
 mod listen;
 mod log;
 mod models;
+mod node;
 mod operator;
 mod own;
 mod peer;

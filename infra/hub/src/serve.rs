@@ -187,7 +187,7 @@ pub async fn start(
                 }
                 if let Some(door) = door.take() {
                     let gateway = GatewayRole::start(&shared, &status, door, whole, tasks).await?;
-                    let all = seen.clone().merge(gateway.admin_routes(status.clone()));
+                    let all = seen.clone().merge(gateway.admin_routes());
                     // there is one gateway in a process, so this is the first
                     drop(behind.set(all));
                     running.gateway = Some(gateway);

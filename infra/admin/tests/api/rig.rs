@@ -113,7 +113,8 @@ impl Node {
         let trail = Trail::new(Arc::clone(&log), Codec::fixed(), still).unwrap();
         let trail = Arc::new(trail);
         tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
-        let admin = Arc::new(Admin { plane: Arc::clone(&plane), trail, clock, upstream });
+        let node = Arc::new(admin::node::Alone);
+        let admin = Arc::new(Admin { plane: Arc::clone(&plane), trail, clock, upstream, node });
         Self { plane, log, owner, router: admin::routes(&admin), tasks }
     }
 
