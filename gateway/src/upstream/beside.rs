@@ -38,14 +38,8 @@ impl Beside {
     /// # Errors
     /// A proxy or certificate file is not good.
     pub fn new(config: &UpstreamConfig, time: Duration) -> Result<Self, Error> {
-        let names: Arc<dyn Names> = Arc::new(System);
-        let client = |zone| {
-            let resolver = Resolver::new(&names, zone).trusting(proxy_host(config));
-            let client = builder(config, time)?.dns_resolver(Arc::new(resolver)).build();
-            client.map_err(|_| Error::Proxy)
-        };
-        let (public, private) = (client(Zone::Public)?, client(Zone::Private)?);
-        Ok(Self { public, private, proxy: proxy_host(config) })
+        let public = within(config, time, Zone::Public)?;
+        Ok(Self { public, private: beside(config, time)?, proxy: proxy_host(config) })
     }
 
     /// Asks what may be in `zone`.
@@ -73,6 +67,21 @@ impl Beside {
             None => Unanswered::Unreachable,
         })
     }
+}
+
+/// A client for addresses that the settings of a node name: they may be private.
+///
+/// # Errors
+/// A proxy or certificate file is not good.
+pub fn beside(config: &UpstreamConfig, time: Duration) -> Result<reqwest::Client, Error> {
+    within(config, time, Zone::Private)
+}
+
+fn within(config: &UpstreamConfig, time: Duration, zone: Zone) -> Result<reqwest::Client, Error> {
+    let names: Arc<dyn Names> = Arc::new(System);
+    let resolver = Resolver::new(&names, zone).trusting(proxy_host(config));
+    let client = builder(config, time)?.dns_resolver(Arc::new(resolver)).build();
+    client.map_err(|_| Error::Proxy)
 }
 
 /// The host of the outgoing proxy: it may be at a private address, and most are.

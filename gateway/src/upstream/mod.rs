@@ -34,7 +34,7 @@ use schemas::ids::CallId;
 use tokio::time::Instant;
 
 pub use attempt::attempt;
-pub use beside::{Beside, Unanswered};
+pub use beside::{Beside, Unanswered, beside};
 pub use connect::Error;
 pub(crate) use pool::Body;
 pub(crate) use running::{End, Running};

@@ -6,7 +6,6 @@ use gateway::config::UpstreamConfig;
 use gateway::control::check::check;
 use gateway::providers::Endpoint;
 use gateway::routing::{Plan, Target};
-use gateway::upstream::Zone;
 use runtime::clock::Micros;
 use schemas::event::{AttemptError, Outcome};
 
@@ -75,5 +74,21 @@ async fn a_check_tells_that_it_did_not_ask() {
         "{checked:?}"
     );
     assert_eq!(provider.rest(), []);
-    assert_eq!(Zone::of(false), Zone::Public);
+}
+
+/// It would take the credential elsewhere.
+#[tokio::test]
+async fn a_redirect_of_a_provider_is_not_followed() {
+    let mut elsewhere = Provider::start(vec![vec![whole("200 OK", "", ANSWER)]; 8]).await;
+    let location = format!("location: http://{}/v1/chat/completions\r\n", elsewhere.address);
+    let redirect = vec![whole("307 Temporary Redirect", &location, "")];
+    let provider = Provider::start(vec![redirect; 8]).await;
+    let base = format!("http://{}/v1", provider.address);
+    let target = target_at("openai", &base, deadlines());
+    let mut rig = Rig::new();
+    rig.start(CALL, Plan::of([target])).await.unwrap_err();
+    let snapshot = snapshot_within("openai", &base, true);
+    let checked = check(&snapshot, &UpstreamConfig::default(), None, Micros(0)).await.unwrap();
+    assert!(checked.iter().all(|checked| !checked.works), "{checked:?}");
+    assert_eq!(elsewhere.rest(), []);
 }
