@@ -26,8 +26,8 @@ generate() { # name, how operations are chosen: what it found, in a file
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance >../"$1.log" 2>&1
 }
 some='/admin/v1/(organisations|projects|accounts|users|bindings)'
-(generate one "${2:-350}" --include-path-regex "$some") & one=$!
-(generate other "${2:-350}" --exclude-path-regex "$some") & other=$!
+(generate one "${2:-310}" --include-path-regex "$some") & one=$!
+(generate other "${2:-310}" --exclude-path-regex "$some") & other=$!
 started+=("$one" "$other")
 failed=
 wait "$one" || failed=yes

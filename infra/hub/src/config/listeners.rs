@@ -33,15 +33,20 @@ pub enum ForwardedHeader {
 impl TlsConfig {
     /// Certificate and key, where they are given.
     pub(crate) fn files(&self) -> Option<(&Path, &Path)> {
-        self.certificate.as_deref().zip(self.key.as_deref())
+        given(&self.certificate).zip(given(&self.key))
     }
 
     pub(super) fn check(&self, field: &str) -> anyhow::Result<()> {
-        if self.certificate.is_some() != self.key.is_some() {
+        if given(&self.certificate).is_some() != given(&self.key).is_some() {
             bail!("{field}.certificate and {field}.key go together");
         }
         Ok(())
     }
+}
+
+/// A path that is not left empty, as variables of containers are.
+fn given(path: &Option<PathBuf>) -> Option<&Path> {
+    path.as_deref().filter(|path| !path.as_os_str().is_empty())
 }
 
 impl ForwardedHeader {
