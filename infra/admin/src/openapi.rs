@@ -178,53 +178,6 @@ fn entity() -> Value {
     })
 }
 
-/// An unsigned number of 64 bits.
-fn unsigned() -> Value {
-    json!({"type": "integer", "minimum": 0, "maximum": u64::MAX})
-}
-
-/// An entry of the trail.
-fn entry() -> Value {
-    let maybe = || json!({"type": ["string", "null"]});
-    let part = || json!({"description": "Without secrets."});
-    json!({
-        "type": "object",
-        "required": ["at_us", "topic", "offset", "action", "entity", "actor", "allowed"],
-        "properties": {
-            "at_us": {"type": "integer", "format": "int64", "description": "Log-append time, microseconds since the epoch."},
-            "topic": {"type": "string"},
-            "offset": unsigned(),
-            "action": {"type": "string"},
-            "entity": {"type": "string"},
-            "actor": {"type": "string"},
-            "address": maybe(),
-            "request": maybe(),
-            "allowed": {"type": "boolean", "description": "Whether it was let through, or, of a change, whether it counts."},
-            "reason": maybe(),
-            "before": part(),
-            "after": part(),
-        },
-    })
-}
-
-/// What a check of the trail found.
-fn report() -> Value {
-    let count = || json!({"type": "integer", "minimum": 0});
-    json!({
-        "type": "object",
-        "required": ["sound", "records", "changes", "sealed_changes", "chains", "wrong", "bad"],
-        "properties": {
-            "sound": {"type": "boolean", "description": "Nothing was altered, removed or put in."},
-            "records": count(),
-            "changes": count(),
-            "sealed_changes": count(),
-            "wrong": count(),
-            "chains": {"type": "array", "items": {"type": "object"}},
-            "bad": {"type": "array", "items": {"type": "object"}},
-        },
-    })
-}
-
 fn operation(route: &Route) -> Value {
     let (summary, body, success) = words(route.op);
     let mut responses = Map::new();
@@ -307,12 +260,12 @@ fn words(op: Op) -> Words {
             "Who did what, newest first: changes, refused calls, secrets shown or used, exports"
                 .into(),
             None,
-            ("200", "A page, as far as ClickHouse has it", Some(items(entry()))),
+            ("200", "A page, as far as ClickHouse has it", Some(items(crate::trail::entry()))),
         ),
         Op::VerifyAudit => (
             "Whether audit trail and changes are as they were written".into(),
             None,
-            ("200", "What was found", Some(report())),
+            ("200", "What was found", Some(crate::trail::report())),
         ),
         Op::RotateKey => (
             "A new secret for a key".into(),
@@ -396,61 +349,8 @@ fn parameters(route: &Route) -> Value {
         all.push(parameter("q", "query", false, text(), "Those whose id or title holds this."));
         all.push(parameter("project", "query", false, text(), "Those of this project."));
     }
-    let text = || json!({"type": "string"});
-    let number = || json!({"type": "integer", "format": "int64"});
-    if route.op == Op::ExplainRoute {
-        for (name, required, schema, what) in [
-            ("model", true, text(), "The model, as a caller names it."),
-            ("project", false, text(), "The project of the key."),
-            ("regions", false, text(), "Regions that the key is held to, with commas between."),
-            ("tags", false, text(), "Tags of the call, such as tier=gold,team=search."),
-            ("needs", false, text(), "What the call needs of a model, such as images,tools."),
-            ("input", false, number(), "About how many input tokens."),
-            ("max_output", false, number(), "The most output tokens."),
-            ("user", false, text(), "The caller's end user."),
-            (
-                "prefix",
-                false,
-                unsigned(),
-                "A number that stands for the beginning of a conversation.",
-            ),
-            (
-                "seed",
-                false,
-                unsigned(),
-                "The chance that the call is given; another one each time when not given.",
-            ),
-            (
-                "at",
-                false,
-                text(),
-                "By what was configured and known at this time, such as 2026-11-26 01:30:00 (UTC).",
-            ),
-        ] {
-            all.push(parameter(name, "query", required, schema, what));
-        }
-    }
-    if route.op == Op::SearchAudit {
-        for (name, schema, what) in [
-            ("actor", text(), "By whom, such as key:owner."),
-            ("action", text(), "What, such as created or admin.refused."),
-            ("entity", text(), "On what: provider/openai, or provider for all of them."),
-            ("request", text(), "In which request."),
-            ("since_us", number(), "From this time on, microseconds since the epoch."),
-            ("until_us", number(), "Before this time."),
-            (
-                "limit",
-                json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 100}),
-                "The most on a page.",
-            ),
-            (
-                "after",
-                json!({"type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,18}-.*$"}),
-                "Those behind this place, as next gave it.",
-            ),
-        ] {
-            all.push(parameter(name, "query", false, schema, what));
-        }
+    for (name, required, schema, what) in crate::trail::parameters(route.op) {
+        all.push(parameter(name, "query", required, schema, what));
     }
     if matches!(route.op, Op::Replace(_) | Op::Delete(_)) {
         let tag = json!({"type": "string", "pattern": "^\"?[0-9]{1,18}\"?$"});

@@ -25,7 +25,7 @@ use crate::compile::{
     Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
 };
 use crate::entity::{Body, Held, Kind, Misfit};
-use crate::repeat::command_id;
+use crate::repeat::{Waiter, command_id};
 use crate::state::{Entity, Outcome, State};
 use crate::validate::{Refused, check_body, check_delete, check_id, check_owners};
 use crate::vault::{self, Subject, Vault};
@@ -124,9 +124,6 @@ pub struct Options {
     /// What operators see of it.
     pub metrics: Metrics,
 }
-
-/// Who waits for what becomes of a record: the command's id, and which of the requests that send it.
-type Waiter = (String, Option<String>);
 
 /// The control plane of a node.
 #[derive(Debug)]

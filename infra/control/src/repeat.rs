@@ -17,6 +17,9 @@ pub enum Repeat {
     Other,
 }
 
+/// Who waits for what becomes of a record: the command's id, and which of the requests that send it.
+pub(crate) type Waiter = (String, Option<String>);
+
 /// The id under which the log knows the command of an actor.
 pub(crate) fn command_id(actor: &str, command: &str, index: usize) -> String {
     format!("{actor}/{command}/{index}")
