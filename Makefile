@@ -36,7 +36,7 @@ test-clients: tools ## The official clients of all vendors through the hub to pr
 	@FAKE_PROVIDER=$(TARGET)/debug/fake-provider tests/sdk/run.sh $(TARGET)/debug/hub
 	@tests/clients/run.sh $(TARGET)/debug/hub
 
-test-api: tools ## Requests generated from the admin API's description: every answer is as described
+test-api: tools clickhouse ## Requests generated from the admin API's description: every answer is as described
 	@infra/deploy/tools python3 python3-venv
 	@cargo build --locked -p hub --bin hub
 	@tests/api/run.sh $(TARGET)/debug/hub

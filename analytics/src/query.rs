@@ -24,6 +24,7 @@ pub const QUERIES: &[Query] = queries![
     "spend_by_day",
     "spend_by_meter",
     "statement",
+    "trail",
     "unbilled",
     "uptime",
 ];

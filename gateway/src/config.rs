@@ -240,6 +240,10 @@ pub struct ProviderSeed {
     /// Where it is, such as `eu`: for keys and models that are held to regions.
     #[serde(default)]
     pub region: Option<String>,
+    /// Whether it may be at a private address, such as a local Ollama: who writes the settings may say where
+    /// providers are. Never at that of a metadata service.
+    #[serde(default = "yes")]
+    pub allow_private: bool,
 }
 
 /// A credential of a provider.
@@ -389,6 +393,10 @@ pub enum AccountKind {
     Metered,
     /// Before: a spent account gets 402.
     Prepaid,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn one() -> u32 {

@@ -74,12 +74,12 @@ while True:
 }
 
 start_hub() { # binary; its configuration is read from standard input, the key's secret is in $hub_key
-  local port admin ready=
-  port=$(free_port) admin=$(free_port)
-  hub=http://127.0.0.1:$port
+  local port admin clickhouse ready=
+  port=$(free_port) admin=$(free_port) clickhouse=$(free_port)
+  hub=http://127.0.0.1:$port operators=http://127.0.0.1:$admin
   (umask 077; printf "%s" "$hub_key" >"$work/key")
   { cat; printf '\n[[keys]]\nid = "clients"\nsecret = "file:%s"\n' "$work/key"; } >"$work/hub.toml"
-  HUB_LISTEN=127.0.0.1:$port HUB_ADMIN_LISTEN=127.0.0.1:$admin HUB_DATA=$work/data \
+  HUB_LISTEN=127.0.0.1:$port HUB_ADMIN_LISTEN=127.0.0.1:$admin HUB_CLICKHOUSE_LISTEN=127.0.0.1:$clickhouse HUB_DATA=$work/data \
     HUB_DISCOVERY_ENABLED=false \
     "$1" ${HUB_ROLE:-gateway} --config "$work/hub.toml" >"$work/hub.log" 2>&1 &
   started+=($!)

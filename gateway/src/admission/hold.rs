@@ -87,6 +87,7 @@ mod tests {
         let vendors = crate::providers::compat::shipped().unwrap();
         let time = std::time::Duration::from_secs(1);
         let endpoint = crate::providers::Endpoint {
+            zone: crate::upstream::Zone::Public,
             id: "p".into(),
             base_url: "http://127.0.0.1/v1".parse().unwrap(),
             chat: None,

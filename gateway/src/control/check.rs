@@ -17,7 +17,7 @@ use crate::config::UpstreamConfig;
 use crate::dialects::openai;
 use crate::providers::{self, Outbound};
 use crate::routing::Target;
-use crate::upstream;
+use crate::upstream::{self, Beside, Denied, Unanswered};
 
 /// Longest time for the answer.
 const TIME: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ pub async fn check(
     only: Option<&ProviderId>,
     now: Micros,
 ) -> Result<Vec<Checked>, upstream::Error> {
-    let client = upstream::beside(config, TIME)?;
+    let client = upstream::Beside::new(config, TIME)?;
     let mut all = Vec::new();
     let wanted = |id: &ProviderId| only.is_none_or(|only| only == id);
     for (id, targets) in snapshot.providers.iter().filter(|(id, _)| wanted(id)) {
@@ -100,6 +100,8 @@ pub struct Probed {
     pub duration: Duration,
     /// The provider's own words, where it refused.
     said: String,
+    /// Why its address was not connected to.
+    denied: Option<Denied>,
 }
 
 /// Asks a target with the cheapest real request.
@@ -107,7 +109,7 @@ pub struct Probed {
 /// # Errors
 /// It can't be asked; in words.
 pub async fn probe(
-    client: &reqwest::Client,
+    client: &Beside,
     target: &Target,
     now: Micros,
 ) -> Result<Probed, Cow<'static, str>> {
@@ -121,13 +123,16 @@ pub async fn probe(
         retry_after,
         duration: began.elapsed(),
         said: said.chars().take(200).collect(),
+        denied: None,
     };
-    let response = match client.execute(request).await {
+    let response = match client.ask(request, target.endpoint.zone).await {
         Ok(response) => response,
-        Err(error) if error.is_timeout() => {
-            return Ok(probed(AttemptError::FirstByteTimeout, 0, None, ""));
+        Err(Unanswered::Late) => return Ok(probed(AttemptError::FirstByteTimeout, 0, None, "")),
+        Err(Unanswered::Unreachable) => return Ok(probed(AttemptError::Connect, 0, None, "")),
+        Err(Unanswered::Denied(denied)) => {
+            let unsent = probed(AttemptError::Connect, 0, None, "");
+            return Ok(Probed { denied: Some(denied), ..unsent });
         }
-        Err(_) => return Ok(probed(AttemptError::Connect, 0, None, "")),
     };
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = bounded(response).await;
@@ -142,12 +147,18 @@ pub async fn probe(
     Ok(probed(failure.error, status, failure.retry_after, &said))
 }
 
-async fn ask(client: &reqwest::Client, target: &Target, now: Micros) -> (bool, String) {
+async fn ask(client: &Beside, target: &Target, now: Micros) -> (bool, String) {
     let probed = match probe(client, target, now).await {
         Ok(probed) => probed,
         Err(why) => return (false, why.into_owned()),
     };
     let host = target.endpoint.base_url.host_str().unwrap_or_default();
+    if let Some(denied) = probed.denied {
+        return (
+            false,
+            format!("{host} is not asked: {denied}; allow_private permits private addresses"),
+        );
+    }
     let said = match (probed.status, probed.error) {
         (_, AttemptError::None) => {
             let millis = probed.duration.as_millis();

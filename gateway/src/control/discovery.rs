@@ -32,8 +32,8 @@ const MAX_NAME: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No answer.
-    #[error("it can't be reached")]
-    Unreachable,
+    #[error(transparent)]
+    Unanswered(#[from] upstream::Unanswered),
     /// An answer that is no success.
     #[error("it answered with HTTP {0}")]
     Status(u16),
@@ -47,7 +47,7 @@ pub enum Error {
 pub struct Discovery {
     /// Whose providers are asked, and where what is found goes.
     current: Arc<Current>,
-    client: reqwest::Client,
+    client: upstream::Beside,
     clock: Clock,
     every: Duration,
 }
@@ -63,7 +63,7 @@ impl Discovery {
         config: &DiscoveryConfig,
         clock: Clock,
     ) -> Result<Self, upstream::Error> {
-        let client = upstream::beside(upstream, PAGE_TIME)?;
+        let client = upstream::Beside::new(upstream, PAGE_TIME)?;
         Ok(Self { current, client, clock, every: config.every.get() })
     }
 
@@ -144,14 +144,14 @@ impl Discovery {
             reqwest::Request::try_from(request.map(|_| reqwest::Body::default())).ok()
         });
         let request = request.ok_or(Error::Malformed)?;
-        let response = self.client.execute(request).await.map_err(|_| Error::Unreachable)?;
+        let response = self.client.ask(request, target.endpoint.zone).await?;
         if !response.status().is_success() {
             return Err(Error::Status(response.status().as_u16()));
         }
         let mut page = Vec::new();
         let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
-            page.extend_from_slice(&chunk.map_err(|_| Error::Unreachable)?);
+            page.extend_from_slice(&chunk.map_err(|_| upstream::Unanswered::Unreachable)?);
             if page.len() > MAX_PAGE {
                 return Err(Error::Malformed);
             }

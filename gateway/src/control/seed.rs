@@ -13,6 +13,7 @@ use crate::config::{ProviderSeed, Seed};
 use crate::providers::compat::{Vendor, Vendors};
 use crate::providers::{Auth, Deadlines, Endpoint, Unfit};
 use crate::routing::{Only, Route, RouteTarget, Target};
+use crate::upstream::Zone;
 
 /// What is wrong with a seed. Names the field and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -340,5 +341,6 @@ fn endpoint(
         total: call_time,
     };
     Endpoint::new(provider.id.as_str().into(), vendor.clone(), base_url, deadlines)
+        .map(|endpoint| endpoint.within(Zone::of(provider.allow_private)))
         .map_err(|error| refuse(&error.to_string()))
 }

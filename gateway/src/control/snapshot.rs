@@ -335,6 +335,7 @@ mod tests {
             models: Vec::new(),
             weight: 1,
             region: None,
+            allow_private: true,
         };
         let seed =
             Seed { providers: vec![provider("openai"), provider("anthropic")], ..Seed::default() };

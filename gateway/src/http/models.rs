@@ -229,6 +229,7 @@ mod tests {
             models: models.iter().map(|name| (*name).to_owned()).collect(),
             weight: 1,
             region: None,
+            allow_private: true,
         };
         let providers = vec![
             provider("openai", "openai", &["gpt-brand-new"]),

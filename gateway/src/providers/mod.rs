@@ -39,6 +39,7 @@ pub(crate) use gemini::proof as gemini_proof;
 use crate::dialects::Dialect;
 use crate::error::{Error, Kind};
 use crate::reply::{Delta, Tally};
+use crate::upstream::Zone;
 use compat::Vendor;
 
 /// How long each part of an attempt may take.
@@ -61,6 +62,8 @@ pub struct Endpoint {
     pub id: ProviderId,
     /// Base address, such as `https://api.openai.com/v1`.
     pub base_url: url::Url,
+    /// Where its connections may lead.
+    pub zone: Zone,
     /// Where chat completions are; `None` when there are none.
     pub chat: Option<http::Uri>,
     /// Where embeddings are; `None` when there are none.
@@ -83,7 +86,7 @@ impl Deadlines {
 }
 
 impl Endpoint {
-    /// A vendor at an address.
+    /// A vendor at an address of the public internet.
     ///
     /// # Errors
     /// One of the vendor's paths can't be a part of an address.
@@ -103,10 +106,17 @@ impl Endpoint {
             embeddings: uri(&vendor.embeddings_path)?,
             responses: uri(&vendor.responses_path)?,
             base_url,
+            zone: Zone::Public,
             vendor,
             deadlines,
             counts: OnceLock::new(),
         })
+    }
+
+    /// The same where its connections may lead elsewhere.
+    #[must_use]
+    pub fn within(self, zone: Zone) -> Self {
+        Self { zone, ..self }
     }
 
     /// Where a call goes in OpenAI's format; `None` where the provider does not offer it.

@@ -1,6 +1,6 @@
 //! Media that a caller names by address, for providers that want them in the request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::Url;
 
-use super::beside::builder;
+use super::beside::{builder, proxy_host};
 use super::connect;
-use super::public::is_public;
+use super::names::{Names, Resolver, System};
+use super::zone::{Denied, Zone};
 use crate::call::Asked;
 use crate::call::chat::Source;
 use crate::config::{MediaConfig, UpstreamConfig};
@@ -27,32 +27,17 @@ const AT_ONCE: usize = 4;
 /// Redirects followed; each is checked like the first address.
 const REDIRECTS: usize = 3;
 
+const ONLY_HTTPS: &str = "only https addresses are fetched";
+const TOO_MANY: &str = "too many redirects";
+
 /// Fetches media.
 #[derive(Clone, Debug)]
 pub(super) struct Media {
     client: reqwest::Client,
     trusted: Arc<[String]>,
+    proxy: Option<String>,
     size: u64,
     time: Duration,
-}
-
-/// Resolves names of the public internet alone, so that no name leads inside, however it changes.
-struct Public {
-    trusted: Arc<[String]>,
-}
-
-impl Resolve for Public {
-    fn resolve(&self, name: Name) -> Resolving {
-        let trusted = self.trusted.iter().any(|host| host_of(host) == name.as_str());
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let all: Vec<SocketAddr> = found.collect();
-            if !trusted && !all.iter().all(|address| is_public(address.ip())) {
-                return Err("its address is private".into());
-            }
-            Ok(Box::new(all.into_iter()) as Addrs)
-        })
-    }
 }
 
 /// The host of `name` or `name:port`.
@@ -65,21 +50,24 @@ impl Media {
         let MediaConfig { size, time, trusted } = &config.media;
         let trusted: Arc<[String]> = trusted.as_slice().into();
         let allowed = Arc::clone(&trusted);
+        let proxy = proxy_host(config);
         let redirects = Policy::custom(move |attempt| {
             if attempt.previous().len() > REDIRECTS {
-                return attempt.error("too many redirects");
+                return attempt.error(TOO_MANY);
             }
-            match check(attempt.url(), &allowed) {
+            match check(attempt.url(), &allowed, proxy.as_deref()) {
                 Ok(()) => attempt.follow(),
                 Err(why) => attempt.error(why),
             }
         });
+        let names: Arc<dyn Names> = Arc::new(System);
+        let open = trusted.iter().map(|host| host_of(host).to_owned()).chain(proxy_host(config));
         let client = builder(config, time.get())?
-            .dns_resolver(Arc::new(Public { trusted: Arc::clone(&trusted) }))
+            .dns_resolver(Arc::new(Resolver::new(&names, Zone::Public).trusting(open)))
             .redirect(redirects)
             .build()
             .map_err(|_| connect::Error::Proxy)?;
-        Ok(Self { client, trusted, size: size.get(), time: time.get() })
+        Ok(Self { client, trusted, proxy: proxy_host(config), size: size.get(), time: time.get() })
     }
 
     /// Fetches all that stands at an address: it is in the request itself then.
@@ -127,9 +115,9 @@ impl Media {
         let url = Url::parse(url).map_err(|_| refused("a media address is no URL"))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let at = |why: &str| refused(&format!("the media at {host} can't be had: {why}"));
-        check(&url, &self.trusted).map_err(&at)?;
+        check(&url, &self.trusted, self.proxy.as_deref()).map_err(|why| at(&why))?;
         let sent = self.client.get(url).send().await;
-        let response = sent.map_err(|error| at(reason(&error)))?;
+        let response = sent.map_err(|error| at(&reason(&error)))?;
         if !response.status().is_success() {
             return Err(at(&format!("HTTP {}", response.status().as_u16())));
         }
@@ -139,7 +127,7 @@ impl Media {
         let mut bytes = Vec::new();
         let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| at(reason(&error)))?;
+            let chunk = chunk.map_err(|error| at(&reason(&error)))?;
             if (bytes.len() + chunk.len()) as u64 > self.size {
                 return Err(self.too_large());
             }
@@ -163,45 +151,45 @@ fn refused(why: &str) -> Error {
 }
 
 /// Whether an address may be fetched from, as far as it says itself.
-fn check(url: &Url, trusted: &[String]) -> Result<(), &'static str> {
-    let host = url.host_str().unwrap_or_default();
+fn check(url: &Url, trusted: &[String], proxy: Option<&str>) -> Result<(), Cow<'static, str>> {
+    let host = url.host_str().ok_or("it has no host")?;
     let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or(0));
+    let denied = |denied: Denied| denied.to_string();
     if trusted.iter().any(|known| *known == host || *known == with_port) {
-        return Ok(());
+        return Ok(Zone::Private.check_host(host).map_err(denied)?);
     }
     if url.scheme() != "https" {
-        return Err("only https addresses are fetched");
+        return Err(ONLY_HTTPS.into());
     }
-    let literal = match url.host() {
-        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-        Some(Host::Domain(_)) => None,
-        None => return Err("it has no host"),
-    };
-    match literal.is_none_or(is_public) {
-        true => Ok(()),
-        false => Err("its address is private"),
+    // its name resolves for the sake of what goes through it
+    if proxy == Some(host) {
+        return Err(Denied::Private.to_string().into());
     }
+    Ok(Zone::Public.check_host(host).map_err(denied)?)
 }
 
 /// What went wrong, without the address, which may hold a secret.
-fn reason(error: &reqwest::Error) -> &'static str {
+fn reason(error: &reqwest::Error) -> Cow<'static, str> {
+    if let Some(denied) = Denied::within(error) {
+        return denied.to_string().into();
+    }
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        for why in
-            ["its address is private", "only https addresses are fetched", "too many redirects"]
-        {
-            if cause.to_string() == why {
-                return why;
-            }
+        let said = cause.to_string();
+        if said == Denied::Private.to_string() || said == Denied::Metadata.to_string() {
+            return said.into();
+        }
+        if let Some(why) = [ONLY_HTTPS, TOO_MANY].into_iter().find(|why| said == *why) {
+            return why.into();
         }
         source = cause.source();
     }
-    match (error.is_timeout(), error.is_connect()) {
+    let said = match (error.is_timeout(), error.is_connect()) {
         (true, _) => "it did not answer in time",
         (_, true) => "it can't be reached",
         _ => "the transfer failed",
-    }
+    };
+    said.into()
 }
 
 /// The type of the media that begin like this; servers often say none, or a wrong one.

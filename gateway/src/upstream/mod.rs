@@ -9,16 +9,21 @@
 //!
 //! - No retry after content: an attempt is bound to its target by its first content.
 //! - Hang-up cancels: all that is held here is dropped with the caller's future.
+//! - No way inside: a connection leads where the provider's [`Zone`] lets it. Names are resolved for each
+//!   connection, and what was checked is what is connected to. Behind an outgoing proxy it is the proxy that
+//!   resolves, so its rules hold there; addresses given as numbers are checked all the same.
 
 mod attempt;
 mod beside;
 mod connect;
 mod media;
+mod names;
 mod pool;
 mod public;
 mod reach;
 mod running;
 mod verdict;
+mod zone;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +34,12 @@ use schemas::ids::CallId;
 use tokio::time::Instant;
 
 pub use attempt::attempt;
-pub use beside::beside;
+pub use beside::{Beside, Unanswered, beside};
 pub use connect::Error;
 pub(crate) use pool::Body;
-pub use public::is_public;
 pub(crate) use running::{End, Running};
 pub use verdict::told;
+pub use zone::{Denied, Zone};
 
 use crate::config::UpstreamConfig;
 use crate::dialects::Dialect;

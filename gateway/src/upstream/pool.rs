@@ -20,6 +20,7 @@ use runtime::task;
 use tokio::time::Instant;
 
 use super::connect::{Connector, Refused, Stream};
+use super::zone::Zone;
 
 /// Connections that nobody used for this long are closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -43,16 +44,18 @@ pub(super) enum Error {
     Broken { reused: bool, source: hyper::Error },
 }
 
-/// Kept connections by host.
+/// Kept connections by host, and by where they may lead: one that a provider may have at a private address is none
+/// for a provider that must not.
 #[derive(Debug)]
 pub(super) struct Pool {
     connector: Connector,
-    hosts: RwLock<HashMap<(Scheme, Authority), Arc<Host>>>,
+    hosts: RwLock<HashMap<(Scheme, Authority, Zone), Arc<Host>>>,
 }
 
 struct Host {
     /// Scheme and authority.
     origin: Uri,
+    zone: Zone,
     header: HeaderValue,
     /// The one used last is at the back.
     idle: Mutex<VecDeque<Idle>>,
@@ -93,9 +96,10 @@ impl Pool {
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
+        zone: Zone,
         connect: Duration,
     ) -> Result<Response<Body>, Error> {
-        let host = self.host(request.uri()).map_err(|error| Error::Connect(error.into()))?;
+        let host = self.host(request.uri(), zone).map_err(|error| Error::Connect(error.into()))?;
         loop {
             let line = match host.kept() {
                 Some(line) => line,
@@ -109,22 +113,22 @@ impl Pool {
         }
     }
 
-    fn host(&self, uri: &Uri) -> Result<Arc<Host>, &'static str> {
+    fn host(&self, uri: &Uri, zone: Zone) -> Result<Arc<Host>, &'static str> {
         let scheme = uri.scheme().ok_or("the address has no scheme")?.clone();
         let authority = uri.authority().ok_or("the address has no host")?.clone();
-        let key = (scheme, authority);
+        let key = (scheme, authority, zone);
         if let Some(host) = self.hosts.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(host));
         }
-        let host = Arc::new(Host::new(key.0.clone(), &key.1)?);
+        let host = Arc::new(Host::new(key.0.clone(), &key.1, zone)?);
         let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(hosts.entry(key).or_insert(host)))
     }
 
     async fn open(&self, host: &Arc<Host>, limit: Duration) -> Result<Line, Error> {
         let opening = async {
-            let stream =
-                self.connector.connect(host.origin.clone()).await.map_err(Error::Connect)?;
+            let stream = self.connector.connect(host.origin.clone(), host.zone).await;
+            let stream = stream.map_err(Error::Connect)?;
             let opened = if stream.connected().is_negotiated_h2() {
                 host.handshake_many(stream).await
             } else {
@@ -149,7 +153,7 @@ async fn handshake_one(stream: Stream) -> Result<Line, hyper::Error> {
 }
 
 impl Host {
-    fn new(scheme: Scheme, authority: &Authority) -> Result<Self, &'static str> {
+    fn new(scheme: Scheme, authority: &Authority, zone: Zone) -> Result<Self, &'static str> {
         let default = match scheme.as_str() {
             "https" => 443,
             _ => 80,
@@ -161,7 +165,7 @@ impl Host {
         let header = HeaderValue::from_str(&name).map_err(|_| "the address has a bad host")?;
         let origin = Uri::builder().scheme(scheme).authority(authority.clone()).path_and_query("/");
         let origin = origin.build().map_err(|_| "the address has a bad host")?;
-        Ok(Self { origin, header, idle: Mutex::default(), shared: Mutex::default() })
+        Ok(Self { origin, zone, header, idle: Mutex::default(), shared: Mutex::default() })
     }
 
     /// A kept connection that is not known to be closed.

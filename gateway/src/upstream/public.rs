@@ -1,16 +1,36 @@
 //! Addresses that anybody may be sent to: what is not in here a caller could use to reach what only the hub
-//! can.
+//! can. And those that nobody may be.
 //!
 //! <https://www.iana.org/assignments/iana-ipv4-special-registry>, and its sibling for IPv6.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether the address is of the public internet.
-pub fn is_public(address: IpAddr) -> bool {
+pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
     }
+}
+
+/// Whether a cloud tells its machines at the address who they are, and what proves it: all of IPv4's link-local
+/// addresses (AWS also hands out credentials at 169.254.170.2 and 169.254.170.23), and those that the vendors
+/// chose beside them: Alibaba, Azure, Oracle, and over IPv6 AWS and Google.
+pub(super) fn is_metadata(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_metadata_v4(address),
+        IpAddr::V6(address) => match (carried(address), address.segments()) {
+            (Some(inside), _) => is_metadata_v4(inside),
+            (None, [first, second, ..]) => {
+                matches!((first, second), (0xfd00, 0xec2) | (0xfd20, 0xce))
+            }
+        },
+    }
+}
+
+fn is_metadata_v4(address: Ipv4Addr) -> bool {
+    let others = [[100, 100, 100, 200], [168, 63, 129, 16], [192, 0, 0, 192]];
+    address.is_link_local() || others.contains(&address.octets())
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::pool::{self, Body};
 use super::verdict::{Failed, refused};
+use super::zone::Denied;
 use super::{Answer, Client, Flow, Running};
 use crate::call::{Call, Shape};
 use crate::providers::{self, Failure, Outbound};
@@ -76,7 +77,8 @@ impl Reach<'_> {
             true => self.deadline.min(Instant::now() + limits.first_byte),
             false => self.deadline,
         };
-        let sent = timeout_at(first, self.client.0.pool.send(request, limits.connect)).await;
+        let zone = self.planned.target.endpoint.zone;
+        let sent = timeout_at(first, self.client.0.pool.send(request, zone, limits.connect)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.unsent(&error)),
@@ -217,8 +219,15 @@ impl Reach<'_> {
         let provider = &self.planned.target.provider;
         match error {
             pool::Error::Connect(error) => {
-                tracing::warn!(%provider, %error, "no connection");
-                self.failed(AttemptError::Connect)
+                let denied = Denied::within(&**error);
+                match denied {
+                    Some(why) => {
+                        tracing::warn!(%provider, %why, "not connected; a provider's allow_private permits \
+                        private addresses")
+                    }
+                    None => tracing::warn!(%provider, %error, "no connection"),
+                }
+                Failed { denied, ..self.failed(AttemptError::Connect) }
             }
             pool::Error::ConnectTimeout => self.failed(AttemptError::Connect),
             pool::Error::Broken { reused, source } => {
@@ -241,7 +250,7 @@ impl Reach<'_> {
 
     fn failed_as(&self, failure: Failure) -> Failed {
         let provider = self.planned.target.provider.clone();
-        Failed { provider, failure, status: 0, refusal: None, stale: false }
+        Failed { provider, failure, status: 0, refusal: None, stale: false, denied: None }
     }
 }
 

@@ -8,6 +8,7 @@ use runtime::clock::Micros;
 use schemas::event::AttemptError;
 use schemas::ids::ProviderId;
 
+use super::zone::Denied;
 use crate::call::Call;
 use crate::error::{Error, Kind, Passed};
 use crate::providers::{Failure, classify, passes};
@@ -22,6 +23,8 @@ pub(super) struct Failed {
     pub(super) status: u16,
     /// The provider's own words, where it refused with 4xx.
     pub(super) refusal: Option<Passed>,
+    /// Why its address was not connected to.
+    pub(super) denied: Option<Denied>,
     /// A kept connection broke before a byte of an answer: it may just have been closed for being
     /// idle, which says nothing about the target.
     pub(super) stale: bool,
@@ -43,7 +46,8 @@ pub(super) fn refused(
         message,
         is_own: passes(call, target),
     });
-    Failed { provider: target.provider.clone(), failure, status: code, refusal, stale: false }
+    let provider = target.provider.clone();
+    Failed { provider, failure, status: code, refusal, denied: None, stale: false }
 }
 
 /// What the caller is told when the only target refused so.
@@ -103,9 +107,10 @@ fn words(last: &Failed, attempts: usize) -> Cow<'static, str> {
         A::Caller => "refused the request",
         A::Cancelled | A::None | A::Other => "gave no answer",
     };
-    let status = match last.status {
-        0 => String::new(),
-        status => format!(" (HTTP {status})"),
+    let status = match (last.status, last.denied) {
+        (0, None) => String::new(),
+        (0, Some(why)) => format!(": {why}"),
+        (status, _) => format!(" (HTTP {status})"),
     };
     let provider = &last.provider;
     match attempts {
@@ -133,6 +138,7 @@ mod tests {
                 message: String::new(),
                 is_own: true,
             }),
+            denied: None,
             stale: false,
         }
     }

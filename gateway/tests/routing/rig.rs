@@ -37,6 +37,7 @@ pub(crate) fn provider(id: &str, weights: &[u32]) -> ProviderSeed {
         models: Vec::new(),
         weight: 1,
         region: None,
+        allow_private: true,
     }
 }
 

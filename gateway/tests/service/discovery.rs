@@ -16,10 +16,15 @@ use crate::scripted::{Provider, Seen, whole};
 
 /// A snapshot of one provider at the address.
 pub(crate) fn snapshot(vendor: &str, base_url: &str) -> Snapshot {
-    with_secret(vendor, base_url, "secret")
+    made(vendor, base_url, "secret", true)
 }
 
-fn with_secret(vendor: &str, base_url: &str, secret: &str) -> Snapshot {
+/// The same, where it may be at a private address or not.
+pub(crate) fn snapshot_within(vendor: &str, base_url: &str, allow_private: bool) -> Snapshot {
+    made(vendor, base_url, "secret", allow_private)
+}
+
+fn made(vendor: &str, base_url: &str, secret: &str, allow_private: bool) -> Snapshot {
     let provider = ProviderSeed {
         id: vendor.into(),
         vendor: None,
@@ -33,6 +38,7 @@ fn with_secret(vendor: &str, base_url: &str, secret: &str) -> Snapshot {
         models: Vec::new(),
         weight: 1,
         region: None,
+        allow_private,
     };
     let seed = Seed { providers: vec![provider], ..Seed::default() };
     let prices = schemas::price::shipped().unwrap();
@@ -110,7 +116,7 @@ async fn amazons_lists_are_asked_for_with_a_signature() {
     ])
     .await;
     let base = format!("http://{}", provider.address);
-    let configured = with_secret("bedrock", &base, "AKIDEXAMPLE:key:token");
+    let configured = made("bedrock", &base, "AKIDEXAMPLE:key:token", true);
     let current = Arc::new(Current::new(configured));
     let snapshot = current.seen();
     let config = DiscoveryConfig { enabled: true, every: Time(Duration::from_secs(600)) };

@@ -9,6 +9,7 @@ mod deadlines;
 mod discovery;
 mod failover;
 mod flow;
+mod inside;
 mod log;
 mod matrix;
 mod media;

@@ -78,7 +78,7 @@ async fn what_can_not_be_brought_is_refused() {
         ("http://example.com/a.png", "only https"),
         ("https://127.0.0.1/a.png", "its address is private"),
         ("https://[::1]/a.png", "its address is private"),
-        ("https://169.254.169.254/latest/meta-data", "its address is private"),
+        ("https://169.254.169.254/latest/meta-data", "that of a metadata service"),
         ("https://localhost/a.png", "its address is private"),
     ] {
         let media = MediaConfig {

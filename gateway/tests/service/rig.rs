@@ -12,7 +12,7 @@ use gateway::error::Error;
 use gateway::providers::{Auth, Deadlines, Endpoint, compat};
 use gateway::routing::{Plan, Target};
 use gateway::streaming::relay;
-use gateway::upstream::{self, Client, attempt};
+use gateway::upstream::{self, Client, Zone, attempt};
 use gateway::usage::{Admission, Durability, Options, Outbox, Partitions, Shipper, Ticket};
 use http::Response;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -159,7 +159,7 @@ pub(crate) fn deadlines() -> Deadlines {
 pub(crate) fn target_at(vendor: &str, base: &str, deadlines: Deadlines) -> Arc<Target> {
     let vendor = compat::shipped().unwrap()[vendor].clone();
     let (id, base) = (vendor.id.as_str().into(), base.parse().unwrap());
-    let endpoint = Endpoint::new(id, vendor, base, deadlines).unwrap();
+    let endpoint = Endpoint::new(id, vendor, base, deadlines).unwrap().within(Zone::Private);
     let auth = Auth::Header(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
     Arc::new(Target::new(Arc::new(endpoint), "main".into(), 1, auth, "gpt-4o-mini".into()))
 }

@@ -111,6 +111,8 @@ fn entity(admin: &Admin, op: Op, id: Option<&str>) -> String {
         Op::OpenApi | Op::WhoAmI => return "admin".into(),
         Op::Problems | Op::Export | Op::Apply => return "config".into(),
         Op::Rewrap => return "master_key".into(),
+        Op::ExplainRoute => return "route".into(),
+        Op::SearchAudit | Op::VerifyAudit => return "audit".into(),
     };
     match id.filter(|id| admin.plane.state().known(kind, id).is_some()) {
         Some(id) => format!("{kind}/{id}"),

@@ -165,6 +165,7 @@ impl Caller {
                 | Op::Replace(Kind::Key)
                 | Op::Delete(Kind::Key)
                 | Op::RotateKey
+                | Op::ExplainRoute
         );
         if span == Where::Everywhere || per_project && !span.is_nowhere() {
             return Ok(span);
@@ -180,14 +181,6 @@ impl Caller {
             why.push_str(", with what the key's user may");
         }
         Err(Problem::forbidden(why))
-    }
-
-    /// Whether the caller may do this, somewhere.
-    pub(crate) fn check(&self, action: Action) -> Result<(), Problem> {
-        if !self.span(action).is_nowhere() {
-            return Ok(());
-        }
-        Err(Problem::forbidden("not for this role".into()))
     }
 
     /// The mightiest role that is bound to no project.

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use control::entity::{self, Kind, Misfit};
 use control::intake::{take_in, view};
-use control::plane::{Command, Done};
+use control::plane::{Command, Done, Who};
+use control::repeat::Repeat;
 use control::role::Role;
 use control::state::{Entity, Outcome, State};
 use gateway::control::check::check;
@@ -24,7 +25,7 @@ use crate::{Admin, json, keys};
 /// Entities on a page.
 const PAGE: usize = 100;
 /// The most of them.
-const MAX_PAGE: usize = 500;
+pub(crate) const MAX_PAGE: usize = 500;
 /// The most changes that a history tells.
 const MAX_HISTORY: usize = 1000;
 
@@ -254,22 +255,31 @@ pub(crate) async fn create(
         let state = admin.plane.state();
         (state.version(kind.as_str(), &id), state.get(kind, &id).is_some())
     };
-    if there && ask.who()?.command.is_none() {
+    let repeat = admin.plane.repeat(&ask.who()?, kind, &id);
+    if there && repeat == Repeat::New {
         return Err(Problem::conflict(version, format!("there is a {kind} {id:?} already")));
     }
-    take_in(&admin.plane, kind, &id, &mut spec).await?;
-    let minted = match kind {
-        Kind::Key => Some(keys::fill_in(admin, &id, &mut spec)?),
+    take_in(&admin.plane, kind, &id, &mut spec).await.map_err(of_spec)?;
+    let minted = match (kind, repeat) {
+        // its secret was shown then
+        (Kind::Key, Repeat::Made(_)) => None,
+        (Kind::Key, _) => Some(keys::fill_in(admin, &id, &mut spec)?),
         _ => None,
     };
-    may_say(admin, ask, &id, &entity::Body::from_command(kind, &spec)?)?;
-    let command =
-        Command { kind, id: id.clone(), expected: Some(version), body: Some(spec), reason };
+    may_say(admin, ask, &id, &entity::Body::from_command(kind, &spec).map_err(of_spec)?)?;
+    // a repeat that is forgotten by now changes nothing
+    let expected = Some(if there { 0 } else { version });
+    let command = Command { kind, id: id.clone(), expected, body: Some(spec), reason };
     let (version, mut told) = submit(admin, command, ask).await?;
     if let (Some(secret), Some(told)) = (minted, told.as_object_mut()) {
         told.insert("secret".into(), json!(secret.expose()));
     }
     Ok(tagged(StatusCode::CREATED, &told, version))
+}
+
+/// What is wrong with a spec, in a body that has other fields beside it.
+fn of_spec(error: impl Into<Problem>) -> Problem {
+    error.into().in_spec()
 }
 
 /// Does one command, and returns the entity's version and how it is shown, as the command left it.
@@ -278,8 +288,17 @@ pub(crate) async fn submit(
     command: Command,
     ask: &Ask,
 ) -> Result<(i64, Value), Problem> {
+    submit_as(admin, command, &ask.who()?).await
+}
+
+/// The same in the name of `who`.
+pub(crate) async fn submit_as(
+    admin: &Admin,
+    command: Command,
+    who: &Who,
+) -> Result<(i64, Value), Problem> {
     let (kind, id) = (command.kind, command.id.clone());
-    let done = admin.plane.submit(vec![command], &ask.who()?).await?;
+    let done = admin.plane.submit(vec![command], who).await.map_err(of_spec)?;
     let [Done { outcome, entity }] = done.as_slice() else {
         return Err(Problem::internal());
     };
@@ -294,7 +313,7 @@ pub(crate) async fn submit(
             Err(Problem::conflict(*version, why))
         }
         Outcome::Reused => {
-            let why = "this Idempotency-Key was used for another command";
+            let why = "this Idempotency-Key was used for another command, or what it made was changed since";
             Err(Problem::invalid("Idempotency-Key", why))
         }
     }
@@ -328,8 +347,8 @@ pub(crate) async fn replace(
         let why = format!("{kind}/{id} is at version {}: read it and decide anew", now.version);
         return Err(Problem::conflict(now.version, why));
     }
-    take_in(&admin.plane, kind, &id, &mut spec).await?;
-    may_say(admin, ask, &id, &entity::Body::from_command(kind, &spec)?)?;
+    take_in(&admin.plane, kind, &id, &mut spec).await.map_err(of_spec)?;
+    may_say(admin, ask, &id, &entity::Body::from_command(kind, &spec).map_err(of_spec)?)?;
     let command =
         Command { kind, id: id.clone(), expected: Some(expected), body: Some(spec), reason };
     let (version, told) = submit(admin, command, ask).await?;

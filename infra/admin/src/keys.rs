@@ -4,6 +4,7 @@ use axum::body::Body;
 use control::entity::{self, Held, Kind, Previous};
 use control::key::{mint, to_hex};
 use control::plane::{Command, Who};
+use control::repeat::Repeat;
 use control::state::Outcome;
 use http::{Response, StatusCode};
 use runtime::secret::Secret;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::ask::{Ask, check_reason};
-use crate::entities::{submit, tagged};
+use crate::entities::{show, submit_as, tagged};
 use crate::problem::Problem;
 use crate::{Admin, json};
 
@@ -65,11 +66,22 @@ pub(crate) async fn rotate(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
         return Err(Problem::invalid("overlap_seconds", format!("at most {MAX_OVERLAP}")));
     }
     let id = ask.id()?.to_owned();
-    let Some(entity::Body::Key(mut key)) = now.body else {
+    let Some(entity::Body::Key(mut key)) = now.body.clone() else {
         return Err(Problem::internal());
     };
-    let secret = new_secret(&id)?;
     let at = admin.clock.now().0;
+    let who = ask.who()?;
+    // apart from those of other commands, so that what it made is a rotation
+    let who = Who { command: who.command.map(|command| format!("rotate/{command}")), ..who };
+    if let Repeat::Made(version) = admin.plane.repeat(&who, Kind::Key, &id) {
+        let mut told = show(&id, &now)?;
+        let until = key.previous.last().map(|previous| previous.until).filter(|until| *until > at);
+        if let Some(told) = told.as_object_mut() {
+            told.insert("old_secret_until_us".into(), json!(until));
+        }
+        return Ok(tagged(StatusCode::OK, &told, version));
+    }
+    let secret = new_secret(&id)?;
     let until = at.saturating_add(i64::from(overlap).saturating_mul(1_000_000));
     let new = to_hex(&admin.plane.key_hash().of(secret.expose().as_bytes()));
     let old = std::mem::replace(&mut key.hash, new);
@@ -82,7 +94,7 @@ pub(crate) async fn rotate(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
     let body = Some(serde_json::to_value(&key)?);
     let command =
         Command { kind: Kind::Key, id: id.clone(), expected: Some(now.version), body, reason };
-    let (version, mut told) = submit(admin, command, ask).await?;
+    let (version, mut told) = submit_as(admin, command, &who).await?;
     if let Some(told) = told.as_object_mut() {
         told.insert("secret".into(), json!(secret.expose()));
         told.insert("old_secret_until_us".into(), json!((overlap > 0).then_some(until)));

@@ -19,11 +19,13 @@ mod audit;
 mod caller;
 mod entities;
 mod keys;
+pub mod node;
 mod openapi;
 mod problem;
 mod session;
 pub mod signin;
 pub mod table;
+mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +38,6 @@ use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 use control::audit::Trail;
 use control::plane::Plane;
-use control::role::Action;
 use gateway::config::UpstreamConfig;
 use gateway::http::{Takes, read_body};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
@@ -49,6 +50,7 @@ pub use problem::Problem;
 use crate::ask::Ask;
 use crate::audit::NOBODY;
 use crate::caller::Caller;
+use crate::node::Node;
 use crate::session::Jar;
 use crate::signin::SignIn;
 use crate::table::Op;
@@ -75,6 +77,8 @@ pub struct Admin {
     pub upstream: UpstreamConfig,
     /// How people sign in.
     pub signin: SignIn,
+    /// The process around it.
+    pub node: Arc<dyn Node>,
 }
 
 /// The routes of the API, and the page where people sign in.
@@ -90,14 +94,6 @@ pub fn routes(admin: &Arc<Admin>) -> Router {
         router = router.route(&path, on(filter, handler));
     }
     router.merge(signin::routes(admin))
-}
-
-/// Whether who sends the request may do this: for routes that are served beside the table's.
-///
-/// # Errors
-/// They may not.
-pub fn check(admin: &Admin, head: &http::request::Parts, action: Action) -> Result<(), Problem> {
-    Caller::of(admin, head)?.check(action)
 }
 
 /// One request: who asks, whether they may, and what comes of it.
@@ -181,6 +177,9 @@ async fn operate(admin: &Admin, op: Op, ask: Ask) -> Result<Response<Body>, Prob
         Op::ChangePassword => signin::change_password(admin, &ask).await,
         Op::MakeLink => signin::make_link(admin, &ask).await,
         Op::EndSessions => signin::end_sessions(admin, &ask).await,
+        Op::ExplainRoute => trail::explain(admin, &ask).await,
+        Op::SearchAudit => trail::search(admin, &ask).await,
+        Op::VerifyAudit => trail::verified(admin).await,
     }
 }
 

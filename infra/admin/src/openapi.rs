@@ -180,7 +180,7 @@ fn entity() -> Value {
             "changed_at_us": time,
             "changed_by": {"type": "string"},
             "reason": {"type": ["string", "null"]},
-            "secret": {"type": "string", "description": "Of a key that was just made: shown this once."},
+            "secret": {"type": "string", "description": "Of a key that was just made: shown this once, and not to who sends the command again."},
             "old_secret_until_us": {"type": ["integer", "null"], "format": "int64"},
         },
     })
@@ -270,6 +270,22 @@ fn words(op: Op) -> Words {
             "Wraps all secrets by the current master key".into(),
             None,
             ("200", "What was done", object()),
+        ),
+        Op::ExplainRoute => (
+            "Why a call would go where it goes, by what is configured and known of health".into(),
+            None,
+            ("200", "Every candidate", object()),
+        ),
+        Op::SearchAudit => (
+            "Who did what, newest first: changes, refused calls, secrets shown or used, exports"
+                .into(),
+            None,
+            ("200", "A page, as far as ClickHouse has it", Some(items(crate::trail::entry()))),
+        ),
+        Op::VerifyAudit => (
+            "Whether audit trail and changes are as they were written".into(),
+            None,
+            ("200", "What was found", Some(crate::trail::report())),
         ),
         Op::RotateKey => (
             "A new secret for a key".into(),
@@ -387,8 +403,14 @@ fn errors(route: &Route) -> Vec<(&'static str, &'static str)> {
         errors.push(("429", "Too many tries; Retry-After tells how long to wait"));
     }
     errors.push(("422", "A field is not what it must be"));
-    if matches!(route.op, Op::History(_) | Op::Export) {
+    if matches!(route.op, Op::History(_) | Op::Export | Op::VerifyAudit) {
         errors.push(("503", "The log is away"));
+    }
+    if matches!(route.op, Op::ExplainRoute | Op::SearchAudit) {
+        errors.push(("503", "What the answer takes is away"));
+    }
+    if route.op == Op::ExplainRoute {
+        errors.push(("404", "Nobody serves the model"));
     }
     errors
 }
@@ -407,6 +429,9 @@ fn parameters(route: &Route) -> Value {
         all.push(parameter("after", "query", false, text(), "Those behind this id."));
         all.push(parameter("q", "query", false, text(), "Those whose id or title holds this."));
         all.push(parameter("project", "query", false, text(), "Those of this project."));
+    }
+    for (name, required, schema, what) in crate::trail::parameters(route.op) {
+        all.push(parameter(name, "query", required, schema, what));
     }
     if matches!(route.op, Op::Replace(_) | Op::Delete(_)) {
         let tag = json!({"type": "string", "pattern": "^\"?[0-9]{1,18}\"?$"});

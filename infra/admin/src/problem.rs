@@ -108,6 +108,24 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, told)
     }
 
+    /// What the answer takes is not there.
+    pub fn away(why: impl Into<String>) -> Self {
+        let (code, title) = ("unavailable", "What the answer takes is away");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, why.into())
+    }
+
+    /// The same where the field is one of an entity's spec, in a body that has others beside it.
+    pub(crate) fn in_spec(self) -> Self {
+        let field = match self.field.as_deref() {
+            Some("id" | "kind" | "Idempotency-Key") => self.field,
+            Some(field) if field == "spec" || field.starts_with("spec.") => self.field,
+            Some(field) if !field.is_empty() => Some(format!("spec.{field}")),
+            _ if self.code == "invalid_field" => Some("spec".to_owned()),
+            _ => self.field,
+        };
+        Self { field, ..self }
+    }
+
     /// A bug.
     pub fn internal() -> Self {
         let why = "the hub's own fault; its log says more".to_owned();

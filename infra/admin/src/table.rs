@@ -64,6 +64,12 @@ pub enum Op {
     MakeLink,
     /// All sessions of a user less.
     EndSessions,
+    /// Why a call would go where it goes.
+    ExplainRoute,
+    /// Who did what.
+    SearchAudit,
+    /// Whether the trail is as it was written.
+    VerifyAudit,
 }
 
 impl Op {
@@ -82,6 +88,8 @@ impl Op {
             Self::Rewrap => Action::RotateMaster,
             Self::SignOut | Self::SignOutEverywhere | Self::ChangePassword => Action::OwnAccount,
             Self::MakeLink | Self::EndSessions => Action::Write(Kind::User),
+            Self::ExplainRoute => Action::ExplainRoute,
+            Self::SearchAudit | Self::VerifyAudit => Action::ReadAudit,
         })
     }
 
@@ -129,6 +137,9 @@ pub fn routes() -> Vec<Route> {
         route(Method::PUT, "password", Op::ChangePassword),
         route(Method::POST, "users/{id}/link", Op::MakeLink),
         route(Method::DELETE, "users/{id}/sessions", Op::EndSessions),
+        route(Method::GET, "route/explain", Op::ExplainRoute),
+        route(Method::GET, "audit", Op::SearchAudit),
+        route(Method::GET, "audit/verify", Op::VerifyAudit),
         route(Method::POST, "keys/{id}/rotate", Op::RotateKey),
         route(Method::POST, "providers/{id}/check", Op::CheckProvider),
     ];

@@ -25,6 +25,7 @@ pub mod key;
 pub mod link;
 pub mod password;
 pub mod plane;
+pub mod repeat;
 pub mod role;
 pub mod seed;
 pub mod state;

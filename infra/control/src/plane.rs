@@ -25,6 +25,7 @@ use crate::compile::{
     Compiled, Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
 };
 use crate::entity::{Body, Held, Kind, Misfit};
+use crate::repeat::{Waiter, command_id};
 use crate::state::{Entity, Outcome, State};
 use crate::validate::{Refused, check_body, check_delete, check_id, check_owners};
 use crate::vault::{self, Subject, Vault};
@@ -132,7 +133,7 @@ pub struct Plane {
     options: Options,
     state: RwLock<State>,
     opened: Mutex<Opened>,
-    waiting: Mutex<HashMap<String, oneshot::Sender<Done>>>,
+    waiting: Mutex<HashMap<Waiter, oneshot::Sender<Done>>>,
     current: Arc<Current>,
     problems: Mutex<Vec<Problem>>,
     kept: Mutex<u64>,
@@ -333,7 +334,7 @@ impl Plane {
         let mut answers = Vec::new();
         for (index, event) in events.into_iter().enumerate() {
             let command = match &who.command {
-                Some(command) => format!("{}/{command}/{index}", who.actor),
+                Some(command) => command_id(&who.actor, command, index),
                 None => Uuid::now_v7().to_string(),
             };
             let event = Control {
@@ -345,13 +346,14 @@ impl Plane {
             };
             outgoing.push(self.record(&event)?);
             let (tell, told) = oneshot::channel();
-            lock(&self.waiting).insert(command.clone(), tell);
-            answers.push((command, told));
+            let waiter = (command, who.request.clone());
+            lock(&self.waiting).insert(waiter.clone(), tell);
+            answers.push((waiter, told));
         }
         let appended = self.options.log.append(outgoing).await;
         let mut outcomes = Vec::new();
         let mut failed = appended.err().map(|error| error.to_string());
-        for (command, told) in answers {
+        for (waiter, told) in answers {
             if failed.is_none() {
                 match timeout(APPLIED, told).await {
                     Ok(Ok(done)) => {
@@ -362,7 +364,7 @@ impl Plane {
                     Err(_) => failed = Some("it was not read back in time".to_owned()),
                 }
             }
-            lock(&self.waiting).remove(&command);
+            lock(&self.waiting).remove(&waiter);
         }
         failed.map_or(Ok(outcomes), |why| Err(Error::Unknown(why)))
     }
@@ -402,11 +404,11 @@ impl Plane {
                     match fold(&mut state, &self.options.codec, record) {
                         Ok(Some((control, outcome))) => {
                             only_books &= control.kind == Kind::PriceBook.as_str();
-                            let waited =
-                                |command: &String| lock(&self.waiting).contains_key(command);
-                            if let Some(command) = control.command.filter(waited) {
+                            let waiter = control.command.map(|id| (id, control.request));
+                            let waited = |waiter: &Waiter| lock(&self.waiting).contains_key(waiter);
+                            if let Some(waiter) = waiter.filter(waited) {
                                 let entity = state.entity(&control.kind, &control.id).cloned();
-                                outcomes.push((command, Done { outcome, entity }));
+                                outcomes.push((waiter, Done { outcome, entity }));
                             }
                         }
                         Ok(None) => {}
@@ -420,8 +422,8 @@ impl Plane {
             if !only_books {
                 self.publish().await;
             }
-            for (command, done) in outcomes {
-                if let Some(tell) = lock(&self.waiting).remove(&command) {
+            for (waiter, done) in outcomes {
+                if let Some(tell) = lock(&self.waiting).remove(&waiter) {
                     let gone = tell.send(done).is_err();
                     tracing::trace!(gone, "a command is applied");
                 }

@@ -141,8 +141,7 @@ async fn wanted(plane: &Plane, seed: &Seed) -> Result<Wanted, Error> {
             models: provider.models.clone(),
             weight: provider.weight,
             region: provider.region.clone(),
-            // who writes the settings may say where providers are
-            allow_private: true,
+            allow_private: provider.allow_private,
             disabled: false,
         };
         wanted.push(some(Kind::Provider, &provider.id, Body::Provider(Box::new(body))));

@@ -213,6 +213,11 @@ impl State {
         self.kinds.entry(kind).or_default().insert(id, entity);
     }
 
+    /// What the command of this id said, and the version that it made.
+    pub(crate) fn done(&self, command: &str) -> Option<([u8; 16], i64)> {
+        self.done.get(command).map(|done| (done.digest, done.version))
+    }
+
     /// Ids of commands with their time, digest and version, oldest first.
     pub(crate) fn commands(&self) -> impl Iterator<Item = (Micros, &Arc<str>, [u8; 16], i64)> {
         self.order.iter().filter_map(|(at, id)| {
@@ -240,7 +245,7 @@ impl PartialEq for State {
 }
 
 /// What a command says, cut to 128 bits.
-fn digest(control: &Control) -> [u8; 16] {
+pub(crate) fn digest(control: &Control) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in [control.kind.as_bytes(), control.id.as_bytes(), &control.body] {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());

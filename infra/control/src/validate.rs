@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use gateway::config::Seed;
 use gateway::control::seed;
-use gateway::upstream::is_public;
+use gateway::upstream::{Denied, Zone};
 use schemas::price::PriceBook;
 
 use crate::compile::{Surroundings, model_seed, network, provider_seed};
@@ -175,9 +175,8 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
     if local.providers.iter().any(|own| own.id == id) {
         return Err(Misfit::new("id", "is that of a provider of the hub's own"));
     }
-    if !provider.allow_private && provider.base_url.as_deref().is_some_and(is_private) {
-        let why = "is a private address, which calls could reach through the hub; allow_private permits it";
-        return Err(Misfit::new("base_url", why));
+    if let Some(address) = &provider.base_url {
+        check_address(address, Zone::of(provider.allow_private))?;
     }
     let own = provider_seed(id, provider, &[]);
     let seed = Seed { providers: vec![own], ..Seed::default() };
@@ -196,14 +195,18 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
     }
 }
 
-/// Whether an address says by itself that it is private. What a name means is known only at each connection.
-fn is_private(address: &str) -> bool {
-    match url::Url::parse(address).ok().as_ref().and_then(url::Url::host) {
-        Some(url::Host::Ipv4(ip)) => !is_public(ip.into()),
-        Some(url::Host::Ipv6(ip)) => !is_public(ip.into()),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
+/// Whether an address may be a provider's, as far as it says by itself. What a name means is known only at each
+/// connection.
+fn check_address(address: &str, zone: Zone) -> Result<(), Misfit> {
+    let url = url::Url::parse(address).ok();
+    let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+    zone.check_host(host).map_err(|denied| {
+        let why = match denied {
+            Denied::Private => "is a private address, which calls could reach through the hub; allow_private permits it",
+            Denied::Metadata => "is that of a metadata service, which tells a machine's credentials: never a provider's",
+        };
+        Misfit::new("base_url", why)
+    })
 }
 
 /// As it would be used, with providers that are there and nothing else known of them.

@@ -15,11 +15,10 @@ use gateway::http::{Body, Request, healthz, readiness, routes};
 use http::Response;
 use runtime::lanes::Lanes;
 use runtime::task::Tasks;
-use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::config::Config;
-use crate::listen::{Serving, serve};
+use crate::listen::{Listener, Serving, serve};
 use crate::status::Status;
 use crate::uptime::{self, Audience, Uptime};
 
@@ -28,6 +27,8 @@ use crate::uptime::{self, Audience, Uptime};
 pub(crate) struct Door {
     /// Where callers connect.
     pub(crate) address: SocketAddr,
+    /// How that begins.
+    pub(crate) scheme: &'static str,
     /// What is behind it, as soon as there is something.
     behind: Arc<OnceLock<Open>>,
     /// What is to be had here beside calls.
@@ -64,14 +65,18 @@ impl Door {
     /// # Errors
     /// There are no threads to serve calls.
     pub(crate) fn new(
-        listener: TcpListener,
+        listener: Listener,
         config: &Config,
         status: Status,
         public: Option<Uptime>,
     ) -> anyhow::Result<Self> {
-        let address = listener.local_addr()?;
+        let (address, scheme) = (listener.address()?, listener.scheme());
         let lanes = Arc::new(Lanes::start("calls").context("threads to serve calls")?);
-        let serving = Serving { lanes: Some(lanes), write_time: config.limits.write_time.into() };
+        let serving = Serving {
+            lanes: Some(lanes),
+            write_time: config.limits.write_time.into(),
+            proxies: Arc::new(config.proxies()?),
+        };
         let behind = Arc::<OnceLock<Open>>::default();
         let closed = closed(Closed { status, behind: Arc::clone(&behind) });
         let tasks = Tasks::new();
@@ -79,7 +84,7 @@ impl Door {
         let now = move || open.get().map_or_else(|| closed.clone(), Open::now);
         serve(listener, now, serving, &tasks, "callers");
         let beside = public.map(|uptime| uptime::routes(uptime, Audience::Public, tasks.token()));
-        Ok(Self { address, behind, beside: beside.unwrap_or_default(), tasks })
+        Ok(Self { address, scheme, behind, beside: beside.unwrap_or_default(), tasks })
     }
 
     /// Lets calls through to the gateway. Gives the tasks of the listener.

@@ -1,29 +1,25 @@
 //! Why a call goes where it goes: what a gateway answers to operators, and `hub route explain`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use admin::Problem;
 use anyhow::bail;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use clickhouse::Row;
 use control::plane::Plane;
 use gateway::control::Snapshot;
-use gateway::http::Body;
 use gateway::routing::{Condition, Explained, HealthMap, Local, Needs, Wanted, explain};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{Method, Uri};
 use runtime::clock::Micros;
 use schemas::event::HealthState;
 use schemas::ids::{ModelId, ProjectId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::clickhouse::Warehouse;
 use crate::remote::Remote;
 use crate::status::Status;
-
-/// Where it is asked.
-pub(crate) const PATH: &str = "/admin/v1/route/explain";
 
 /// A call, as far as the router looks at it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
@@ -72,55 +68,58 @@ pub(crate) struct Known {
     pub(crate) plane: Arc<Plane>,
 }
 
-/// Why a question is not answered.
-struct Refused(StatusCode, String);
-
 /// The question is not good.
-fn wrong(why: impl Into<String>) -> Refused {
-    Refused(StatusCode::BAD_REQUEST, why.into())
-}
-
-/// What the answer takes is not there.
-fn away(why: impl Into<String>) -> Refused {
-    Refused(StatusCode::SERVICE_UNAVAILABLE, why.into())
+fn wrong(why: impl Into<String>) -> Problem {
+    Problem::invalid("query", why)
 }
 
 /// `GET /admin/v1/route/explain?model=…`
+///
+/// # Errors
+/// The question is not good, it is not for the caller, nobody serves the model, or what the answer takes is not there.
 pub(crate) async fn answer(
-    State(known): State<Known>,
-    Query(asked): Query<Asked>,
-) -> Response<Body> {
-    let (code, told) = match explained(&known, &asked).await {
-        Ok(explained) => (StatusCode::OK, serde_json::to_value(explained).unwrap_or_default()),
-        Err(Refused(code, why)) => (code, json!({"status": code.as_u16(), "detail": why})),
-    };
-    let mut response = Response::new(Body::from(format!("{told:#}\n")));
-    *response.status_mut() = code;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
+    known: &Known,
+    asked: &Uri,
+    within: Option<&BTreeSet<String>>,
+) -> Result<Value, Problem> {
+    let asked = Query::<Asked>::try_from_uri(asked).map_err(|error| wrong(error.body_text()))?;
+    let mut asked = asked.0;
+    if let Some(own) = within {
+        // who is of one project asks for its keys
+        let project = asked.project.take().or_else(|| own.first().cloned());
+        if project.as_ref().is_none_or(|project| !own.contains(project)) {
+            return Err(Problem::forbidden("that is none of your projects".into()));
+        }
+        asked.project = project;
+    }
+    Ok(serde_json::to_value(explained(known, &asked).await?)?)
 }
 
-async fn explained(known: &Known, asked: &Asked) -> Result<Explained, Refused> {
+async fn explained(known: &Known, asked: &Asked) -> Result<Explained, Problem> {
     let Known { status, plane } = known;
     let gateway = status.gateway();
-    let gateway =
-        gateway.ok_or_else(|| away("no gateway runs in this process, or it is starting"))?;
-    let Some(at) = &asked.at else {
+    let gateway = gateway
+        .ok_or_else(|| Problem::away("no gateway runs in this process, or it is starting"))?;
+    let Some(at) = asked.at.as_deref() else {
         let now = gateway.clock.now();
         let snapshot = gateway.snapshot.load_full();
         return of(&snapshot, asked, &gateway.health.load(), &gateway.local, now);
     };
     let warehouse = status.warehouse();
-    let warehouse =
-        warehouse.ok_or_else(|| away("past health is in ClickHouse, and this process has none"))?;
-    let (then, health) = past(&warehouse, at).await.map_err(|error| {
-        away(format!("the health of {at:?} can't be had from ClickHouse: {error}"))
+    let warehouse = warehouse
+        .ok_or_else(|| Problem::away("past health is in ClickHouse, and this process has none"))?;
+    let unreachable = |error: clickhouse::error::Error| {
+        tracing::debug!(%error, "no past health");
+        Problem::away(format!("the health of {at:?} can't be had from ClickHouse"))
+    };
+    let client = warehouse.client();
+    let then = moment(&client, at).await.map_err(unreachable)?.ok_or_else(|| {
+        Problem::invalid("at", format!("{at:?} is no time; 2026-11-26 01:30:00 (UTC) would be one"))
     })?;
-    let snapshot = plane
-        .at(then)
-        .await
-        .map_err(|error| away(format!("what was configured at {at:?} can't be had: {error}")))?;
+    let health = past(&client, then).await.map_err(unreachable)?;
+    let snapshot = plane.at(then).await.map_err(|error| {
+        Problem::away(format!("what was configured at {at:?} can't be had: {error}"))
+    })?;
     of(&snapshot, asked, &health, &Local::default(), then)
 }
 
@@ -130,7 +129,7 @@ fn of(
     health: &HealthMap,
     local: &Local,
     now: Micros,
-) -> Result<Explained, Refused> {
+) -> Result<Explained, Problem> {
     let listed = |text: &Option<String>| -> Vec<String> {
         let parts = text.iter().flat_map(|text| text.split(',')).map(str::trim);
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -165,13 +164,12 @@ fn of(
     };
     let seed = asked.seed.unwrap_or_else(rand::random);
     explain(&wanted, snapshot, health, &local.view(), now, seed)
-        .map_err(|error| Refused(StatusCode::NOT_FOUND, error.message.into_owned()))
+        .map_err(|error| Problem::not_found(error.message.into_owned()))
 }
 
 /// What health said last of a subject.
 #[derive(Row, Deserialize)]
 struct Said {
-    at: i64,
     name: String,
     said: String,
     until_us: i64,
@@ -182,29 +180,33 @@ struct Said {
     latency_us: i64,
 }
 
+/// A time in whatever way people write it.
+const MOMENT: &str = "SELECT ifNull(toUnixTimestamp64Micro(\
+    parseDateTime64BestEffortOrNull({at:String}, 6, 'UTC')), toInt64(-1))";
 /// Health as it was: the last row of each subject. After an hour without attempts health forgets a
 /// subject, and so does this.
-const PAST: &str = "WITH parseDateTime64BestEffort({at:String}, 6, 'UTC') AS then \
-    SELECT toUnixTimestamp64Micro(then) AS at, toString(subject) AS name, \
+const PAST: &str = "WITH fromUnixTimestamp64Micro({then:Int64}, 'UTC') AS then \
+    SELECT toString(subject) AS name, \
     toString(state) AS said, ifNull(toUnixTimestamp64Micro(until), 0) AS until_us, \
     toUnixTimestamp64Micro(since) AS since_us, score, toString(reason) AS why, ejections, \
     latency_us FROM health \
     WHERE logged_at <= then AND logged_at > then - INTERVAL 1 HOUR \
     ORDER BY logged_at DESC, log_offset DESC LIMIT 1 BY subject";
-/// The moment alone, where nothing is known of it.
-const MOMENT: &str =
-    "SELECT toUnixTimestamp64Micro(parseDateTime64BestEffort({at:String}, 6, 'UTC'))";
+
+/// The time that a text means; `None` when it means none.
+async fn moment(
+    client: &clickhouse::Client,
+    at: &str,
+) -> Result<Option<Micros>, clickhouse::error::Error> {
+    let told = client.query_raw(MOMENT).param("at", at).fetch_one::<i64>().await?;
+    Ok(Some(told).filter(|told| *told >= 0).map(Micros))
+}
 
 async fn past(
-    warehouse: &Warehouse,
-    at: &str,
-) -> Result<(Micros, HealthMap), clickhouse::error::Error> {
-    let client = warehouse.client();
-    let rows = client.query_raw(PAST).param("at", at).fetch_all::<Said>().await?;
-    let then = match rows.first() {
-        Some(said) => said.at,
-        None => client.query_raw(MOMENT).param("at", at).fetch_one::<i64>().await?,
-    };
+    client: &clickhouse::Client,
+    then: Micros,
+) -> Result<HealthMap, clickhouse::error::Error> {
+    let rows = client.query_raw(PAST).param("then", then.0).fetch_all::<Said>().await?;
     let map = rows.into_iter().map(|said| {
         let condition = Condition {
             state: state(&said.said),
@@ -217,7 +219,7 @@ async fn past(
         };
         (said.name.as_str().into(), condition)
     });
-    Ok((Micros(then), map.collect()))
+    Ok(map.collect())
 }
 
 fn state(name: &str) -> HealthState {

@@ -10,12 +10,7 @@ use admin::signin::SignIn;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::IntoResponse as _;
-use axum::routing::get;
 use control::audit::Trail;
-use control::role::Action;
 use gateway::Gateway;
 use gateway::admission::Accounts;
 use gateway::control::discovery::Discovery;
@@ -31,7 +26,7 @@ use schemas::topics::Topic;
 
 use crate::door::Door;
 use crate::embedded::demo;
-use crate::explain;
+use crate::explain::Known;
 use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
@@ -84,7 +79,8 @@ impl GatewayRole {
             (shared.clock.clone(), seed::upstream_config(config, &shared.environment));
         let signin = config.signin.settings(&shared.environment)?;
         let signin = SignIn::new(signin, &upstream, clock.clone())?;
-        let admin = Arc::new(Admin { plane, trail, clock, upstream, signin });
+        let node = Arc::new(Known { status: status.clone(), plane: Arc::clone(&plane) });
+        let admin = Arc::new(Admin { plane, trail, clock, upstream, signin, node });
         let snapshot = current.seen();
 
         if config.discovery.enabled {
@@ -134,20 +130,9 @@ impl GatewayRole {
         Ok(Self { gateway, admin, front, drain: config.limits.drain_time.into(), link })
     }
 
-    /// The admin API, and how calls are routed, behind the same check.
-    pub(crate) fn admin_routes(&self, status: Status) -> Router {
-        let guard = async move |State(admin): State<Arc<Admin>>, request: Request, next: Next| {
-            let (head, body) = request.into_parts();
-            match admin::check(&admin, &head, Action::ExplainRoute) {
-                Ok(()) => next.run(Request::from_parts(head, body)).await,
-                Err(problem) => problem.into_response(),
-            }
-        };
-        let explain = Router::new()
-            .route(explain::PATH, get(explain::answer))
-            .layer(middleware::from_fn_with_state(Arc::clone(&self.admin), guard))
-            .with_state(explain::Known { status, plane: Arc::clone(&self.admin.plane) });
-        admin::routes(&self.admin).merge(explain)
+    /// The admin API.
+    pub(crate) fn admin_routes(&self) -> Router {
+        admin::routes(&self.admin)
     }
 
     /// The owner's sign-in link, if the owner was made at this start.

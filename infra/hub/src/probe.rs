@@ -2,19 +2,15 @@
 //! images have nothing else to ask with.
 
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use axum::body::{Body, Bytes};
-use http::{StatusCode, Uri};
-use http_body_util::{BodyExt as _, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use bytes::Bytes;
+use http::StatusCode;
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::own::{self, Trust};
 
 /// The longest wait for the answer, and its largest size.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,31 +35,16 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// It is not there.
 pub(crate) async fn ask(config: &Config, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
-    let address = reachable(&config.admin_listen);
-    let named = || format!("nothing answers at {address}, as admin_listen (HUB_ADMIN_LISTEN) says");
-    let answer = tokio::time::timeout(PATIENCE, get(&address, path)).await;
-    answer.with_context(named)?.with_context(named)
-}
-
-async fn get(address: &str, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
-    let client: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();
-    let uri: Uri = format!("http://{address}{path}").parse()?;
-    let answer = client.get(uri).await?;
+    let (url, client) = own::client(config, Trust::Anybody, PATIENCE)?;
+    let named = || format!("nothing answers at {url}, as admin_listen (HUB_ADMIN_LISTEN) says");
+    let mut answer = client.get(format!("{url}{path}")).send().await.with_context(named)?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), LARGEST).collect().await;
-    Ok((status, body.map_err(anyhow::Error::from_boxed)?.to_bytes()))
-}
-
-/// Who listens on all addresses is asked on loopback.
-fn reachable(listen: &str) -> String {
-    match listen.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_unspecified() => {
-            let ip = match address.ip() {
-                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            };
-            SocketAddr::new(ip, address.port()).to_string()
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.with_context(named)? {
+        if body.len() + chunk.len() > LARGEST {
+            bail!("the answer of {url} is larger than {LARGEST} bytes");
         }
-        Ok(_) | Err(_) => listen.to_owned(),
+        body.extend_from_slice(&chunk);
     }
+    Ok((status, body.into()))
 }

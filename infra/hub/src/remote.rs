@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use gateway::config::UpstreamConfig;
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, Environment};
+use crate::own::{self, Trust};
 use crate::secrets::Secrets;
 
 /// Longest time for an answer: checks of providers ask them.
@@ -19,6 +19,8 @@ const TIME: Duration = Duration::from_secs(120);
 pub(crate) const TOKEN: &str = "HUB_TOKEN";
 /// Says where the admin API is, where it is not that of the settings.
 pub(crate) const URL: &str = "HUB_ADMIN_URL";
+/// A file with the authority of its certificate, where this machine does not know it.
+pub(crate) const CA: &str = "HUB_ADMIN_CA";
 /// Entities on a page.
 const PAGE: usize = 500;
 
@@ -141,9 +143,18 @@ impl Remote {
                 secret.expose().to_owned()
             }
         };
-        let url = environment.get(URL).filter(|url| !url.is_empty());
-        let url = url.map_or_else(|| format!("http://{}", config.admin_listen), String::clone);
-        let client = gateway::upstream::beside(&UpstreamConfig::default(), TIME)?;
+        let (url, client) = match environment.get(URL).filter(|url| !url.is_empty()) {
+            None => own::client(config, Trust::Settings, TIME)?,
+            Some(url) => {
+                let own = environment.get(CA).filter(|path| !path.is_empty()).map(Path::new);
+                let client = reqwest::Client::builder()
+                    .use_preconfigured_tls(runtime::tls::client(own).context(CA)?)
+                    .redirect(reqwest::redirect::Policy::none())
+                    .no_proxy()
+                    .timeout(TIME);
+                (url.clone(), client.build()?)
+            }
+        };
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { url, token, client, environment: environment.clone() })
     }

@@ -181,6 +181,7 @@ fn blank(id: &str) -> ProviderSeed {
         models: Vec::new(),
         weight: 1,
         region: None,
+        allow_private: true,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::door::Door;
 use crate::gateway::GatewayRole;
-use crate::listen::{self, Serving, bind};
+use crate::listen::{self, Listener, Serving, Shows};
 use crate::log::{open_log, patiently};
 use crate::operator;
 use crate::probing;
@@ -35,6 +35,10 @@ pub struct Running {
     pub address: Option<SocketAddr>,
     /// Where operators look.
     pub admin_address: SocketAddr,
+    /// Where counters are collected, if that is a listener of its own.
+    pub metrics_address: Option<SocketAddr>,
+    /// The first two as addresses of pages: with TLS or without.
+    pub(crate) urls: (Option<String>, String),
     /// ClickHouse, as this process sees it, if it has to do with it.
     pub warehouse: Option<Warehouse>,
     gateway: Option<GatewayRole>,
@@ -78,21 +82,47 @@ pub async fn start(
     let locks =
         roles.iter().map(|role| lock(&config.data, *role, share)).collect::<Result<_, _>>()?;
     // bound before anything is written, so that a process that can't serve changes nothing
+    let tasks = Tasks::new();
+    let shows = |files: Option<(_, _)>| match files {
+        Some((certificate, key)) => Shows::Certificate(certificate, key),
+        None => Shows::Nothing { open: config.insecure_plaintext },
+    };
     let callers = match roles.contains(&Role::Gateway) {
-        true => Some(bind("listen", &config.listen).await?),
+        true => {
+            let shows = shows(config.tls.files());
+            Some(Listener::open("listen", &config.listen, shows, &tasks).await?)
+        }
         false => None,
     };
-    let operators = bind("admin_listen", &config.admin_listen).await?;
-    let admin_address = operators.local_addr()?;
+    let shows = shows(config.admin_files());
+    let operators = Listener::open("admin_listen", &config.admin_listen, shows, &tasks).await?;
+    let admin_address = operators.address()?;
+    let admin_url = format!("{}://{admin_address}", operators.scheme());
+    let metered = match &config.metrics_listen {
+        // counters and readiness are no secrets
+        Some(address) => {
+            let shows = Shows::Nothing { open: true };
+            Some(Listener::open("metrics_listen", address, shows, &tasks).await?)
+        }
+        None => None,
+    };
     let metrics =
         Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUB_COMMIT").unwrap_or("unknown"));
     let board = Board::counting(metrics.clone());
     let status = Status::new(roles, share, config.ready_lag, board.clone(), metrics.clone());
-    let tasks = Tasks::new();
-    let serving = Serving { lanes: None, write_time: config.limits.write_time.into() };
+    let serving = Serving {
+        lanes: None,
+        write_time: config.limits.write_time.into(),
+        proxies: Arc::new(config.proxies()?),
+    };
     let clock = Clock::system();
     let uptime = roles.contains(&Role::Gateway).then(|| Uptime::new(clock.clone()));
     let behind = operator::Behind::default();
+    let metrics_address = metered.as_ref().map(Listener::address).transpose()?;
+    if let Some(metered) = metered {
+        let counters = operator::routes(status.clone(), None, &tasks);
+        listen::serve(metered, move || counters.clone(), serving.clone(), &tasks, "metrics");
+    }
     let seen = operator::routes(status.clone(), uptime.clone(), &tasks);
     let now = behind.clone();
     let few = seen.clone();
@@ -107,6 +137,7 @@ pub async fn start(
     let open = |it| Door::new(it, &config, status.clone(), public);
     let mut door = callers.map(open).transpose()?;
     let address = door.as_ref().map(|door| door.address);
+    let url = door.as_ref().map(|door| format!("{}://{}", door.scheme, door.address));
 
     let (config, environment) = (Arc::new(config), Arc::new(environment));
     let uses_warehouse = |role: &Role| matches!(role, Role::Gateway | Role::Sink);
@@ -116,8 +147,16 @@ pub async fn start(
         status.sees(seen.clone());
         warehouse = Some(seen);
     }
-    let mut running =
-        Running { address, admin_address, warehouse, gateway: None, tasks, _locks: locks };
+    let mut running = Running {
+        address,
+        admin_address,
+        metrics_address,
+        urls: (url, admin_url),
+        warehouse,
+        gateway: None,
+        tasks,
+        _locks: locks,
+    };
     if roles.is_empty() {
         return Ok(running);
     }
@@ -149,7 +188,7 @@ pub async fn start(
                 }
                 if let Some(door) = door.take() {
                     let gateway = GatewayRole::start(&shared, &status, door, whole, tasks).await?;
-                    let all = seen.clone().merge(gateway.admin_routes(status.clone()));
+                    let all = seen.clone().merge(gateway.admin_routes());
                     // there is one gateway in a process, so this is the first
                     drop(behind.set(all));
                     running.gateway = Some(gateway);

@@ -19,15 +19,11 @@ pub(crate) fn print(
     roles: &[Role],
 ) -> anyhow::Result<()> {
     let mut text = String::new();
-    match running.address {
-        Some(address) => {
+    let (url, admin) = &running.urls;
+    match url {
+        Some(url) => {
             let key = shown(data).join("secrets").join("client-key");
-            let url = format!("http://{}", address);
-            writeln!(
-                text,
-                "\nhub serves on {url}  (operators: http://{})\n",
-                running.admin_address
-            )?;
+            writeln!(text, "\nhub serves on {url}  (operators: {admin})\n")?;
             writeln!(
                 text,
                 "  curl {url}/v1/chat/completions -H \"Authorization: Bearer $(cat {})\" \\",
@@ -52,8 +48,7 @@ pub(crate) fn print(
         None => {
             let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
             let names = if names.is_empty() { "clickhouse".to_owned() } else { names.join(", ") };
-            let admin = running.admin_address;
-            writeln!(text, "hub {names} runs on {}  (operators: http://{admin})", data.display())?;
+            writeln!(text, "hub {names} runs on {}  (operators: {admin})", data.display())?;
         }
     }
     if let Some(link) = running.link() {

@@ -73,6 +73,16 @@ async fn columns_are_the_row_types() {
         ("from", "2026-01-01 00:00:00"),
         ("to", "2027-01-01 00:00:00"),
         ("hours", "24"),
+        ("actor", "key:owner"),
+        ("action", ""),
+        ("entity", "key"),
+        ("request", ""),
+        ("since_us", "0"),
+        ("until_us", "9000000000000000"),
+        ("after_us", "9000000000000000"),
+        ("after_offset", "0"),
+        ("after_topic", ""),
+        ("limit", "10"),
     ]);
     for query in QUERIES {
         let wanted = query.parameters();

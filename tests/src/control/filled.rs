@@ -61,7 +61,7 @@ pub fn fill(hub: &Hub, token: &str, upstream: SocketAddr, size: Size) -> anyhow:
         for n in part {
             let id = format!("provider-{n}");
             // a third has the whole price list of a vendor
-            let vendor = if n % 3 == 0 { "openai" } else { "vllm" };
+            let vendor = if n.is_multiple_of(3) { "openai" } else { "vllm" };
             let spec = json!({"vendor": vendor, "base_url": format!("http://{upstream}/v1"), "models": [format!("own-{n}")], "allow_private": true});
             providers.insert(id.clone(), spec);
             let secret = format!("secret-of-{id}-0123456789");

@@ -12,6 +12,7 @@ mod rig;
 mod roles;
 mod signed;
 mod stuck;
+mod trail;
 mod vendors;
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The invariants of the architecture document are true because a test says so.
+//! The invariants of the architecture document, and what the threat model says holds, are true because a test says so.
 
 use crate::tree::{File, code, none, root, rust};
 
@@ -41,10 +41,7 @@ fn every_invariant_names_a_test_that_exists() {
     let document = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let invariants = invariants(&document);
     assert!(!invariants.is_empty(), "ARCHITECTURE.md lists no invariants");
-    // the cases of a contract suite are made into tests by a macro, once per implementation
-    let contract = |path: &str| path.contains("/contract/");
-    let of = |file: &File| tests(&code(&file.text), contract(&file.path));
-    let tests: Vec<String> = rust().flat_map(of).collect();
+    let tests = all_tests();
     let mut wrong = Vec::new();
     for (at, invariant) in invariants.iter().enumerate() {
         let Invariant { number, title, tests: named } = invariant;
@@ -59,6 +56,42 @@ fn every_invariant_names_a_test_that_exists() {
         }
     }
     none("invariants that nothing shows", &wrong);
+}
+
+/// All tests of the tree.
+fn all_tests() -> Vec<String> {
+    // the cases of a contract suite are made into tests by a macro, once per implementation
+    let contract = |path: &str| path.contains("/contract/");
+    let of = |file: &File| tests(&code(&file.text), contract(&file.path));
+    rust().flat_map(of).collect()
+}
+
+#[test]
+fn every_mitigation_names_what_shows_it() {
+    let document = std::fs::read_to_string(root().join("THREAT_MODEL.md")).unwrap();
+    let tests = all_tests();
+    let (mut wrong, mut rows) = (Vec::new(), 0);
+    // of the tables of threats: | threat | what holds | shown by |
+    let tables = document.split("\n## ").filter(|part| part.contains("| shown by |"));
+    for row in tables.flat_map(str::lines).filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [threat, _, shown] = cells.as_slice() else {
+            wrong.push(format!("{row}: three columns are wanted"));
+            continue;
+        };
+        if ["threat", "---"].contains(threat) || *shown == "no test" {
+            continue;
+        }
+        rows += 1;
+        let named: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() && !root().join(shown).is_file() {
+            wrong.push(format!("{threat}: {shown:?} is no test and no file"));
+        }
+        let gone = named.into_iter().filter(|name| !tests.iter().any(|test| test == name));
+        wrong.extend(gone.map(|name| format!("{threat}: there is no test {name}")));
+    }
+    assert!(rows > 20, "THREAT_MODEL.md has {rows} rows");
+    none("mitigations that nothing shows", &wrong);
 }
 
 /// The names of functions that stand under a test attribute, or inside `proptest!`; of all when

@@ -39,21 +39,96 @@ async fn a_command_with_an_idempotency_key_is_done_once() {
     assert_eq!(node.get("projects/p").await.is(200)["version"], 1);
 }
 
+/// Each request is told what became of its own.
+#[tokio::test]
+async fn a_command_that_is_sent_by_many_at_once_is_done_once_and_all_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    for round in 0..20 {
+        let id = format!("once-{round}");
+        let headers = [("idempotency-key", id.as_str())];
+        let send = async |title: &str| {
+            let body = json!({"id": format!("p{round}"), "spec": {"title": title}});
+            node.ask(Some(&node.owner), Method::POST, "projects", Some(&body), &headers).await
+        };
+        let (a, b, c, d) = tokio::join!(send("a"), send("a"), send("b"), send("a"));
+        let told = [a, b, c, d].map(|answer| answer.status);
+        let first = node.get(&format!("projects/p{round}")).await.is(200);
+        assert_eq!(first["version"], 1);
+        let wanted = match first["spec"]["title"] == "a" {
+            true => [201, 201, 422, 201],
+            false => [422, 422, 201, 422],
+        };
+        // who comes once it is there, and is not the same, is told so
+        assert_eq!(told.map(|status| if status == 409 { 422 } else { status }), wanted);
+    }
+}
+
+/// What is random in what the hub makes of it is not what the caller sent.
+#[tokio::test]
+async fn a_new_secret_is_made_once_however_often_the_command_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), MASTER).await;
+    let ask = async |id: &str, path: &str, body: serde_json::Value| {
+        let once = [("idempotency-key", id)];
+        node.ask(Some(&node.owner), Method::POST, path, Some(&body), &once).await
+    };
+    let app = json!({"id": "app", "spec": {"title": "a"}});
+    let made = ask("1", "keys", app.clone()).await.is(201);
+    let secret = made["secret"].as_str().unwrap().to_owned();
+    let again = ask("1", "keys", app.clone()).await.is(201);
+    assert_eq!((&again["version"], &again["secret"]), (&json!(1), &json!(null)));
+    assert!(node.knows(&secret));
+    let other = json!({"id": "app", "spec": {"title": "b"}});
+    assert_eq!(ask("1", "keys", other).await.is(422)["field"], "Idempotency-Key");
+    // another command does not go over what is there
+    assert_eq!(ask("2", "keys", app.clone()).await.is(409)["code"], "conflict");
+
+    let rotated = ask("1", "keys/app/rotate", json!({})).await.is(200);
+    let new = rotated["secret"].as_str().unwrap().to_owned();
+    let again = ask("1", "keys/app/rotate", json!({})).await.is(200);
+    assert_eq!((&again["version"], &again["secret"]), (&json!(2), &json!(null)));
+    assert_eq!(again["old_secret_until_us"], rotated["old_secret_until_us"]);
+    assert!(node.knows(&new) && node.knows(&secret));
+    // it is not what that command made any more
+    assert_eq!(ask("1", "keys", app).await.is(422)["field"], "Idempotency-Key");
+
+    node.post("providers", json!({"id": "openai", "spec": {}})).await.is(201);
+    let of = json!({"provider": "openai", "name": "main", "secret": "sk-of-a-test"});
+    let main = json!({"id": "openai.main", "spec": of});
+    for _ in 0..2 {
+        assert_eq!(ask("3", "credentials", main.clone()).await.is(201)["version"], 1);
+    }
+}
+
 #[tokio::test]
 async fn what_others_refer_to_stays_and_what_refers_to_nothing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(folder.path(), MASTER).await;
     for (path, id, spec, field) in [
-        ("keys", "k", json!({"project": "none"}), "project"),
-        ("bindings", "b", json!({"user": "none", "role": "viewer"}), "user"),
-        ("models", "m", json!({"targets": [{"provider": "none"}]}), "targets[0].provider"),
-        ("models", "m", json!({"targets": []}), "targets"),
-        ("providers", "p", json!({"vendor": "none"}), "vendor"),
-        ("providers", "openai", json!({"base_url": "ftp://x"}), "base_url"),
-        ("credentials", "x.y", json!({"provider": "x", "name": "y", "secret": "s"}), "provider"),
-        ("providers", "openai", json!({"base_url": "http://169.254.169.254/v1"}), "base_url"),
-        ("providers", "openai", json!({"base_url": "http://localhost:1234"}), "base_url"),
-        ("keys", "k", json!({"addresses": ["10.0.0.0/99"]}), "addresses[0]"),
+        ("keys", "k", json!({"project": "none"}), "spec.project"),
+        ("bindings", "b", json!({"user": "none", "role": "viewer"}), "spec.user"),
+        ("models", "m", json!({"targets": [{"provider": "none"}]}), "spec.targets[0].provider"),
+        ("models", "m", json!({"targets": []}), "spec.targets"),
+        ("providers", "p", json!({"vendor": "none"}), "spec.vendor"),
+        ("providers", "openai", json!({"base_url": "ftp://x"}), "spec.base_url"),
+        (
+            "credentials",
+            "x.y",
+            json!({"provider": "x", "name": "y", "secret": "s"}),
+            "spec.provider",
+        ),
+        ("providers", "openai", json!({"base_url": "http://169.254.169.254/v1"}), "spec.base_url"),
+        ("providers", "openai", json!({"base_url": "http://localhost:1234"}), "spec.base_url"),
+        ("keys", "k", json!({"addresses": ["10.0.0.0/99"]}), "spec.addresses[0]"),
+        (
+            "providers",
+            "openai",
+            json!({"base_url": "http://169.254.169.254/v1", "allow_private": true}),
+            "spec.base_url",
+        ),
+        ("providers", "openai", json!({"wieght": 1}), "spec.wieght"),
+        ("providers", "openai", json!([]), "spec"),
         ("users", "u", json!({"password": "short"}), "spec.password"),
         ("keys", "no spaces", json!({}), "id"),
     ] {

@@ -266,7 +266,7 @@ async fn addresses_of_people_are_their_own() {
     let with = |email: &str| json!({"id": "bob", "spec": {"email": email}});
     for wrong in ["", "bob", "@example.com", "bob@", "bob @example.com", "bob@example.com\n"] {
         let told = node.post("users", with(wrong)).await.is(422);
-        assert_eq!(told["field"], "email", "{told}");
+        assert_eq!(told["field"], "spec.email", "{told}");
     }
     node.post("users", with("Bob@Example.com")).await.is(201);
     let taken = json!({"spec": {"email": "bob@example.COM", "password": "set"}});

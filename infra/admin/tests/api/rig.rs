@@ -144,7 +144,8 @@ impl Node {
         tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
         let signin = SignIn::new(signin, &upstream, clock.clone()).unwrap();
         let (own, now) = (Arc::clone(&plane), clock.clone());
-        let admin = Arc::new(Admin { plane: own, trail, clock: now, upstream, signin });
+        let node = Arc::new(admin::node::Alone);
+        let admin = Arc::new(Admin { plane: own, trail, clock: now, upstream, signin, node });
         Self { plane, log, owner, link, clock, router: admin::routes(&admin), tasks }
     }
 

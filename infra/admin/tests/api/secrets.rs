@@ -87,7 +87,7 @@ async fn a_reference_to_a_nodes_own_is_not_taken_from_outside() {
     for secret in ["env:HUB_MASTER_KEY", "file:/etc/shadow"] {
         let of = json!({"provider": "openai", "name": "main", "secret": secret});
         let told = node.post("credentials", json!({"id": "openai.main", "spec": of})).await.is(422);
-        assert_eq!(told["field"], "secret", "{told}");
+        assert_eq!(told["field"], "spec.secret", "{told}");
     }
 }
 

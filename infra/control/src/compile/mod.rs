@@ -270,6 +270,7 @@ pub fn provider_seed(
         models: provider.models.clone(),
         weight: provider.weight,
         region: provider.region.clone(),
+        allow_private: provider.allow_private,
     }
 }
 

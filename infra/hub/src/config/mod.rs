@@ -2,6 +2,7 @@
 
 mod clickhouse;
 mod instance;
+mod listeners;
 mod log;
 mod probes;
 mod registry;
@@ -22,8 +23,11 @@ use runtime::config::Time;
 use runtime::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 
+use crate::peer::Proxies;
+
 pub use self::clickhouse::ClickhouseConfig;
 pub use self::instance::Instance;
+pub use self::listeners::{ForwardedHeader, TlsConfig};
 pub use self::log::{KafkaConfig, KafkaSasl, KafkaTls, LogConfig, LogKind, SaslMechanism};
 pub use self::probes::ProbesConfig;
 pub use self::registry::RegistryConfig;
@@ -36,8 +40,22 @@ pub use self::signin::{OidcConfig, SigninConfig};
 pub struct Config {
     /// Where callers connect. Loopback unless told otherwise.
     pub listen: String,
-    /// Where operators find `/metrics`, `/healthz` and `/readyz`.
+    /// Where operators find the admin API, `/status`, `/metrics`, `/healthz` and `/readyz`.
     pub admin_listen: String,
+    /// Where `/metrics`, `/healthz` and `/readyz` are too, and nothing else: for who collects them from another machine.
+    /// Never TLS.
+    pub metrics_listen: Option<String>,
+    /// What both listeners show.
+    pub tls: TlsConfig,
+    /// What `admin_listen` shows, where that is something else.
+    pub admin_tls: TlsConfig,
+    /// Lets callers and operators connect without TLS to an address that is not loopback: keys and prompts then cross
+    /// the network readable, and changeable, by anyone on it. For a network of containers, or a proxy that speaks TLS.
+    pub insecure_plaintext: bool,
+    /// Networks of proxies, such as `10.0.0.0/8`, that are believed for whom they ask.
+    pub trusted_proxies: Vec<String>,
+    /// Where they write it; the other header is not looked at.
+    pub forwarded_header: ForwardedHeader,
     /// The data folder: log, outbox, ClickHouse, secrets.
     pub data: PathBuf,
     /// The master key, which wraps the keys of all secrets: `env:NAME`, `file:PATH`, or itself, 32 bytes in base64. When
@@ -103,6 +121,12 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:8787".into(),
             admin_listen: "127.0.0.1:8788".into(),
+            metrics_listen: None,
+            tls: TlsConfig::default(),
+            admin_tls: TlsConfig::default(),
+            insecure_plaintext: false,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             data: "data".into(),
             master_key: None,
             instance: Instance::default(),
@@ -193,11 +217,27 @@ impl Config {
     /// Names the field and what would be right.
     pub fn check(&self) -> anyhow::Result<()> {
         self.share()?;
+        self.tls.check("tls")?;
+        self.admin_tls.check("admin_tls")?;
+        self.proxies()?;
         self.registry.check()?;
         self.log.check()?;
         self.health.check().map_err(anyhow::Error::msg)?;
         self.signin.check()?;
         self.clickhouse.check()
+    }
+
+    /// Certificate and key of `admin_listen`, where it speaks TLS.
+    pub(crate) fn admin_files(&self) -> Option<(&Path, &Path)> {
+        self.admin_tls.files().or_else(|| self.tls.files())
+    }
+
+    /// Whom to believe for whom they ask.
+    ///
+    /// # Errors
+    /// Names what is no network.
+    pub(crate) fn proxies(&self) -> anyhow::Result<Proxies> {
+        listeners::proxies(&self.trusted_proxies, self.forwarded_header)
     }
 }
 
@@ -209,6 +249,7 @@ const IGNORED: &[&str] = &[
     "HUB_BINARY",
     "HUB_TOKEN",
     "HUB_ADMIN_URL",
+    "HUB_ADMIN_CA",
     "HUB_TEST_*",
 ];
 

@@ -16,6 +16,7 @@ use futures::StreamExt as _;
 use gateway::control::Snapshot;
 use gateway::control::check::{Probed, probe};
 use gateway::routing::Target;
+use gateway::upstream::Beside;
 use processors::Share;
 use runtime::log::{Header, Log, NewRecord, Outgoing};
 use runtime::task::Tasks;
@@ -59,7 +60,7 @@ pub(crate) fn start(
         }
     };
     let upstream = seed::upstream_config(&shared.config, &shared.environment);
-    let client = gateway::upstream::beside(&upstream, TIME).context("how providers are reached")?;
+    let client = Beside::new(&upstream, TIME).context("how providers are reached")?;
     let live = Arc::new(Live::default());
     let (known, log, codec) = (Arc::clone(&live), Arc::clone(&shared.log), shared.codec.clone());
     let token = tasks.token();
@@ -118,7 +119,7 @@ fn may_be_probed(
 struct Prober {
     shared: Shared,
     rules: ProbesConfig,
-    client: reqwest::Client,
+    client: Beside,
     live: Arc<Live>,
     origin: Origin,
     /// The last seq of each partition.

@@ -1,18 +1,26 @@
-//! Whom we trust when we are the client: the authorities of this machine, and the operator's own.
+//! TLS: whom we trust when we are the client (the authorities of this machine, and the operator's own), and who we
+//! are when we are the server.
+
+mod own;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+pub use own::own;
+pub use server::Identity;
+
 /// Why TLS can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file with certificate authorities is not good.
+    /// A file is not good: of authorities, of a certificate or its key.
     #[error("{}: {why}", path.display())]
-    Authorities {
+    File {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -23,13 +31,22 @@ pub enum Error {
     Tls(#[from] rustls::Error),
 }
 
+impl Error {
+    fn bad(path: &Path, why: impl ToString) -> Self {
+        Self::File { path: path.to_owned(), why: why.to_string() }
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
 /// How a client speaks TLS. `own` is a file of more authorities, in PEM.
 ///
 /// # Errors
 /// The file is not one.
 pub fn client(own: Option<&Path>) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots(own)?)
         .with_no_client_auth())
@@ -50,16 +67,15 @@ fn roots(own: Option<&Path>) -> Result<RootCertStore, Error> {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(path) = own {
-        let bad = |why: String| Error::Authorities { path: path.to_owned(), why };
-        let read = CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
+        let read = CertificateDer::pem_file_iter(path).map_err(|error| Error::bad(path, error))?;
         let mut found = 0;
         for certificate in read {
-            let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-            roots.add(certificate).map_err(|error| bad(error.to_string()))?;
+            let certificate = certificate.map_err(|error| Error::bad(path, error))?;
+            roots.add(certificate).map_err(|error| Error::bad(path, error))?;
             found += 1;
         }
         if found == 0 {
-            return Err(bad("has no certificate in PEM".into()));
+            return Err(Error::bad(path, "has no certificate in PEM"));
         }
     }
     Ok(roots)
