@@ -26,6 +26,7 @@ pub mod link;
 pub mod password;
 pub mod plane;
 pub mod role;
+pub mod sealed;
 pub mod seed;
 pub mod state;
 pub mod validate;
