@@ -14,8 +14,9 @@ use crate::compile::DEFAULT;
 use crate::entity::{Body, Kind, User};
 use crate::key::{mint, to_hex};
 use crate::link;
-use crate::plane::{Command, KEY_HASH, Plane, SESSION_KEY, Who, own_subject};
+use crate::plane::{Command, Plane, Who};
 use crate::role::Role;
+use crate::sealed::{KEY_HASH, SESSION_KEY, own_subject};
 use crate::state::Outcome;
 use crate::vault;
 

@@ -27,6 +27,7 @@ pub mod password;
 pub mod plane;
 pub mod repeat;
 pub mod role;
+pub mod sealed;
 pub mod seed;
 pub mod state;
 pub mod validate;

@@ -21,11 +21,10 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::checkpoint;
-use crate::compile::{
-    Compiled, Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
-};
-use crate::entity::{Body, Held, Kind, Misfit};
+use crate::compile::{Compiled, Opened, OpenedSecret, Problem, Surroundings, compile};
+use crate::entity::{Body, Kind, Misfit};
 use crate::repeat::{Waiter, command_id};
+use crate::sealed::{KEY_HASH, SESSION_KEY, own_subject, sealed};
 use crate::state::{Entity, Outcome, State};
 use crate::validate::{Refused, check_body, check_delete, check_id, check_owners};
 use crate::vault::{self, Subject, Vault};
@@ -42,10 +41,6 @@ const CHECKPOINT_EVERY: u64 = 1_000;
 const MAX_BODY: usize = 256 << 10;
 /// Who seeds.
 pub const SEED: &str = "seed";
-/// The secret that keys are hashed with.
-pub const KEY_HASH: &str = "key-hash";
-/// The secret that sessions are signed with.
-pub const SESSION_KEY: &str = "session-key";
 
 /// A change that somebody wants.
 #[derive(Clone, Debug)]
@@ -566,36 +561,6 @@ impl Plane {
             Err(error) => tracing::warn!(%error, "no checkpoint"),
         }
     }
-}
-
-/// What a secret of the hub's own is of.
-pub fn own_subject(name: &str) -> Subject {
-    Subject::new(format!("{}/{name}", Kind::Secret), 1)
-}
-
-/// Everything that is sealed, and what it is of.
-pub fn sealed(state: &State) -> Vec<(Subject, vault::Sealed)> {
-    let mut all = Vec::new();
-    for (id, body) in state.bodies(Kind::Secret) {
-        if let Body::Secret(sealed) = body {
-            all.push((own_subject(id), (**sealed).clone()));
-        }
-    }
-    for (id, body) in state.bodies(Kind::Credential) {
-        if let Body::Credential(credential) = body
-            && let Held::Sealed(sealed) = &credential.secret
-        {
-            all.push((subject_of(id, credential.secret_version), sealed.clone()));
-        }
-    }
-    for (id, body) in state.bodies(Kind::Key) {
-        if let Body::Key(key) = body
-            && let Some(Held::Sealed(sealed)) = key.aws.as_ref().map(|aws| &aws.secret)
-        {
-            all.push((signing_subject(id), sealed.clone()));
-        }
-    }
-    all
 }
 
 /// Folds a record in; nothing when it can never be read.
