@@ -24,6 +24,7 @@ mod problem;
 mod session;
 pub mod signin;
 pub mod table;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use control::plane::Plane;
 use control::role::Action;
 use gateway::config::UpstreamConfig;
 use gateway::http::{Takes, read_body};
+use gateway::limits::Book;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use runtime::clock::Clock;
@@ -69,6 +71,8 @@ pub struct Admin {
     pub plane: Arc<Plane>,
     /// The audit trail of this process.
     pub trail: Arc<Trail>,
+    /// What is used of limits and budgets.
+    pub bounded: Arc<Book>,
     /// The time.
     pub clock: Clock,
     /// How providers are reached, to check their credentials.
@@ -165,6 +169,7 @@ async fn operate(admin: &Admin, op: Op, ask: Ask) -> Result<Response<Body>, Prob
         Op::List(kind) => entities::list(admin, kind, &ask),
         Op::Get(kind) => entities::get(admin, kind, &ask),
         Op::History(kind) => entities::history(admin, kind, &ask).await,
+        Op::Usage(kind) => usage::usage(admin, kind, &ask),
         Op::Create(kind) => entities::create(admin, kind, &ask).await,
         Op::Replace(kind) => entities::replace(admin, kind, &ask).await,
         Op::Delete(kind) => entities::delete(admin, kind, &ask).await,

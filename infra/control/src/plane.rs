@@ -25,6 +25,7 @@ use crate::compile::{
     Compiled, Opened, OpenedSecret, Problem, Surroundings, compile, signing_subject, subject_of,
 };
 use crate::entity::{Body, Held, Kind, Misfit};
+use crate::intake::webhook_subject;
 use crate::state::{Entity, Outcome, State};
 use crate::validate::{Refused, check_body, check_delete, check_id, check_owners};
 use crate::vault::{self, Subject, Vault};
@@ -591,6 +592,13 @@ pub fn sealed(state: &State) -> Vec<(Subject, vault::Sealed)> {
             && let Some(Held::Sealed(sealed)) = key.aws.as_ref().map(|aws| &aws.secret)
         {
             all.push((signing_subject(id), sealed.clone()));
+        }
+    }
+    for (id, body) in state.bodies(Kind::Webhook) {
+        if let Body::Webhook(webhook) = body
+            && let Some(Held::Sealed(sealed)) = &webhook.secret
+        {
+            all.push((webhook_subject(id), sealed.clone()));
         }
     }
     all

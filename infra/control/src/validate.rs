@@ -8,6 +8,7 @@ use gateway::control::seed;
 use gateway::upstream::is_public;
 use schemas::price::PriceBook;
 
+use crate::bounds::{self, check_budget, check_limit, check_webhook};
 use crate::compile::{Surroundings, model_seed, network, provider_seed};
 use crate::entity::{Body, Key, Kind, Misfit, Model, Price, Provider};
 use crate::role::Role;
@@ -112,6 +113,9 @@ pub fn check_body(
         }
         Body::Model(it) => model(state, local, id, it)?,
         Body::Price(it) => price(state, local, id, it)?,
+        Body::Limit(it) => check_limit(state, it)?,
+        Body::Budget(it) => check_budget(state, it)?,
+        Body::Webhook(it) => check_webhook(it)?,
         Body::Secret(_) | Body::PriceBook | Body::Unknown => {}
     }
     Ok(())
@@ -197,7 +201,7 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
 }
 
 /// Whether an address says by itself that it is private. What a name means is known only at each connection.
-fn is_private(address: &str) -> bool {
+pub(crate) fn is_private(address: &str) -> bool {
     match url::Url::parse(address).ok().as_ref().and_then(url::Url::host) {
         Some(url::Host::Ipv4(ip)) => !is_public(ip.into()),
         Some(url::Host::Ipv6(ip)) => !is_public(ip.into()),
@@ -317,11 +321,20 @@ pub fn check_delete(state: &State, kind: Kind, id: &str) -> Result<(), Refused> 
         (Kind::Provider, Body::Model(it)) => it.targets.iter().any(|target| target.provider == id),
         _ => {
             debug_assert_ne!(of, Kind::Secret);
-            false
+            bounds::refers(body, kind, id)
         }
     };
-    for of in [Kind::Project, Kind::Key, Kind::Binding, Kind::Credential, Kind::Model, Kind::Price]
-    {
+    let kinds = [
+        Kind::Project,
+        Kind::Key,
+        Kind::Binding,
+        Kind::Credential,
+        Kind::Model,
+        Kind::Price,
+        Kind::Limit,
+        Kind::Budget,
+    ];
+    for of in kinds {
         if let Some((other, _)) = state.bodies(of).find(|(_, body)| refers(of, body)) {
             return Err(Refused::InUse(kind, id.to_owned(), format!("{of}/{other}")));
         }

@@ -22,11 +22,13 @@ use gateway::control::discovery::Discovery;
 use gateway::control::follow::Follower;
 use gateway::control::{Ready, Snapshot};
 use gateway::gateway::Limits;
+use gateway::limits::{Book, Publisher};
 use gateway::routing::Local;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
 use runtime::secret::Secret;
 use runtime::task::Tasks;
 use runtime::telemetry::trace::{Settings, Traces};
+use schemas::ids::Origin;
 use schemas::topics::Topic;
 
 use crate::door::Door;
@@ -84,7 +86,15 @@ impl GatewayRole {
             (shared.clock.clone(), seed::upstream_config(config, &shared.environment));
         let signin = config.signin.settings(&shared.environment)?;
         let signin = SignIn::new(signin, &upstream, clock.clone())?;
-        let admin = Arc::new(Admin { plane, trail, clock, upstream, signin });
+        let bounded = Arc::new(Book::new(Origin(rand::random()), shared.clock.clone()));
+        let admin = Arc::new(Admin {
+            plane,
+            trail,
+            bounded: Arc::clone(&bounded),
+            clock,
+            upstream,
+            signin,
+        });
         let snapshot = current.seen();
 
         if config.discovery.enabled {
@@ -102,12 +112,17 @@ impl GatewayRole {
             codec: shared.codec.clone(),
             accounts: Arc::clone(&accounts),
             health: Arc::clone(&health),
+            bounded: Arc::clone(&bounded),
+            clock: shared.clock.clone(),
             snapshot: Arc::clone(&snapshot),
             ready: Arc::clone(&ready),
         };
         follower.start(tasks);
 
         ship(shared, &outbox, tasks);
+        let publisher =
+            Publisher::new(Arc::clone(&bounded), Arc::clone(&shared.log), shared.codec.clone());
+        tasks.spawn("limits", publisher.run(tasks.token()));
 
         let gateway = Arc::new(Gateway {
             clock: shared.clock.clone(),
@@ -119,6 +134,7 @@ impl GatewayRole {
             snapshot,
             health,
             accounts,
+            bounded,
             outbox,
             upstream: seed::upstream(shared, Arc::clone(&local))?,
             local,

@@ -16,6 +16,7 @@ use control::plane::{Options, Plane};
 use control::vault::{MasterFile, Vault};
 use gateway::config::{Unpriced, UpstreamConfig};
 use gateway::control::catalogue;
+use gateway::limits::Book;
 use gateway::providers::compat;
 use http::request::Builder;
 use http::{HeaderMap, Method, Request};
@@ -144,7 +145,8 @@ impl Node {
         tasks.spawn("audit", Arc::clone(&trail).run(tasks.token()));
         let signin = SignIn::new(signin, &upstream, clock.clone()).unwrap();
         let (own, now) = (Arc::clone(&plane), clock.clone());
-        let admin = Arc::new(Admin { plane: own, trail, clock: now, upstream, signin });
+        let bounded = Arc::new(Book::new(Default::default(), clock.clone()));
+        let admin = Arc::new(Admin { plane: own, trail, bounded, clock: now, upstream, signin });
         Self { plane, log, owner, link, clock, router: admin::routes(&admin), tasks }
     }
 
