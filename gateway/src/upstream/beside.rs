@@ -14,10 +14,10 @@ pub fn beside(config: &UpstreamConfig, time: Duration) -> Result<reqwest::Client
 }
 
 /// The same, to be fitted further.
-pub(super) fn builder(
-    config: &UpstreamConfig,
-    time: Duration,
-) -> Result<reqwest::ClientBuilder, Error> {
+///
+/// # Errors
+/// As [`beside`].
+pub fn builder(config: &UpstreamConfig, time: Duration) -> Result<reqwest::ClientBuilder, Error> {
     let builder = reqwest::Client::builder()
         .use_preconfigured_tls(runtime::tls::client(config.ca_file.as_deref())?)
         .user_agent(concat!("hub/", env!("CARGO_PKG_VERSION")))

@@ -29,7 +29,7 @@ use schemas::ids::CallId;
 use tokio::time::Instant;
 
 pub use attempt::attempt;
-pub use beside::beside;
+pub use beside::{beside, builder};
 pub use connect::Error;
 pub(crate) use pool::Body;
 pub use public::is_public;
