@@ -45,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) link: Option<String>,
     /// Stands still until a test moves it, so that what is bounded by time is counted exactly.
     pub(crate) clock: Clock,
+    pub(crate) bounded: Arc<Book>,
     router: Router,
     tasks: Tasks,
 }
@@ -146,8 +147,15 @@ impl Node {
         let signin = SignIn::new(signin, &upstream, clock.clone()).unwrap();
         let (own, now) = (Arc::clone(&plane), clock.clone());
         let bounded = Arc::new(Book::new(Default::default(), clock.clone()));
-        let admin = Arc::new(Admin { plane: own, trail, bounded, clock: now, upstream, signin });
-        Self { plane, log, owner, link, clock, router: admin::routes(&admin), tasks }
+        let admin = Arc::new(Admin {
+            plane: own,
+            trail,
+            bounded: Arc::clone(&bounded),
+            clock: now,
+            upstream,
+            signin,
+        });
+        Self { plane, log, owner, link, clock, bounded, router: admin::routes(&admin), tasks }
     }
 
     /// Asks as it is.
