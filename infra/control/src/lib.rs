@@ -22,6 +22,7 @@ pub mod compile;
 pub mod entity;
 pub mod intake;
 pub mod key;
+pub mod limits;
 pub mod link;
 pub mod password;
 pub mod plane;

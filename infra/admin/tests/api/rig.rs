@@ -16,6 +16,7 @@ use control::plane::{Options, Plane};
 use control::vault::{MasterFile, Vault};
 use gateway::config::{Unpriced, UpstreamConfig};
 use gateway::control::catalogue;
+use gateway::limits::Book;
 use gateway::providers::compat;
 use http::request::Builder;
 use http::{HeaderMap, Method, Request};
@@ -44,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) link: Option<String>,
     /// Stands still until a test moves it, so that what is bounded by time is counted exactly.
     pub(crate) clock: Clock,
+    pub(crate) bounded: Arc<Book>,
     router: Router,
     tasks: Tasks,
 }
@@ -145,8 +147,17 @@ impl Node {
         let signin = SignIn::new(signin, &upstream, clock.clone()).unwrap();
         let (own, now) = (Arc::clone(&plane), clock.clone());
         let node = Arc::new(admin::node::Alone);
-        let admin = Arc::new(Admin { plane: own, trail, clock: now, upstream, signin, node });
-        Self { plane, log, owner, link, clock, router: admin::routes(&admin), tasks }
+        let bounded = Arc::new(Book::new(Default::default(), clock.clone()));
+        let admin = Arc::new(Admin {
+            plane: own,
+            trail,
+            bounded: Arc::clone(&bounded),
+            clock: now,
+            upstream,
+            signin,
+            node,
+        });
+        Self { plane, log, owner, link, clock, bounded, router: admin::routes(&admin), tasks }
     }
 
     /// Asks as it is.
