@@ -151,7 +151,7 @@ fn both<T: Ord + Clone>(a: Option<BTreeSet<T>>, b: Option<&BTreeSet<T>>) -> Opti
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// By provider, then name; a trailing `*` stands for any ending.
-    pub(super) models: BTreeMap<ProviderId, BTreeMap<String, Arc<Facts>>>,
+    models: BTreeMap<ProviderId, BTreeMap<String, Arc<Facts>>>,
     prices: Sources,
 }
 

@@ -22,71 +22,37 @@ pub(super) struct Sources<'a> {
     pub(super) prices: &'a PriceBook,
 }
 
-/// A model that a price list offers: the name that callers use, and what is known of it.
-struct Offer {
-    model: ModelId,
-    name: ModelId,
-    known: Known,
+/// A model that a provider offers by itself.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// The name that callers use.
+    pub(super) name: ModelId,
+    pub(super) targets: Vec<RouteTarget>,
 }
 
-/// What providers offer by themselves.
-#[derive(Default)]
-pub(super) struct Offers {
-    /// By vendor, for providers that have no list of their own: there may be hundreds of one vendor.
-    of_vendor: HashMap<String, Arc<[Offer]>>,
-}
-
-impl Offers {
-    /// Adds the models of the provider's price list, and those that the operator names, under their own
-    /// names. Names of other vendors' models (with a slash) are had by a pin alone.
-    pub(super) fn add(
-        &mut self,
-        routes: &mut BTreeMap<ModelId, Route>,
-        provider: &ProviderSeed,
-        vendor: &Vendor,
-        targets: &[RouteTarget],
-        sources: &Sources<'_>,
-    ) {
-        let id = ProviderId::from(provider.id.as_str());
-        let own = sources.prices.prices.contains_key(&id)
-            || sources.catalogue.models.contains_key(&id)
-            || !provider.models.is_empty();
-        let of_vendor = match self.of_vendor.get(&vendor.id).filter(|_| !own) {
-            Some(known) => Arc::clone(known),
-            None => sources.offered(provider, &id, vendor).into(),
-        };
-        for Offer { model, name, known } in &*of_vendor {
-            let pinned = model.as_str().contains('/').then(|| offered_as(&id, model));
-            let name = pinned.as_ref().unwrap_or(name);
-            let there = routes.get_mut(name);
-            let new = targets.iter().map(|target| target.with_model(model, *known));
-            match there {
-                Some(route) => route.targets.extend(new),
-                None => drop(routes.insert(name.clone(), Route::new(new.collect(), Origin::Known))),
-            }
-        }
-        if !own {
-            self.of_vendor.entry(vendor.id.clone()).or_insert(of_vendor);
-        }
-    }
+/// The models of the provider's price list, and those that the operator names, under their own
+/// names. Names of other vendors' models (with a slash) are had by a pin alone.
+pub(super) fn offers(
+    provider: &ProviderSeed,
+    vendor: &Vendor,
+    targets: &[RouteTarget],
+    catalogue: &Catalogue,
+    prices: &PriceBook,
+) -> Vec<Offer> {
+    let lists = [provider.id.as_str(), vendor.id.as_str()].map(ProviderId::from);
+    let listed = lists.iter().filter_map(|list| prices.prices.get(list)).flat_map(BTreeMap::keys);
+    let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
+    let models: BTreeSet<ModelId> = listed.cloned().chain(named).collect();
+    let [id, _] = lists;
+    let offers = models.into_iter().filter(|model| model.as_str() != "*").map(|model| {
+        let known = Known::of((&id, &vendor.id, &model), catalogue, prices);
+        let targets = targets.iter().map(|target| target.with_model(&model, known)).collect();
+        Offer { name: offered_as(&id, &model), targets }
+    });
+    offers.collect()
 }
 
 impl Sources<'_> {
-    /// The models of the provider's price list, and those that the operator names.
-    fn offered(&self, provider: &ProviderSeed, id: &ProviderId, vendor: &Vendor) -> Vec<Offer> {
-        let lists = [id.clone(), ProviderId::from(vendor.id.as_str())];
-        let lists = lists.iter().filter_map(|list| self.prices.prices.get(list));
-        let named = provider.models.iter().map(|name| ModelId::from(name.as_str()));
-        let models: BTreeSet<ModelId> =
-            lists.flat_map(BTreeMap::keys).cloned().chain(named).collect();
-        let offers = models.into_iter().filter(|model| model.as_str() != "*").map(|model| Offer {
-            name: offered_as(id, &model),
-            known: Known::of((id, &vendor.id, &model), self.catalogue, self.prices),
-            model,
-        });
-        offers.collect()
-    }
-
     fn asked_for(&self, known: &RouteTarget, model: &ModelId) -> RouteTarget {
         let (provider, vendor) = (&known.target.provider, &known.target.endpoint.vendor.id);
         known.with_model(model, Known::of((provider, vendor, model), self.catalogue, self.prices))

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemas::ids::{ModelId, ProviderId};
 use schemas::price::PriceBook;
 
-use super::routes::{Offers, Sources};
-use super::{AccountTerms, Snapshot, keys};
+use super::routes::{Offer, Sources, offers};
+use super::{AccountTerms, Origin, Snapshot, keys};
 use crate::config::{ProviderSeed, Seed};
 use crate::providers::compat::{Vendor, Vendors};
 use crate::providers::{Auth, Deadlines, Endpoint, Unfit};
@@ -167,7 +167,8 @@ pub fn snapshot(
     call_time: Duration,
     lookup: Lookup<'_>,
 ) -> Result<Snapshot, Error> {
-    let (mut snapshot, wrong) = assemble(seed, vendors, prices, call_time, lookup);
+    let mut none = Made::default();
+    let (mut snapshot, wrong) = assemble(seed, vendors, prices, call_time, lookup, &mut none);
     if let Some(error) = wrong.into_iter().next() {
         return Err(error);
     }
@@ -183,6 +184,38 @@ pub fn snapshot(
     Ok(snapshot)
 }
 
+/// What was made of providers before. They may be many, and mostly one of them changes at a time.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Revisions of providers by id: while it is the same, a provider is, with its credentials and what price lists and
+    /// the catalogue say of it. One without a revision is made anew each time.
+    pub revisions: HashMap<String, u64>,
+    providers: HashMap<String, (u64, MadeProvider)>,
+}
+
+#[derive(Clone, Debug)]
+struct MadeProvider {
+    targets: Arc<[RouteTarget]>,
+    offers: Arc<[Offer]>,
+}
+
+impl Made {
+    fn provider(&self, id: &str) -> Option<MadeProvider> {
+        let revision = self.revisions.get(id)?;
+        let (of, made) = self.providers.get(id)?;
+        (of == revision).then(|| made.clone())
+    }
+
+    /// Keeps what has a revision.
+    fn keep(&mut self, made: Vec<(&str, MadeProvider)>) {
+        let revisions = &self.revisions;
+        let kept = made
+            .into_iter()
+            .filter_map(|(id, made)| Some((id.to_owned(), (*revisions.get(id)?, made))));
+        self.providers = kept.collect();
+    }
+}
+
 /// The providers, models and prices of a seed, without its keys and accounts; what is wrong is left out, and told.
 pub fn assemble(
     seed: &Seed,
@@ -190,35 +223,44 @@ pub fn assemble(
     prices: PriceBook,
     call_time: Duration,
     lookup: Lookup<'_>,
+    before: &mut Made,
 ) -> (Snapshot, Vec<Error>) {
     let mut wrong = Vec::new();
     let mut providers: BTreeMap<ProviderId, Arc<[RouteTarget]>> = BTreeMap::new();
-    let (mut routes, mut offered) = (BTreeMap::new(), Vec::new());
+    let mut offered: HashMap<ModelId, Vec<RouteTarget>> = HashMap::new();
+    let mut all = Vec::new();
     for provider in &seed.providers {
         let id = ProviderId::from(provider.id.as_str());
         let made = check_id("providers", &provider.id).and_then(|()| {
-            let vendor = vendor_of(provider, vendors)?;
             if providers.contains_key(&id) {
                 return Err(Error::Id { field: "providers", id: provider.id.clone() });
             }
-            Ok((vendor, targets(provider, vendor, call_time, lookup)?))
+            if let Some(made) = before.provider(&provider.id) {
+                return Ok(made);
+            }
+            let vendor = vendor_of(provider, vendors)?;
+            let targets = targets(provider, vendor, call_time, lookup)?;
+            let offers = offers(provider, vendor, &targets, &seed.catalogue, &prices).into();
+            Ok(MadeProvider { targets: targets.into(), offers })
         });
         match made {
-            Ok((vendor, targets)) => {
-                offered.push((provider, vendor));
-                providers.insert(id, targets.into());
+            Ok(made) => {
+                for Offer { name, targets } in &*made.offers {
+                    match offered.get_mut(name) {
+                        Some(known) => known.extend_from_slice(targets),
+                        None => drop(offered.insert(name.clone(), targets.clone())),
+                    }
+                }
+                providers.insert(id, Arc::clone(&made.targets));
+                all.push((provider.id.as_str(), made));
             }
             Err(error) => wrong.push(error),
         }
     }
+    before.keep(all);
+    let route = |(name, targets)| (name, Arc::new(Route::new(targets, Origin::Known)));
+    let mut routes: BTreeMap<ModelId, Arc<Route>> = offered.into_iter().map(route).collect();
     let sources = Sources { providers: &providers, catalogue: &seed.catalogue, prices: &prices };
-    let mut offers = Offers::default();
-    for (provider, vendor) in &offered {
-        let targets = providers.get(&provider.id.as_str().into());
-        offers.add(&mut routes, provider, vendor, targets.map_or(&[], |all| all), &sources);
-    }
-    let mut routes: BTreeMap<ModelId, Arc<Route>> =
-        routes.into_iter().map(|(name, route)| (name, Arc::new(route))).collect();
     let (configured, projects) = sources.configured(&seed.models, &mut wrong);
     routes.extend(configured.named);
     let snapshot = Snapshot {

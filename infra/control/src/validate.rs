@@ -184,8 +184,7 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
     }
     let own = provider_seed(id, provider, &[]);
     let seed = Seed { providers: vec![own], ..Seed::default() };
-    let (_, wrong) =
-        seed::assemble(&seed, &local.vendors, PriceBook::default(), local.call_time, &|_| None);
+    let wrong = assembled(local, &seed);
     match wrong.into_iter().next() {
         None => Ok(()),
         Some(error) => {
@@ -197,6 +196,13 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
             Err(Misfit::new(field, error.to_string()))
         }
     }
+}
+
+/// What is wrong with it.
+fn assembled(local: &Surroundings, seed: &Seed) -> Vec<seed::Error> {
+    let (vendors, prices) = (&local.vendors, PriceBook::default());
+    let mut none = seed::Made::default();
+    seed::assemble(seed, vendors, prices, local.call_time, &|_| None, &mut none).1
 }
 
 /// Whether an address may be asked, as far as it says by itself. What a name means is known only at each
@@ -249,8 +255,7 @@ fn model(state: &State, local: &Surroundings, id: &str, model: &Model) -> Result
             _ => None,
         });
     let seed = Seed { providers: providers.collect(), models: vec![own], ..Seed::default() };
-    let (_, wrong) =
-        seed::assemble(&seed, &local.vendors, PriceBook::default(), local.call_time, &|_| None);
+    let wrong = assembled(local, &seed);
     let of_model = wrong.into_iter().find_map(|error| {
         let field = match &error {
             seed::Error::Name(_) => "name",

@@ -5,6 +5,7 @@ mod keys;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use gateway::config::{
     Unpriced,
 };
 use gateway::control::catalogue::Catalogue;
-use gateway::control::{AccountTerms, KeyHash, Snapshot, seed};
+use gateway::control::seed::{self, Made};
+use gateway::control::{AccountTerms, KeyHash, Snapshot};
 use gateway::limits::Rules;
 use gateway::providers::compat::Vendors;
 use gateway::routing::Strategy as By;
@@ -106,6 +108,8 @@ pub fn compile(
 #[derive(Debug, Default)]
 pub struct Compiled {
     serving: Option<Serving>,
+    /// Providers at these prices: every change of one before this position is in them.
+    made: (Offset, Made),
     limits: Option<Limits>,
     keys: Keys,
 }
@@ -145,7 +149,13 @@ impl Compiled {
         let upto = serves.into_iter().map(|kind| state.upto(kind)).max().unwrap_or(0);
         let serving = match self.serving.take().filter(|known| known.upto == upto) {
             Some(known) => known,
-            None => serving(state, local, opened, upto),
+            None => {
+                let priced = state.upto(Kind::Price);
+                if self.made.0 != priced {
+                    self.made = (priced, Made::default());
+                }
+                serving(state, local, opened, upto, &mut self.made.1)
+            }
         };
         let mut problems = serving.problems.clone();
         let mut snapshot = Snapshot { key_hash: key_hash.clone(), ..serving.snapshot.clone() };
@@ -175,7 +185,13 @@ fn limits(state: &State, known: Option<Limits>) -> Limits {
     Limits { upto, rules, problems }
 }
 
-fn serving(state: &State, local: &Surroundings, opened: &Opened, upto: Offset) -> Serving {
+fn serving(
+    state: &State,
+    local: &Surroundings,
+    opened: &Opened,
+    upto: Offset,
+    made: &mut Made,
+) -> Serving {
     let mut problems = Vec::new();
     let mut tell = |entity: String, why: String| problems.push(Problem { entity, why });
     let credentials = credentials(state, local, opened, &mut tell);
@@ -202,6 +218,7 @@ fn serving(state: &State, local: &Surroundings, opened: &Opened, upto: Offset) -
             _ => tell(format!("model/{id}"), UNREADABLE.into()),
         }
     }
+    made.revisions = revisions(state);
     let own = own_prices(state, local, &mut tell);
     let prices = seed::price_book(&local.prices, own, &providers);
     let seed = Seed {
@@ -212,11 +229,30 @@ fn serving(state: &State, local: &Surroundings, opened: &Opened, upto: Offset) -
         ..Seed::default()
     };
     let find = |names: &str| lookup(&local.environment, names);
-    let (snapshot, wrong) = seed::assemble(&seed, &local.vendors, prices, local.call_time, &find);
+    let (snapshot, wrong) =
+        seed::assemble(&seed, &local.vendors, prices, local.call_time, &find, made);
     for error in wrong {
         tell(String::new(), error.to_string());
     }
     Serving { upto, snapshot, problems }
+}
+
+/// What tells whether a provider, or one of its credentials, is another than before.
+fn revisions(state: &State) -> HashMap<String, u64> {
+    let mut all: HashMap<&str, DefaultHasher> = HashMap::new();
+    for (id, entity) in state.all(Kind::Provider) {
+        let mut hash = DefaultHasher::new();
+        entity.changed.offset.hash(&mut hash);
+        all.insert(id, hash);
+    }
+    for (id, entity) in state.all(Kind::Credential) {
+        if let Some(Body::Credential(credential)) = &entity.body
+            && let Some(hash) = all.get_mut(&*credential.provider)
+        {
+            (id, entity.changed.offset).hash(hash);
+        }
+    }
+    all.into_iter().map(|(id, hash)| (id.to_owned(), hash.finish())).collect()
 }
 
 const UNREADABLE: &str = "this version of the hub can't read it";
