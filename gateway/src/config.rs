@@ -51,7 +51,8 @@ pub struct Limits {
     pub write_time: Time,
     /// Longest time for a whole call, all attempts together.
     pub call_time: Time,
-    /// Output tokens held, and sent upstream, for a prepaid account's call that names no maximum.
+    /// Output tokens held, and sent upstream, for a call that names no maximum, where its account is prepaid or its
+    /// cost is bounded.
     pub default_max_output: i64,
     /// Longest time to finish open calls at shutdown.
     pub drain_time: Time,

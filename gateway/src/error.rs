@@ -41,6 +41,12 @@ pub enum Kind {
     Forbidden,
     /// The prepaid account can't pay for the call.
     NoCredit,
+    /// A limit of rates, or of calls at a time, has no room.
+    RateLimited,
+    /// A budget has no room.
+    BudgetSpent,
+    /// The call may cost more than a call may.
+    TooExpensive,
     /// The model is not served here.
     UnknownModel,
     /// The route does not exist.
@@ -82,6 +88,9 @@ impl Kind {
             Self::InvalidKey => "invalid_api_key",
             Self::Forbidden => "forbidden",
             Self::NoCredit => "insufficient_credit",
+            Self::RateLimited => "rate_limit_exceeded",
+            Self::BudgetSpent => "insufficient_quota",
+            Self::TooExpensive => "cost_limit_exceeded",
             Self::UnknownModel => "model_not_found",
             Self::UnknownRoute => "route_not_found",
             Self::Method => "method_not_allowed",
@@ -111,6 +120,9 @@ impl Kind {
             | Self::InvalidKey
             | Self::Forbidden
             | Self::NoCredit
+            | Self::RateLimited
+            | Self::BudgetSpent
+            | Self::TooExpensive
             | Self::UnknownModel
             | Self::UnknownRoute
             | Self::Method

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::admission::Accounts;
 use crate::control::{Ready, Snapshot};
 use crate::error::{Error, Kind};
+use crate::limits::Book;
 use crate::routing::{HealthMap, Local};
 use crate::upstream;
 use crate::usage::Outbox;
@@ -25,7 +26,8 @@ pub struct Limits {
     pub body: usize,
     /// Longest time for a request body to arrive.
     pub body_time: Duration,
-    /// Output tokens held and sent upstream for a prepaid account's call that names no maximum.
+    /// Output tokens held and sent upstream for a call that names no maximum, where the account is
+    /// prepaid or its cost is bounded.
     pub default_max_output: i64,
 }
 
@@ -69,6 +71,8 @@ pub struct Gateway {
     pub local: Arc<Local>,
     /// Prepaid money.
     pub accounts: Arc<Accounts>,
+    /// What is used of limits and budgets.
+    pub bounded: Arc<Book>,
     /// Where events go.
     pub outbox: Arc<Outbox>,
     /// Providers over the network.
@@ -115,7 +119,7 @@ impl Gateway {
         if self.draining.load(Ordering::Relaxed) {
             Some("is stopping".to_owned())
         } else if !self.ready.is_ready() {
-            Some("is starting: balances and health are being read".to_owned())
+            Some("is starting: balances, budgets and health are being read".to_owned())
         } else if self.ready.is_stale() {
             let (age, most) = (self.ready.age().as_secs(), self.ready.max_stale());
             Some(format!(

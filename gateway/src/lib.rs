@@ -18,6 +18,7 @@ pub mod dialects;
 pub mod error;
 pub mod gateway;
 pub mod http;
+pub mod limits;
 pub mod providers;
 pub mod reply;
 pub mod routing;

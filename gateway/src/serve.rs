@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::dialects::Dialect;
 use crate::error::Error;
 use crate::http::{Body, Request, error::response, read_body};
+use crate::limits::Shown;
 use crate::routing::{Plan, Wanted};
 use crate::trace::Trace;
 use crate::usage::Ticket;
@@ -18,10 +19,13 @@ use crate::{Gateway, admission, auth, routing, streaming, upstream};
 /// attempt loop when no target answers, by the relayed body when it ends or is dropped.
 pub async fn serve(gateway: &Arc<Gateway>, dialect: Dialect, request: Request) -> Response<Body> {
     let id = gateway.new_call();
-    match straight_line(gateway, id, dialect, request).await {
+    let mut shown = Shown::default();
+    let mut answer = match straight_line(gateway, id, dialect, request, &mut shown).await {
         Ok(response) => response,
         Err(error) => response(dialect, &error, Some(id)),
-    }
+    };
+    shown.tell(dialect, answer.headers_mut());
+    answer
 }
 
 async fn straight_line(
@@ -29,8 +33,9 @@ async fn straight_line(
     id: CallId,
     dialect: Dialect,
     request: Request,
+    shown: &mut Shown,
 ) -> Result<Response<Body>, Error> {
-    let admitted = admitted(gateway, id, dialect, request).await;
+    let admitted = admitted(gateway, id, dialect, request, shown).await;
     let refused = |error: &Error| gateway.metrics.gateway().refused(error.kind.code());
     let (call, plan, ticket) = admitted.inspect_err(refused)?;
     let exchange = upstream::attempt(&gateway.upstream, call, plan, ticket).await?;
@@ -42,6 +47,7 @@ async fn admitted(
     id: CallId,
     dialect: Dialect,
     request: Request,
+    shown: &mut Shown,
 ) -> Result<(Call, Plan, Ticket), Error> {
     gateway.check_ready()?;
     let (head, body) = request.into_parts();
@@ -61,6 +67,6 @@ async fn admitted(
     let wanted = Wanted::of(&call, &key);
     let mut plan = routing::plan(&wanted, &snapshot, &health, &seen, now, id.seed())?;
     auth::narrow(&key, &mut plan)?;
-    let ticket = admission::admit(gateway, id, &snapshot, &key, &mut call, &mut plan)?;
+    let ticket = admission::admit(gateway, id, &snapshot, &key, &mut call, &mut plan, shown)?;
     Ok((call, plan, ticket))
 }

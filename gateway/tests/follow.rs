@@ -10,6 +10,7 @@ use gateway::config::Seed;
 use gateway::control::Ready;
 use gateway::control::follow::Follower;
 use gateway::control::seed;
+use gateway::limits::Book;
 use gateway::providers::compat;
 use runtime::clock::Clock;
 use runtime::log::local::{LocalLog, Options};
@@ -18,6 +19,7 @@ use runtime::registry::fake::{Fake, Mood};
 use runtime::registry::{self, open};
 use runtime::task::Tasks;
 use schemas::event::{Balance, Health, HealthState, SubjectKind};
+use schemas::ids::Origin;
 use schemas::topics::{Topic, TopicPartition};
 use schemas::wire::{Codec, Event, SchemaName};
 
@@ -94,6 +96,8 @@ async fn balances_and_health_wait_for_their_schemas_and_miss_nothing() {
         codec: codec.clone(),
         accounts: Arc::new(Accounts::new()),
         health: Arc::default(),
+        bounded: Arc::new(Book::new(Origin::default(), Clock::system())),
+        clock: Clock::system(),
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         ready: Arc::new(Ready::new(Duration::from_secs(60))),
     };

@@ -20,7 +20,8 @@ pub enum Topic {
     Balances,
     /// Health per target and credential. Key: its id.
     Health,
-    /// What each gateway consumed of shared limits. Key: scope.
+    /// What each gateway uses of shared limits, and what webhooks were told. Key: scope, limit, window and gateway;
+    /// partitioned by scope.
     Limits,
     /// Sign-ins, refused admin calls, secret use, exports. Key: entity.
     Audit,
@@ -82,7 +83,7 @@ impl Topic {
             Self::Ledger => ("hub.ledger.v1", true, Kept::Forever),
             Self::Balances => ("hub.balances.v1", true, Kept::Compacted),
             Self::Health => ("hub.health.v1", true, Kept::Compacted),
-            Self::Limits => ("hub.limits.v1", true, Kept::For(Duration::from_secs(6 * 60 * 60))),
+            Self::Limits => ("hub.limits.v1", true, Kept::Compacted),
             Self::Audit => ("hub.audit.v1", false, Kept::Forever),
             Self::Dead => ("hub.dead.v1", true, days(400)),
             Self::State => ("hub.state.v1", true, Kept::Compacted),

@@ -7,13 +7,13 @@ use schemas::price::upper_bound;
 
 use super::accounts::{Account, Hold, Short};
 use crate::call::Call;
-use crate::config::{AccountKind, Unpriced};
+use crate::config::Unpriced;
 use crate::control::Snapshot;
 use crate::error::{Error, Kind};
 use crate::routing::Plan;
 
-/// Leaves in the plan the targets whose price is known, where policy or a prepaid account asks
-/// for one, and returns the most that the call can cost at each target that is left.
+/// Leaves in the plan the targets whose price is known, where policy asks for one or `strict` says why there
+/// must be one, and returns the most that the call can cost at each target that is left.
 ///
 /// # Errors
 /// [`Kind::NoPrice`]: no target is left.
@@ -21,10 +21,10 @@ pub(super) fn bounds(
     call: &Call,
     plan: &mut Plan,
     snapshot: &Snapshot,
-    account: AccountKind,
+    strict: Option<&str>,
 ) -> Result<Vec<Nano>, Error> {
     let units = call.most();
-    let must = account == AccountKind::Prepaid || snapshot.unpriced == Unpriced::Refuse;
+    let must = strict.is_some() || snapshot.unpriced == Unpriced::Refuse;
     let mut bounds = Vec::with_capacity(plan.targets.len());
     plan.targets.retain(|planned| {
         let target = &planned.target;
@@ -38,10 +38,7 @@ pub(super) fn bounds(
         let message = format!(
             "the model {:?} has no price here, and {}",
             call.model.as_str(),
-            match account {
-                AccountKind::Prepaid => "a prepaid account can't pay for what has none",
-                AccountKind::Metered => "this hub refuses such calls (unpriced = \"refuse\")",
-            }
+            strict.unwrap_or("this hub refuses such calls (unpriced = \"refuse\")"),
         );
         return Err(Error::new(Kind::NoPrice, message).at("model"));
     }

@@ -1,13 +1,15 @@
-//! Reading back what processors derived: balances and health, into what the request path reads.
+//! Reading back what processors derived (balances, health) and what other gateways use of limits, into what the
+//! request path reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use runtime::clock::Clock;
 use runtime::log::{self, Limit, Log, Offset, Record, Span};
 use runtime::task::{CancellationToken, Tasks};
-use schemas::event::{Health, State, Usage};
+use schemas::event::{Health, Limit as Used, State, Usage};
 use schemas::ids::SubjectId;
 use schemas::money::Amount;
 use schemas::topics::{Topic, TopicPartition};
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::admission::Accounts;
 use crate::control::{Ready, Snapshot};
+use crate::limits::{self, Book};
 use crate::routing::{Condition, HealthMap};
 
 /// One read: enough to be fast at start, small enough to be held.
@@ -38,7 +41,7 @@ enum Error {
     Schema(u32),
 }
 
-/// Keeps accounts and health as the log says they are.
+/// Keeps accounts, health and limits as the log says they are.
 #[derive(Clone, Debug)]
 pub struct Follower {
     /// The log.
@@ -49,6 +52,10 @@ pub struct Follower {
     pub accounts: Arc<Accounts>,
     /// Where health goes.
     pub health: Arc<ArcSwap<HealthMap>>,
+    /// Where goes what other gateways use of limits and budgets.
+    pub bounded: Arc<Book>,
+    /// The time.
+    pub clock: Clock,
     /// The snapshot, for the price of spend that billing has not seen yet.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Told when each part is read to its end.
@@ -59,9 +66,11 @@ impl Follower {
     /// Follows until the group stops.
     pub fn start(self, tasks: &Tasks) {
         let token = tasks.token();
-        let (balances, health) = (self.clone(), self);
+        let (balances, limits, health) = (self.clone(), self.clone(), self);
         let stop = token.clone();
         tasks.spawn("follow balances", async move { balances.balances(stop).await });
+        let stop = token.clone();
+        tasks.spawn("follow limits", async move { limits.limits(stop).await });
         tasks.spawn("follow health", async move { health.healths(token).await });
     }
 
@@ -91,6 +100,16 @@ impl Follower {
         };
         self.ready.health.store(true, Ordering::Release);
         self.follow(Topic::Health, from, &token, |records| self.conditions(records)).await;
+    }
+
+    async fn limits(self, token: CancellationToken) {
+        let count = self.log.partitions(Topic::Limits);
+        let start = |partition| self.catch_up(Topic::Limits.at(partition), |r| self.used(r, true));
+        let Some(from) = each_partition(&token, count, "limits", start).await else {
+            return;
+        };
+        self.ready.limits.store(true, Ordering::Release);
+        self.follow(Topic::Limits, from, &token, |records| self.used(records, false)).await;
     }
 
     /// Counts the usage events that billing has not seen yet.
@@ -200,6 +219,20 @@ impl Follower {
         apply(records, |record| {
             if let Some(balance) = self.read(record)? {
                 self.accounts.apply_balance(&balance);
+            }
+            Ok(())
+        })
+    }
+
+    /// What other gateways used. `old`: before this one read on.
+    fn used(&self, records: &[Record], old: bool) -> Applied {
+        let (now, snapshot) = (self.clock.now(), self.snapshot.load_full());
+        let rules = (!old).then_some(&*snapshot.limits);
+        apply(records, |record| {
+            let said = self.read::<Used>(record)?;
+            if said.is_some() || record.value.is_none() {
+                let at = if old { record.at } else { now };
+                limits::hear(&self.bounded, rules, &record.key, said.as_ref(), at);
             }
             Ok(())
         })

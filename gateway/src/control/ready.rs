@@ -15,6 +15,7 @@ pub struct Ready {
     pub(super) spend: AtomicBool,
     pub(super) balances: AtomicBool,
     pub(super) health: AtomicBool,
+    pub(super) limits: AtomicBool,
     /// Times are counted from here, in milliseconds.
     start: Instant,
     max_stale: Duration,
@@ -30,6 +31,7 @@ impl Ready {
             spend: AtomicBool::new(false),
             balances: AtomicBool::new(false),
             health: AtomicBool::new(false),
+            limits: AtomicBool::new(false),
             start: Instant::now(),
             max_stale,
             read: Mutex::default(),
@@ -39,15 +41,22 @@ impl Ready {
 
     /// What is not yet read to its end; empty when the gateway may take calls.
     pub fn missing(&self) -> Vec<&'static str> {
-        let parts =
-            [("spend", &self.spend), ("balances", &self.balances), ("health", &self.health)];
-        let missing = parts.into_iter().filter(|(_, done)| !done.load(Ordering::Acquire));
+        let missing = self.parts().into_iter().filter(|(_, done)| !done.load(Ordering::Acquire));
         missing.map(|(name, _)| name).collect()
     }
 
     /// Whether all is read.
     pub fn is_ready(&self) -> bool {
-        [&self.spend, &self.balances, &self.health].iter().all(|done| done.load(Ordering::Acquire))
+        self.parts().iter().all(|(_, done)| done.load(Ordering::Acquire))
+    }
+
+    const fn parts(&self) -> [(&'static str, &AtomicBool); 4] {
+        [
+            ("spend", &self.spend),
+            ("balances", &self.balances),
+            ("health", &self.health),
+            ("limits", &self.limits),
+        ]
     }
 
     /// The partition was read to where it ended at this time.

@@ -235,6 +235,7 @@ pub fn assemble(
         prices: Arc::new(prices),
         catalogue: Arc::clone(&seed.catalogue),
         unpriced: seed.unpriced,
+        limits: Arc::default(),
     };
     (snapshot, wrong)
 }

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::catalogue::{Catalogue, Facts};
 use crate::config::{AccountKind, Unpriced};
+use crate::limits::{Caller, Rules};
 use crate::routing::{Known, Route, RouteTarget, Target};
 
 /// Keys, providers, models, accounts and prices at one moment.
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub catalogue: Arc<Catalogue>,
     /// What happens to calls for models without a price.
     pub unpriced: Unpriced,
+    /// What is bounded, and for whom.
+    pub limits: Arc<Rules>,
 }
 
 /// Hashes keys with a secret of the hub's own: who reads the log can't try guesses.
@@ -294,6 +297,20 @@ impl Snapshot {
     /// What is known of a target's model.
     pub fn facts(&self, target: &Target) -> Option<&Arc<Facts>> {
         self.catalogue.find(&target.provider, &target.endpoint.vendor.id, &target.model)
+    }
+
+    /// A key that asks for a model, as far as bounds go. A pin to a provider is no other model.
+    pub fn caller<'a>(&self, key: &'a Key, model: &'a ModelId) -> Caller<'a> {
+        let pinned = model.as_str().split_once('/');
+        let pinned =
+            pinned.filter(|(first, _)| self.providers.contains_key(&ProviderId::from(*first)));
+        Caller {
+            project: key.project.as_str(),
+            account: key.account.as_str(),
+            user: key.user.as_deref(),
+            key: key.id.as_str(),
+            model: pinned.map_or(model.as_str(), |(_, model)| model),
+        }
     }
 
     /// How the account pays.

@@ -17,7 +17,7 @@ use crate::auth::authenticate;
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// What scripts may read of an answer's headers.
-const SHOWN: [HeaderName; 8] = [
+const SHOWN: [HeaderName; 14] = [
     HeaderName::from_static("x-hub-call"),
     HeaderName::from_static("x-hub-target"),
     HeaderName::from_static("x-hub-attempts"),
@@ -26,6 +26,12 @@ const SHOWN: [HeaderName; 8] = [
     HeaderName::from_static("x-hub-fault"),
     HeaderName::from_static("x-hub-dropped"),
     HeaderName::from_static("retry-after"),
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
 /// The layer that answers browsers.

@@ -11,6 +11,8 @@ use crate::error::{Error, Fault, Kind};
 pub const CALL: HeaderName = HeaderName::from_static("x-hub-call");
 /// The stable code of an error.
 const CODE: HeaderName = HeaderName::from_static("x-hub-error");
+/// Whether a client's library shall try again by itself: OpenAI's and Anthropic's go by it.
+const RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Who failed.
 const FAULT: HeaderName = HeaderName::from_static("x-hub-fault");
 
@@ -21,6 +23,7 @@ pub const fn status(kind: Kind) -> u16 {
         | Kind::InvalidField
         | Kind::UnsupportedField
         | Kind::MissingField
+        | Kind::TooExpensive
         | Kind::ProviderRefused => 400,
         Kind::MissingKey | Kind::InvalidKey => 401,
         Kind::NoCredit => 402,
@@ -30,7 +33,7 @@ pub const fn status(kind: Kind) -> u16 {
         Kind::BodyTimeout => 408,
         Kind::BodyTooLarge => 413,
         Kind::ContentType => 415,
-        Kind::ProviderBusy => 429,
+        Kind::ProviderBusy | Kind::RateLimited | Kind::BudgetSpent => 429,
         Kind::Internal => 500,
         Kind::ProviderFailed | Kind::Truncated => 502,
         Kind::OutboxFull | Kind::NotReady => 503,
@@ -75,6 +78,10 @@ pub fn response(dialect: Dialect, error: &Error, call: Option<CallId>) -> Respon
         // whole seconds, rounded up: a caller who waits as told is never too early
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if error.kind == Kind::BudgetSpent {
+        // money comes back in hours, and no second try helps
+        headers.insert(RETRY, HeaderValue::from_static("false"));
     }
     match error.kind.fault() {
         Fault::Caller => tracing::debug!(code = error.kind.code(), field = ?error.field, "refused"),

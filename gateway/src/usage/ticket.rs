@@ -12,6 +12,7 @@ use super::outbox::{Durability, Outbox, Position};
 use super::outbox::{Live, Promise};
 use super::{AttemptReport, Settlement, event};
 use crate::admission::Hold;
+use crate::limits::Reserved;
 use crate::routing::Target;
 
 /// The right to call upstream, and the duty to say how it ended. It leaves by
@@ -34,6 +35,7 @@ struct Open {
     input_estimate: i64,
     promise: Promise,
     hold: Option<Hold>,
+    reserved: Option<Reserved>,
     prices: Arc<PriceBook>,
     flight: Option<event::Flight>,
     attempts: usize,
@@ -55,11 +57,19 @@ impl Ticket {
             input_estimate,
             promise,
             hold,
+            reserved: None,
             prices,
             flight: None,
             attempts: 0,
         };
         Self { open: Some(Box::new(open)), live }
+    }
+
+    /// Keeps what the call has taken of its bounds until it is settled.
+    pub fn keep(&mut self, reserved: Reserved) {
+        if let Some(open) = &mut self.open {
+            open.reserved = Some(reserved);
+        }
     }
 
     /// The call.
@@ -135,7 +145,7 @@ impl Drop for Ticket {
 
 impl Open {
     fn settle(self, settlement: Settlement, live: &Live) -> Settled {
-        let Self { outbox, mut usage, promise, hold, prices, attempts, .. } = self;
+        let Self { outbox, mut usage, promise, hold, reserved, prices, attempts, .. } = self;
         let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).ok();
         usage.outcome = settlement.outcome;
         usage.error = settlement.error.map(event::code);
@@ -144,14 +154,28 @@ impl Open {
         usage.charges = event::charges(settlement.charges);
         usage.ttft_us = settlement.ttft.and_then(micros);
         usage.duration_us = micros(outbox.now().since(live.admitted_at)).unwrap_or(i64::MAX);
+        let cost = match hold.is_some() || reserved.is_some() {
+            true => cost(&usage, &prices),
+            false => None,
+        };
         let spend = hold.map(|hold| {
-            let cost = cost(&usage, &prices).unwrap_or(hold.nano());
+            let cost = cost.unwrap_or(hold.nano());
             (hold, cost)
         });
         let at = outbox.settle(live, &usage, promise, spend);
+        if let Some(reserved) = reserved {
+            reserved.settle(tokens(&usage), cost);
+        }
         let wait = (outbox.durability() == Durability::Host).then_some(at).flatten();
         Settled { wait: wait.map(|at| (outbox, at)) }
     }
+}
+
+/// The tokens that the call used, of input and output.
+fn tokens(usage: &Usage) -> i64 {
+    let quantities = usage.charges.iter().flat_map(|charge| &charge.quantities);
+    let tokens = quantities.filter(|quantity| quantity.meter.is_tokens());
+    tokens.fold(0, |sum, quantity| sum.saturating_add(quantity.units))
 }
 
 /// What the call costs, rounded up; `None` when that can't be known here: the hold then stands

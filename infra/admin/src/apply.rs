@@ -54,7 +54,7 @@ pub(crate) fn schema() -> Value {
 }
 
 /// Kinds in an order in which each refers to those before it.
-const ORDER: [Kind; 10] = [
+const ORDER: [Kind; 13] = [
     Kind::Organisation,
     Kind::Account,
     Kind::Project,
@@ -65,6 +65,9 @@ const ORDER: [Kind; 10] = [
     Kind::Credential,
     Kind::Model,
     Kind::Price,
+    Kind::Webhook,
+    Kind::Limit,
+    Kind::Budget,
 ];
 
 fn collection(kind: Kind) -> &'static str {

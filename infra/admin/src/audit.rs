@@ -96,6 +96,7 @@ fn entity(admin: &Admin, op: Op, id: Option<&str>) -> String {
         Op::List(kind)
         | Op::Get(kind)
         | Op::History(kind)
+        | Op::Usage(kind)
         | Op::Create(kind)
         | Op::Replace(kind)
         | Op::Delete(kind) => kind,

@@ -158,9 +158,10 @@ impl Caller {
         // what is of no project is for those whose role is bound to none
         let per_project = matches!(
             op,
-            Op::List(Kind::Key | Kind::Project)
-                | Op::Get(Kind::Key | Kind::Project)
-                | Op::History(Kind::Key | Kind::Project)
+            Op::List(Kind::Key | Kind::Project | Kind::Limit | Kind::Budget)
+                | Op::Get(Kind::Key | Kind::Project | Kind::Limit | Kind::Budget)
+                | Op::History(Kind::Key | Kind::Project | Kind::Limit | Kind::Budget)
+                | Op::Usage(_)
                 | Op::Create(Kind::Key)
                 | Op::Replace(Kind::Key)
                 | Op::Delete(Kind::Key)
@@ -232,6 +233,12 @@ pub(crate) fn project_of<'a>(id: &'a str, body: &'a entity::Body) -> Option<&'a 
     match body {
         entity::Body::Project(_) => Some(id),
         entity::Body::Key(key) => Some(key.project.as_deref().unwrap_or(DEFAULT)),
+        entity::Body::Limit(limit) => of_scope(&limit.scope),
+        entity::Body::Budget(budget) => of_scope(&budget.scope),
         _ => None,
     }
+}
+
+fn of_scope(scope: &entity::Scope) -> Option<&str> {
+    scope.id.as_deref().filter(|_| scope.kind == entity::ScopeKind::Project)
 }

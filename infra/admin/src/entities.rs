@@ -122,7 +122,7 @@ fn has_title(body: &entity::Body, q: &str) -> bool {
 }
 
 /// Whether there is such an entity that the caller may see.
-fn find(admin: &Admin, kind: Kind, ask: &Ask) -> Result<Entity, Problem> {
+pub(crate) fn find(admin: &Admin, kind: Kind, ask: &Ask) -> Result<Entity, Problem> {
     let id = ask.id()?;
     let state = admin.plane.state();
     let entity = state.get(kind, id).filter(|entity| {

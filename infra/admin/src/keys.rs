@@ -111,7 +111,7 @@ pub(crate) async fn rewrap(admin: &Admin, ask: &Ask) -> Result<Response<Body>, P
     vault.refresh().await.map_err(control::plane::Error::from)?;
     let bodies: Vec<(Kind, String, i64, entity::Body)> = {
         let state = admin.plane.state();
-        let kinds = [Kind::Secret, Kind::Credential, Kind::Key];
+        let kinds = [Kind::Secret, Kind::Credential, Kind::Key, Kind::Webhook];
         let all = kinds.into_iter().flat_map(|kind| {
             state.all(kind).filter_map(move |(id, entity)| {
                 Some((kind, id.to_string(), entity.version, entity.body.clone()?))
@@ -163,6 +163,7 @@ fn sealed_of(body: &entity::Body) -> Option<control::vault::Sealed> {
         entity::Body::Secret(sealed) => return Some((**sealed).clone()),
         entity::Body::Credential(it) => &it.secret,
         entity::Body::Key(it) => &it.aws.as_ref()?.secret,
+        entity::Body::Webhook(it) => it.secret.as_ref()?,
         _ => return None,
     };
     match held {
@@ -180,6 +181,7 @@ fn with_sealed(mut body: entity::Body, sealed: control::vault::Sealed) -> entity
                 aws.secret = Held::Sealed(sealed);
             }
         }
+        entity::Body::Webhook(it) => it.secret = Some(Held::Sealed(sealed)),
         _ => {}
     }
     body

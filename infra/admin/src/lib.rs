@@ -26,6 +26,7 @@ mod session;
 pub mod signin;
 pub mod table;
 mod trail;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use control::audit::Trail;
 use control::plane::Plane;
 use gateway::config::UpstreamConfig;
 use gateway::http::{Takes, read_body};
+use gateway::limits::Book;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use runtime::clock::Clock;
@@ -71,6 +73,8 @@ pub struct Admin {
     pub plane: Arc<Plane>,
     /// The audit trail of this process.
     pub trail: Arc<Trail>,
+    /// What is used of limits and budgets.
+    pub bounded: Arc<Book>,
     /// The time.
     pub clock: Clock,
     /// How providers are reached, to check their credentials.
@@ -161,6 +165,7 @@ async fn operate(admin: &Admin, op: Op, ask: Ask) -> Result<Response<Body>, Prob
         Op::List(kind) => entities::list(admin, kind, &ask),
         Op::Get(kind) => entities::get(admin, kind, &ask),
         Op::History(kind) => entities::history(admin, kind, &ask).await,
+        Op::Usage(kind) => usage::usage(admin, kind, &ask),
         Op::Create(kind) => entities::create(admin, kind, &ask).await,
         Op::Replace(kind) => entities::replace(admin, kind, &ask).await,
         Op::Delete(kind) => entities::delete(admin, kind, &ask).await,

@@ -1,7 +1,8 @@
 //! The API's description: OpenAPI 3.1, made of the table of routes and of the types of bodies.
 
 use control::entity::{
-    Account, Binding, Credential, Key, Kind, Model, Organisation, Price, Project, Provider, User,
+    Account, Binding, Budget, Credential, Key, Kind, Limit, Model, Organisation, Price, Project,
+    Provider, User, Webhook,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -56,6 +57,9 @@ fn spec_of(kind: Kind) -> Option<&'static str> {
         Kind::Credential => "Credential",
         Kind::Model => "Model",
         Kind::Price => "Price",
+        Kind::Limit => "Limit",
+        Kind::Budget => "Budget",
+        Kind::Webhook => "Webhook",
         Kind::PriceBook | Kind::Secret => return None,
     })
 }
@@ -83,6 +87,9 @@ fn schemas() -> Value {
         Credential,
         Model,
         Price,
+        Limit,
+        Budget,
+        Webhook,
         Problem,
         NewEntity,
         Change,
@@ -131,6 +138,9 @@ fn writable(kind: Kind, schema: Option<&Value>) -> Value {
             }
             Kind::Credential => {
                 properties.remove("secret_version");
+                properties.insert("secret".into(), secret);
+            }
+            Kind::Webhook => {
                 properties.insert("secret".into(), secret);
             }
             Kind::User => {
@@ -182,6 +192,24 @@ fn entity() -> Value {
             "reason": {"type": ["string", "null"]},
             "secret": {"type": "string", "description": "Of a key that was just made: shown this once, and not to who sends the command again."},
             "old_secret_until_us": {"type": ["integer", "null"], "format": "int64"},
+        },
+    })
+}
+
+/// Requests, tokens and calls are numbers, money is USD as text.
+fn used() -> Value {
+    let amount = json!({"type": ["integer", "string"]});
+    json!({
+        "type": "object",
+        "required": ["whose", "measure", "limit", "used", "held", "remaining", "resets_at"],
+        "properties": {
+            "whose": {"type": "string", "examples": ["project/team"]},
+            "measure": {"type": "string", "examples": ["tokens_per_minute", "month"]},
+            "limit": amount,
+            "used": amount,
+            "held": amount,
+            "remaining": amount,
+            "resets_at": {"type": ["string", "null"], "format": "date-time"},
         },
     })
 }
@@ -307,6 +335,11 @@ fn words(op: Op) -> Words {
             format!("The changes of one {kind}, oldest first"),
             None,
             ("200", "Changes", Some(items(json!({"type": "object"})))),
+        ),
+        Op::Usage(kind) => (
+            format!("What is used of one {kind} now, by whom it is set on"),
+            None,
+            ("200", "Each that was seen", Some(items(used()))),
         ),
         Op::Create(kind) => (
             format!("A new {kind}"),

@@ -5,7 +5,7 @@ use control::role::Action;
 use http::Method;
 
 /// Kinds that people see, with the name of their collection.
-pub const COLLECTIONS: [(Kind, &str); 11] = [
+pub const COLLECTIONS: [(Kind, &str); 14] = [
     (Kind::Organisation, "organisations"),
     (Kind::Project, "projects"),
     (Kind::Account, "accounts"),
@@ -16,6 +16,9 @@ pub const COLLECTIONS: [(Kind, &str); 11] = [
     (Kind::Credential, "credentials"),
     (Kind::Model, "models"),
     (Kind::Price, "prices"),
+    (Kind::Limit, "limits"),
+    (Kind::Budget, "budgets"),
+    (Kind::Webhook, "webhooks"),
     (Kind::PriceBook, "price-books"),
 ];
 
@@ -32,6 +35,8 @@ pub enum Op {
     Get(Kind),
     /// Its changes.
     History(Kind),
+    /// What is used of a limit or budget.
+    Usage(Kind),
     /// A new entity.
     Create(Kind),
     /// An entity as it is to be.
@@ -78,7 +83,9 @@ impl Op {
         Some(match self {
             Self::OpenApi | Self::SignIn | Self::UseLink => return None,
             Self::WhoAmI => Action::WhoAmI,
-            Self::List(kind) | Self::Get(kind) | Self::History(kind) => Action::Read(kind),
+            Self::List(kind) | Self::Get(kind) | Self::History(kind) | Self::Usage(kind) => {
+                Action::Read(kind)
+            }
             Self::Create(kind) | Self::Replace(kind) | Self::Delete(kind) => Action::Write(kind),
             Self::RotateKey => Action::Write(Kind::Key),
             Self::CheckProvider => Action::CheckCredential,
@@ -142,6 +149,8 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "audit/verify", Op::VerifyAudit),
         route(Method::POST, "keys/{id}/rotate", Op::RotateKey),
         route(Method::POST, "providers/{id}/check", Op::CheckProvider),
+        route(Method::GET, "limits/{id}/usage", Op::Usage(Kind::Limit)),
+        route(Method::GET, "budgets/{id}/usage", Op::Usage(Kind::Budget)),
     ];
     for (kind, name) in COLLECTIONS {
         all.push(route(Method::GET, name, Op::List(kind)));

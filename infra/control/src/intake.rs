@@ -16,6 +16,11 @@ const MAX_SECRET: usize = 64 << 10;
 /// What stands for a password that is set.
 const SET: &str = "set";
 
+/// What a webhook's secret is of.
+pub fn webhook_subject(id: &str) -> Subject {
+    Subject::new(format!("{}/{id}", Kind::Webhook), 1)
+}
+
 /// Makes what a command may hold of what a person gave: fields of the hub's own are filled in, plain
 /// secrets sealed, and secrets that are not given, or given as they were shown, stay as they are.
 ///
@@ -69,6 +74,16 @@ pub async fn take_in(plane: &Plane, kind: Kind, id: &str, spec: &mut Value) -> R
             if let Some(aws) = spec.get_mut("aws").and_then(Value::as_object_mut) {
                 let known = known.aws.map(|aws| aws.secret);
                 seal_field(plane, aws, known, &signing_subject(id)).await?;
+            }
+        }
+        (Kind::Webhook, known) => {
+            let known = match known {
+                Some(Body::Webhook(known)) => known.secret,
+                _ => None,
+            };
+            let wanted = spec.get("secret").is_some_and(|secret| !secret.is_null());
+            if wanted || known.is_some() {
+                seal_field(plane, spec, known, &webhook_subject(id)).await?;
             }
         }
         (Kind::User, known) => {
@@ -182,6 +197,9 @@ pub fn view(body: &Body) -> Result<Value, serde_json::Error> {
             if let (Some(aws), Some(Value::Object(shown))) = (&it.aws, object.get_mut("aws")) {
                 shown.insert("secret".into(), view_held(&aws.secret));
             }
+        }
+        Body::Webhook(it) => {
+            object.insert("secret".into(), it.secret.as_ref().map_or(Value::Null, view_held));
         }
         Body::User(it) => {
             object.insert("password".into(), json!(it.password.as_ref().map(|_| SET)));

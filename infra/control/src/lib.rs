@@ -17,6 +17,7 @@
 pub mod audit;
 pub mod bootstrap;
 pub mod bound;
+pub mod bounds;
 pub mod checkpoint;
 pub mod compile;
 pub mod entity;

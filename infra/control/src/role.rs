@@ -130,7 +130,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
             Read(_)
             | CheckCredential
             | ExplainRoute
-            | Write(Kind::Provider | Kind::Credential | Kind::Model),
+            | Write(Kind::Provider | Kind::Credential | Kind::Model | Kind::Limit | Kind::Webhook),
         ) => Everywhere,
         (
             Finance,
@@ -142,12 +142,18 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | Kind::Model
                 | Kind::Provider
                 | Kind::Price
-                | Kind::PriceBook,
+                | Kind::Limit
+                | Kind::Budget
+                | Kind::PriceBook
+                | Kind::Webhook,
             )
-            | Write(Kind::Account | Kind::Price)
+            | Write(Kind::Account | Kind::Price | Kind::Budget)
             | ReadAudit,
         ) => Everywhere,
-        (Developer, Read(Kind::Key | Kind::Project) | Write(Kind::Key)) => OwnProjects,
+        (
+            Developer,
+            Read(Kind::Key | Kind::Project | Kind::Budget | Kind::Limit) | Write(Kind::Key),
+        ) => OwnProjects,
         (Developer, Read(Kind::Model | Kind::Price | Kind::PriceBook) | ExplainRoute) => Everywhere,
         (
             Viewer,
@@ -158,6 +164,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | Kind::Provider
                 | Kind::Model
                 | Kind::Price
+                | Kind::Limit
+                | Kind::Budget
                 | Kind::PriceBook
                 | Kind::Key,
             ),

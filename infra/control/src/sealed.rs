@@ -2,6 +2,7 @@
 
 use crate::compile::{signing_subject, subject_of};
 use crate::entity::{Body, Held, Kind};
+use crate::intake::webhook_subject;
 use crate::state::State;
 use crate::vault::{Sealed, Subject};
 
@@ -35,6 +36,13 @@ pub fn sealed(state: &State) -> Vec<(Subject, Sealed)> {
             && let Some(Held::Sealed(sealed)) = key.aws.as_ref().map(|aws| &aws.secret)
         {
             all.push((signing_subject(id), sealed.clone()));
+        }
+    }
+    for (id, body) in state.bodies(Kind::Webhook) {
+        if let Body::Webhook(webhook) = body
+            && let Some(Held::Sealed(sealed)) = &webhook.secret
+        {
+            all.push((webhook_subject(id), sealed.clone()));
         }
     }
     all

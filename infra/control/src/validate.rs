@@ -8,6 +8,7 @@ use gateway::control::seed;
 use gateway::upstream::{Denied, Zone};
 use schemas::price::PriceBook;
 
+use crate::bounds::{self, check_budget, check_limit, check_webhook};
 use crate::compile::{Surroundings, model_seed, network, provider_seed};
 use crate::entity::{Body, Key, Kind, Misfit, Model, Price, Provider};
 use crate::role::Role;
@@ -112,6 +113,9 @@ pub fn check_body(
         }
         Body::Model(it) => model(state, local, id, it)?,
         Body::Price(it) => price(state, local, id, it)?,
+        Body::Limit(it) => check_limit(state, it)?,
+        Body::Budget(it) => check_budget(state, it)?,
+        Body::Webhook(it) => check_webhook(it)?,
         Body::Secret(_) | Body::PriceBook | Body::Unknown => {}
     }
     Ok(())
@@ -176,7 +180,7 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
         return Err(Misfit::new("id", "is that of a provider of the hub's own"));
     }
     if let Some(address) = &provider.base_url {
-        check_address(address, Zone::of(provider.allow_private))?;
+        check_address("base_url", address, Zone::of(provider.allow_private))?;
     }
     let own = provider_seed(id, provider, &[]);
     let seed = Seed { providers: vec![own], ..Seed::default() };
@@ -195,17 +199,17 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
     }
 }
 
-/// Whether an address may be a provider's, as far as it says by itself. What a name means is known only at each
+/// Whether an address may be that of a provider, or of a webhook, as far as it says by itself. What a name means is known only at each
 /// connection.
-fn check_address(address: &str, zone: Zone) -> Result<(), Misfit> {
+pub(crate) fn check_address(field: &str, address: &str, zone: Zone) -> Result<(), Misfit> {
     let url = url::Url::parse(address).ok();
     let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
     zone.check_host(host).map_err(|denied| {
         let why = match denied {
-            Denied::Private => "is a private address, which calls could reach through the hub; allow_private permits it",
-            Denied::Metadata => "is that of a metadata service, which tells a machine's credentials: never a provider's",
+            Denied::Private => "is a private address, which others could reach through the hub; allow_private permits it",
+            Denied::Metadata => "is that of a metadata service, which tells a machine's credentials: nobody else's",
         };
-        Misfit::new("base_url", why)
+        Misfit::new(field, why)
     })
 }
 
@@ -320,11 +324,20 @@ pub fn check_delete(state: &State, kind: Kind, id: &str) -> Result<(), Refused> 
         (Kind::Provider, Body::Model(it)) => it.targets.iter().any(|target| target.provider == id),
         _ => {
             debug_assert_ne!(of, Kind::Secret);
-            false
+            bounds::refers(body, kind, id)
         }
     };
-    for of in [Kind::Project, Kind::Key, Kind::Binding, Kind::Credential, Kind::Model, Kind::Price]
-    {
+    let kinds = [
+        Kind::Project,
+        Kind::Key,
+        Kind::Binding,
+        Kind::Credential,
+        Kind::Model,
+        Kind::Price,
+        Kind::Limit,
+        Kind::Budget,
+    ];
+    for of in kinds {
         if let Some((other, _)) = state.bodies(of).find(|(_, body)| refers(of, body)) {
             return Err(Refused::InUse(kind, id.to_owned(), format!("{of}/{other}")));
         }

@@ -81,6 +81,15 @@ pub enum Command {
     /// Secrets of providers; the id is provider.name.
     #[command(subcommand)]
     Credentials(Entities),
+    /// Rates that are bounded.
+    #[command(subcommand)]
+    Limits(Entities),
+    /// Money that is bounded.
+    #[command(subcommand)]
+    Budgets(Entities),
+    /// Who is told.
+    #[command(subcommand)]
+    Webhooks(Entities),
     /// Makes the configuration what a file says, YAML or JSON: tells what would change, and does it with --yes.
     Apply {
         /// The file; - for standard input.

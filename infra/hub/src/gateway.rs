@@ -17,11 +17,13 @@ use gateway::control::discovery::Discovery;
 use gateway::control::follow::Follower;
 use gateway::control::{Ready, Snapshot};
 use gateway::gateway::Limits;
+use gateway::limits::{Book, Publisher};
 use gateway::routing::Local;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
 use runtime::secret::Secret;
 use runtime::task::Tasks;
 use runtime::telemetry::trace::{Settings, Traces};
+use schemas::ids::Origin;
 use schemas::topics::Topic;
 
 use crate::door::Door;
@@ -80,7 +82,10 @@ impl GatewayRole {
         let signin = config.signin.settings(&shared.environment)?;
         let signin = SignIn::new(signin, &upstream, clock.clone())?;
         let node = Arc::new(Known { status: status.clone(), plane: Arc::clone(&plane) });
-        let admin = Arc::new(Admin { plane, trail, clock, upstream, signin, node });
+        let bounded = Arc::new(Book::new(Origin(rand::random()), shared.clock.clone()));
+        let own = Arc::clone(&bounded);
+        let admin =
+            Arc::new(Admin { plane, trail, bounded: own, clock, upstream, signin, node });
         let snapshot = current.seen();
 
         if config.discovery.enabled {
@@ -98,12 +103,17 @@ impl GatewayRole {
             codec: shared.codec.clone(),
             accounts: Arc::clone(&accounts),
             health: Arc::clone(&health),
+            bounded: Arc::clone(&bounded),
+            clock: shared.clock.clone(),
             snapshot: Arc::clone(&snapshot),
             ready: Arc::clone(&ready),
         };
         follower.start(tasks);
 
         ship(shared, &outbox, tasks);
+        let publisher =
+            Publisher::new(Arc::clone(&bounded), Arc::clone(&shared.log), shared.codec.clone());
+        tasks.spawn("limits", publisher.run(tasks.token()));
 
         let gateway = Arc::new(Gateway {
             clock: shared.clock.clone(),
@@ -115,6 +125,7 @@ impl GatewayRole {
             snapshot,
             health,
             accounts,
+            bounded,
             outbox,
             upstream: seed::upstream(shared, Arc::clone(&local))?,
             local,

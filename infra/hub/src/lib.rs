@@ -106,6 +106,15 @@ async fn dispatch(
         Command::Credentials(command) => {
             remote::entities(&config, &environment, "credentials", command).await
         }
+        Command::Limits(command) => {
+            remote::entities(&config, &environment, "limits", command).await
+        }
+        Command::Budgets(command) => {
+            remote::entities(&config, &environment, "budgets", command).await
+        }
+        Command::Webhooks(command) => {
+            remote::entities(&config, &environment, "webhooks", command).await
+        }
         Command::Apply { file, prune, yes, reason } => {
             remote::apply(&config, &environment, &file, prune, yes, reason).await
         }

@@ -205,6 +205,30 @@ symbols!(Meter {
     Character = "character",
 });
 
+impl Meter {
+    /// Whether it counts tokens.
+    pub const fn is_tokens(self) -> bool {
+        match self {
+            Self::Input
+            | Self::InputCached
+            | Self::CacheWrite
+            | Self::CacheWriteLong
+            | Self::InputAudio
+            | Self::InputImage
+            | Self::Output
+            | Self::OutputReasoning
+            | Self::OutputAudio
+            | Self::OutputImage => true,
+            Self::Other
+            | Self::Request
+            | Self::Image
+            | Self::Search
+            | Self::Second
+            | Self::Character => false,
+        }
+    }
+}
+
 /// One event per upstream attempt or probe, at its end.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Attempt {

@@ -40,20 +40,21 @@ pub struct Control {
     pub request: Option<String>,
 }
 
-/// What one gateway consumed of a shared limit since it last said so.
+/// What one gateway uses of a shared limit: all of it, so that reading a record twice changes nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Limit {
     /// Which gateway.
     pub origin: Origin,
-    /// Rises by one per origin and topic partition, from 1.
+    /// Rises with each record of the origin.
     pub seq: i64,
-    /// Whose limit.
+    /// Whose limit, such as `project/team`.
     pub scope: Arc<str>,
-    /// Which limit of the scope, such as `tokens_per_minute`.
+    /// Which limit of the scope, such as `team-rate/tokens_per_minute`.
     pub limit: Arc<str>,
-    /// How much.
+    /// How much: since the gateway started (rates), now (calls in flight, holds), or since the window began
+    /// (budgets, nano USD).
     pub used: i64,
-    /// Start of the window, microseconds since the epoch.
+    /// Start of the window, microseconds since the epoch; 0 where there is none.
     pub window_at: i64,
 }
 

@@ -14,7 +14,7 @@ const fn anthropic_type(kind: Kind) -> &'static str {
         Kind::NoCredit => "billing_error",
         Kind::UnknownModel | Kind::UnknownRoute => "not_found_error",
         Kind::BodyTooLarge => "request_too_large",
-        Kind::ProviderBusy => "rate_limit_error",
+        Kind::ProviderBusy | Kind::RateLimited | Kind::BudgetSpent => "rate_limit_error",
         Kind::BodyTimeout | Kind::ProviderTimeout => "timeout_error",
         Kind::OutboxFull | Kind::NotReady => "overloaded_error",
         _ => match kind.fault() {
@@ -48,6 +48,9 @@ mod tests {
             (Kind::UnknownModel, "not_found_error"),
             (Kind::BodyTooLarge, "request_too_large"),
             (Kind::ProviderBusy, "rate_limit_error"),
+            (Kind::RateLimited, "rate_limit_error"),
+            (Kind::BudgetSpent, "rate_limit_error"),
+            (Kind::TooExpensive, "invalid_request_error"),
             (Kind::ProviderTimeout, "timeout_error"),
             (Kind::NotReady, "overloaded_error"),
             (Kind::Truncated, "api_error"),

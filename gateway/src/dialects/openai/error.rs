@@ -9,8 +9,8 @@ const fn openai_type(kind: Kind) -> &'static str {
     match kind {
         Kind::MissingKey | Kind::InvalidKey => "authentication_error",
         Kind::Forbidden => "permission_error",
-        Kind::NoCredit => "insufficient_quota",
-        Kind::ProviderBusy => "rate_limit_error",
+        Kind::NoCredit | Kind::BudgetSpent => "insufficient_quota",
+        Kind::ProviderBusy | Kind::RateLimited => "rate_limit_error",
         _ => match kind.fault() {
             Fault::Caller => "invalid_request_error",
             Fault::Provider => "upstream_error",

@@ -109,7 +109,7 @@ async fn a_flood_of_refusals_leaves_few_records_and_their_number() {
 async fn no_planted_secret_is_in_any_record() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(folder.path(), MASTER).await;
-    let [credential, signing, password] = PLANTED;
+    let [credential, signing, webhook, password] = PLANTED;
     node.post("providers", json!({"id": "openai", "spec": {}})).await.is(201);
     let of = json!({"provider": "openai", "name": "main", "secret": credential});
     node.post("credentials", json!({"id": "openai.main", "spec": of})).await.is(201);
@@ -118,7 +118,7 @@ async fn no_planted_secret_is_in_any_record() {
     let minted = made["secret"].as_str().unwrap().to_owned();
     // put where it does not belong
     let viewer = node.key("viewer", json!({"scopes": {"admin": "viewer"}})).await;
-    node.ask(Some(signing), Method::GET, &format!("keys/{password}"), None, &[]).await.is(401);
+    node.ask(Some(webhook), Method::GET, &format!("keys/{password}"), None, &[]).await.is(401);
     node.ask(Some(&viewer), Method::GET, &format!("keys/{minted}?q={password}"), None, &[]).await;
     node.ask(Some(&viewer), Method::DELETE, &format!("keys/{minted}"), None, &[]).await.is(403);
     node.post("keys", json!({"id": minted, "spec": {"nonsense": 1}})).await.is(422);

@@ -12,6 +12,8 @@ fn document() -> Value {
         "bindings": {"ada-dev": {"user": "ada", "role": "developer", "project": "team"}},
         "providers": {"openai": {}, "local": {"vendor": "vllm", "base_url": "http://127.0.0.1:8000/v1", "allow_private": true}},
         "models": {"fast": {"targets": [{"provider": "openai", "model": "gpt-4o-mini", "weight": 3}, {"provider": "local", "model": "x", "priority": 1}]}},
+        "limits": {"team-rate": {"scope": {"kind": "project", "id": "team"}, "requests_per_minute": 60}},
+        "budgets": {"team-month": {"scope": {"kind": "project", "id": "team"}, "period": "month", "amount": "100", "thresholds": [80, 100]}},
     })
 }
 
@@ -25,7 +27,7 @@ async fn applied_twice_it_changes_nothing() {
     let told = node.post("config", dry).await.is(200);
     assert_eq!(
         (told["applied"].as_bool(), told["changes"].as_array().unwrap().len()),
-        (Some(false), 7)
+        (Some(false), 9)
     );
     assert_eq!(node.get("projects/team").await.status, 404, "a dry run changes nothing");
     assert_eq!(node.post("config", apply.clone()).await.is(200)["applied"], true);
@@ -33,12 +35,13 @@ async fn applied_twice_it_changes_nothing() {
     assert_eq!(again, json!({"applied": false, "changes": []}));
     let secrets = json!({"config": {
         "credentials": {"openai.main": {"provider": "openai", "name": "main", "secret": "sk-1"}},
+        "webhooks": {"w": {"url": "https://example.com", "secret": "whsec"}},
     }});
     assert_eq!(node.post("config", secrets.clone()).await.is(200)["applied"], true);
     assert_eq!(node.post("config", secrets).await.is(200)["changes"], json!([]));
 
     let mut less = apply;
-    less["config"]["models"] = json!({});
+    less["config"]["limits"] = json!({});
     less["prune"] = json!(true);
     less["config"].as_object_mut().unwrap().remove("users");
     less["config"].as_object_mut().unwrap().remove("bindings");
@@ -49,7 +52,7 @@ async fn applied_twice_it_changes_nothing() {
         .iter()
         .map(|it| (it["change"].as_str().unwrap(), it["id"].as_str().unwrap()))
         .collect();
-    assert!(changes.contains(&("delete", "fast")), "{told}");
+    assert!(changes.contains(&("delete", "team-rate")), "{told}");
     node.get("users/ada").await.is(200);
 }
 

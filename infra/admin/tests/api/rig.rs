@@ -16,6 +16,7 @@ use control::plane::{Options, Plane};
 use control::vault::{MasterFile, Vault};
 use gateway::config::{Unpriced, UpstreamConfig};
 use gateway::control::catalogue;
+use gateway::limits::Book;
 use gateway::providers::compat;
 use http::request::Builder;
 use http::{HeaderMap, Method, Request};
@@ -145,7 +146,9 @@ impl Node {
         let signin = SignIn::new(signin, &upstream, clock.clone()).unwrap();
         let (own, now) = (Arc::clone(&plane), clock.clone());
         let node = Arc::new(admin::node::Alone);
-        let admin = Arc::new(Admin { plane: own, trail, clock: now, upstream, signin, node });
+        let bounded = Arc::new(Book::new(Default::default(), clock.clone()));
+        let admin =
+            Arc::new(Admin { plane: own, trail, bounded, clock: now, upstream, signin, node });
         Self { plane, log, owner, link, clock, router: admin::routes(&admin), tasks }
     }
 

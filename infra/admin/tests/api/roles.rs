@@ -34,6 +34,17 @@ fn specs() -> Vec<(Kind, &'static str, Value)> {
             "own",
             json!({"provider": "openai", "model": "own", "tiers": [{"rates": {"input": "1"}}]}),
         ),
+        (Kind::Webhook, "hook", json!({"url": "https://example.com/hook"})),
+        (
+            Kind::Limit,
+            "team-rate",
+            json!({"scope": {"kind": "project", "id": "team"}, "concurrent": 3}),
+        ),
+        (
+            Kind::Budget,
+            "team-month",
+            json!({"scope": {"kind": "project", "id": "team"}, "period": "month", "amount": "10"}),
+        ),
     ]
 }
 
@@ -85,6 +96,7 @@ fn kind_of(op: Op) -> Option<Kind> {
         | Op::Create(kind)
         | Op::Replace(kind)
         | Op::Delete(kind)
+        | Op::Usage(kind)
         | Op::List(kind) => Some(kind),
         Op::RotateKey => Some(Kind::Key),
         Op::CheckProvider => Some(Kind::Provider),
@@ -246,11 +258,14 @@ fn wanted(op: Op, role: Option<Role>, project: Option<&str>) -> Vec<u16> {
         return vec![403];
     };
     let may = reach(role, action) != Reach::Nowhere;
-    let of_projects = matches!(kind_of(op), Some(Kind::Key | Kind::Project))
-        && !matches!(
-            op,
-            Op::Create(Kind::Project) | Op::Replace(Kind::Project) | Op::Delete(Kind::Project)
-        );
+    let of_projects =
+        matches!(kind_of(op), Some(Kind::Key | Kind::Project | Kind::Limit | Kind::Budget))
+            && !matches!(
+                op,
+                Op::Create(Kind::Project | Kind::Limit | Kind::Budget)
+                    | Op::Replace(Kind::Project | Kind::Limit | Kind::Budget)
+                    | Op::Delete(Kind::Project | Kind::Limit | Kind::Budget)
+            );
     match project {
         _ if op == Op::WhoAmI => vec![200],
         _ if !may => vec![403],

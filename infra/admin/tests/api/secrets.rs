@@ -12,9 +12,10 @@ use serde_json::json;
 
 use crate::rig::{MASTER, Node, log, plane};
 
-pub(crate) const PLANTED: [&str; 3] = [
+pub(crate) const PLANTED: [&str; 4] = [
     "planted-credential-0123456789",
     "planted-signing-secret-0123456789",
+    "planted-webhook-secret-0123456789",
     "planted-password-0123456789",
 ];
 
@@ -22,7 +23,7 @@ pub(crate) const PLANTED: [&str; 3] = [
 async fn planted_secrets_are_in_no_event_and_no_answer() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(folder.path(), MASTER).await;
-    let [credential, signing, password] = PLANTED;
+    let [credential, signing, webhook, password] = PLANTED;
     node.post("providers", json!({"id": "openai", "spec": {}})).await.is(201);
     let of = json!({"provider": "openai", "name": "main", "secret": credential});
     let mut told =
@@ -30,12 +31,15 @@ async fn planted_secrets_are_in_no_event_and_no_answer() {
     let aws = json!({"aws": {"access_key_id": "HUBKEY", "secret": signing}});
     let made = node.post("keys", json!({"id": "app", "spec": aws})).await.is(201);
     let minted = made["secret"].as_str().unwrap().to_owned();
+    let hook = json!({"url": "https://example.com", "secret": webhook});
+    told.push(node.post("webhooks", json!({"id": "w", "spec": hook})).await.is(201));
     told.push(node.post("users", json!({"id": "u", "spec": {"password": password}})).await.is(201));
     for path in [
         "config",
         "credentials",
         "keys",
         "keys/app",
+        "webhooks",
         "users",
         "keys/app/history",
         "credentials/openai.main/history",

@@ -14,6 +14,7 @@ use gateway::config::{
 };
 use gateway::control::catalogue::Catalogue;
 use gateway::control::{AccountTerms, KeyHash, Snapshot, seed};
+use gateway::limits::Rules;
 use gateway::providers::compat::Vendors;
 use gateway::routing::Strategy as By;
 use runtime::log::Offset;
@@ -21,6 +22,7 @@ use runtime::secret::{Secret, SecretRef};
 use schemas::ids::AccountId;
 use schemas::price::PriceBook;
 
+use crate::bounds;
 use crate::entity::{
     AccountKind, Body, Credential, Held, Kind, Model, Provider, Strategy, TargetOf, Tier,
 };
@@ -105,7 +107,16 @@ pub fn compile(
 #[derive(Debug, Default)]
 pub struct Compiled {
     serving: Option<Serving>,
+    limits: Option<Limits>,
     keys: Keys,
+}
+
+/// What is bounded.
+#[derive(Debug)]
+struct Limits {
+    upto: Offset,
+    rules: Arc<Rules>,
+    problems: Vec<Problem>,
 }
 
 /// Providers, models and prices: all of a snapshot but keys and accounts.
@@ -140,6 +151,10 @@ impl Compiled {
         let mut problems = serving.problems.clone();
         let mut snapshot = Snapshot { key_hash: key_hash.clone(), ..serving.snapshot.clone() };
         self.serving = Some(serving);
+        let limits = limits(state, self.limits.take());
+        snapshot.limits = Arc::clone(&limits.rules);
+        problems.extend_from_slice(&limits.problems);
+        self.limits = Some(limits);
         snapshot.accounts = accounts(state);
         self.keys.update(state, local, opened);
         snapshot.keys.clone_from(&self.keys.shown);
@@ -148,6 +163,17 @@ impl Compiled {
         snapshot.scripts = snapshot.keys.values().any(|key| !key.origins.is_empty());
         (snapshot, problems)
     }
+}
+
+fn limits(state: &State, known: Option<Limits>) -> Limits {
+    let upto = state.upto(Kind::Limit).max(state.upto(Kind::Budget));
+    if let Some(known) = known.filter(|known| known.upto == upto) {
+        return known;
+    }
+    let mut problems = Vec::new();
+    let mut tell = |entity: String, why: String| problems.push(Problem { entity, why });
+    let rules = Arc::new(bounds::rules(state, &mut tell));
+    Limits { upto, rules, problems }
 }
 
 fn serving(state: &State, local: &Surroundings, opened: &Opened, upto: Offset) -> Serving {

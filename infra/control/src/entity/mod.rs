@@ -5,6 +5,7 @@
 //! live side by side.
 
 mod access;
+mod limits;
 mod money;
 mod serving;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 pub use access::{Aws, Binding, Ended, Key, Link, Organisation, Previous, Project, Scopes, User};
+pub use limits::{Budget, Event, Limit, Period, Scope, ScopeKind, Webhook};
 pub use money::{Account, AccountKind, Price, Tier};
 pub use serving::{Credential, Held, MaxPrice, Model, Provider, Strategy, TargetOf};
 
@@ -48,6 +50,12 @@ pub enum Kind {
     Model,
     /// What a model costs.
     Price,
+    /// Rates that are bounded.
+    Limit,
+    /// Money that is bounded.
+    Budget,
+    /// Who is told.
+    Webhook,
     /// A version of the price book, named by its content.
     PriceBook,
     /// A secret of the hub's own, sealed.
@@ -56,7 +64,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Organisation,
         Self::Project,
         Self::Account,
@@ -67,6 +75,9 @@ impl Kind {
         Self::Credential,
         Self::Model,
         Self::Price,
+        Self::Limit,
+        Self::Budget,
+        Self::Webhook,
         Self::PriceBook,
         Self::Secret,
     ];
@@ -84,6 +95,9 @@ impl Kind {
             Self::Credential => "credential",
             Self::Model => "model",
             Self::Price => "price",
+            Self::Limit => "limit",
+            Self::Budget => "budget",
+            Self::Webhook => "webhook",
             Self::PriceBook => "price_book",
             Self::Secret => "secret",
         }
@@ -178,6 +192,9 @@ bodies! {
     Credential(Credential),
     Model(Model),
     Price(Price),
+    Limit(Limit),
+    Budget(Budget),
+    Webhook(Webhook),
     Secret(Sealed),
 }
 

@@ -44,6 +44,12 @@ struct CodeLabels {
     code: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+    scope: &'static str,
+}
+
 /// What is not of one provider.
 #[derive(Clone, Debug, Default)]
 pub struct Gateway {
@@ -52,6 +58,7 @@ pub struct Gateway {
     /// Seconds since what the request path knows was up to date with the log.
     pub log_age: Gauge<f64, AtomicU64>,
     refused: Family<CodeLabels, Counter>,
+    limited: Family<LimitLabels, Counter>,
 }
 
 impl Gateway {
@@ -73,12 +80,22 @@ impl Gateway {
             "Calls refused before admission, by stable code",
             gateway.refused.clone(),
         );
+        registry.register(
+            "calls_limited",
+            "Calls refused by a limit or budget, by what it bounds and for whom",
+            gateway.limited.clone(),
+        );
         gateway
     }
 
     /// A call was refused before admission. `code` is of the closed list of error codes.
     pub fn refused(&self, code: &'static str) {
         self.refused.get_or_create(&CodeLabels { code }).inc();
+    }
+
+    /// A limit or budget had no room. Both are of closed lists: what it bounds, and for whom.
+    pub fn limited(&self, limit: &'static str, scope: &'static str) {
+        self.limited.get_or_create(&LimitLabels { limit, scope }).inc();
     }
 }
 
