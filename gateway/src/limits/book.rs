@@ -19,6 +19,8 @@ use super::rule::{Measure, Rule, Rules, Scope};
 const SHARDS: usize = 16;
 /// A gateway that says nothing for so long is not there.
 const ALIVE: Duration = Duration::from_secs(15);
+/// Within so long all that are there say so.
+const HEARS: Duration = Duration::from_secs(5);
 /// After so long what it said of rates is forgotten.
 const GONE: Duration = Duration::from_secs(600);
 
@@ -109,6 +111,7 @@ pub struct Book {
     /// This gateway.
     pub origin: Origin,
     pub(super) clock: Clock,
+    began: Micros,
     limits: RwLock<HashMap<(Arc<str>, Scope), Arc<Instances>>>,
     /// Other gateways, and when they were heard of.
     alive: Mutex<HashMap<Origin, Micros>>,
@@ -120,7 +123,7 @@ impl Book {
     /// Without use.
     pub fn new(origin: Origin, clock: Clock) -> Self {
         let (limits, alive, told) = Default::default();
-        Self { origin, clock, limits, alive, told }
+        Self { origin, began: clock.now(), clock, limits, alive, told }
     }
 
     pub(super) fn instances(
@@ -183,11 +186,6 @@ impl Book {
         lines.collect()
     }
 
-    /// Whether nothing was ever counted.
-    pub(super) fn is_empty(&self) -> bool {
-        self.limits.read().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
     /// Takes in what a gateway said. `rules`: what is bounded now; `None` where that may be long ago.
     pub fn hear(&self, said: &Limit, rules: Option<&Rules>, at: Micros) {
         if said.limit.starts_with(TOLD) {
@@ -242,9 +240,12 @@ impl Book {
     }
 
     /// Whether this is the gateway that does what one of them has to do: the one with the smallest
-    /// origin of those that were heard of in the last seconds.
+    /// origin of those that were heard of in the last seconds. One that has just started has not heard of all.
     pub fn leads(&self) -> bool {
         let now = self.clock.now();
+        if now.since(self.began) < HEARS {
+            return false;
+        }
         let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
         !alive.iter().any(|(origin, at)| *origin < self.origin && now.since(*at) < ALIVE)
     }

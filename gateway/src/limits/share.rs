@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use runtime::clock::Micros;
 use runtime::log::{Log, NewRecord, Outgoing};
@@ -21,6 +22,7 @@ use tokio::time::MissedTickBehavior;
 use super::book::Book;
 use super::calendar::Period;
 use super::rule::Rules;
+use crate::control::Snapshot;
 
 /// How often a gateway says what is new.
 const EVERY: Duration = Duration::from_millis(200);
@@ -37,6 +39,7 @@ const ALIVE: (&str, &str) = ("gateway", "alive");
 #[derive(Debug)]
 pub struct Publisher {
     book: Arc<Book>,
+    seen: Arc<ArcSwap<Snapshot>>,
     log: Arc<dyn Log>,
     codec: Codec,
     seq: i64,
@@ -87,9 +90,14 @@ pub fn hear(book: &Book, rules: Option<&Rules>, key: &[u8], value: Option<&Limit
 }
 
 impl Publisher {
-    /// A publisher of what the book counts.
-    pub fn new(book: Arc<Book>, log: Arc<dyn Log>, codec: Codec) -> Self {
-        Self { book, log, codec, seq: 0, said: HashSet::new(), gone: Vec::new() }
+    /// A publisher of what the book counts. It is silent where nothing is bounded.
+    pub fn new(
+        book: Arc<Book>,
+        seen: Arc<ArcSwap<Snapshot>>,
+        log: Arc<dyn Log>,
+        codec: Codec,
+    ) -> Self {
+        Self { book, seen, log, codec, seq: 0, said: HashSet::new(), gone: Vec::new() }
     }
 
     /// Publishes until asked to stop, and once more then.
@@ -113,9 +121,6 @@ impl Publisher {
 
     /// Says what is new; `again`: also what others forget in time.
     pub async fn publish(&mut self, again: bool) {
-        if self.book.is_empty() {
-            return;
-        }
         let (mut records, mut sources) = (Vec::new(), Vec::new());
         for counter in self.book.all() {
             counter.pass(self.book.clock.now());
@@ -129,7 +134,7 @@ impl Publisher {
                 sources.push(Arc::clone(&counter));
             }
         }
-        if again {
+        if again && !self.seen.load().limits.is_empty() {
             let now = self.book.clock.now().0;
             let said = self.next(ALIVE.0, ALIVE.1, now, 0);
             records.extend(record(&self.codec, &*self.log, &said));

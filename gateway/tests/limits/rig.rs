@@ -239,7 +239,8 @@ impl Node {
         let tasks = Tasks::new();
         follower.start(&tasks);
         let book = Arc::clone(&gateway.bounded);
-        let publisher = Publisher::new(book, Arc::clone(log), Codec::fixed());
+        let publisher =
+            Publisher::new(book, Arc::clone(&gateway.snapshot), Arc::clone(log), Codec::fixed());
         let node = Self { gateway, publisher, clock, tasks };
         until(|| node.gateway.ready.is_ready()).await;
         node

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::embedded::clickhouse::ServerOptions;
 use crate::explain::Asked;
-use crate::remote::{Entities, Keys, Users};
+use crate::remote::{Bounds, Entities, Keys, Users};
 
 /// A self-hosted AI gateway.
 #[derive(Debug, Parser)]
@@ -81,13 +81,13 @@ pub enum Command {
     /// Secrets of providers; the id is provider.name.
     #[command(subcommand)]
     Credentials(Entities),
-    /// Rates that are bounded.
+    /// Rates, calls at a time and the cost of a call, bounded.
     #[command(subcommand)]
-    Limits(Entities),
-    /// Money that is bounded.
+    Limits(Bounds),
+    /// Money that is bounded by day or month.
     #[command(subcommand)]
-    Budgets(Entities),
-    /// Who is told.
+    Budgets(Bounds),
+    /// Who is told when a budget reaches a threshold.
     #[command(subcommand)]
     Webhooks(Entities),
     /// Makes the configuration what a file says, YAML or JSON: tells what would change, and does it with --yes.

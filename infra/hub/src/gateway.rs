@@ -33,6 +33,7 @@ use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
 use crate::status::Status;
+use crate::webhooks::Webhooks;
 
 /// A running gateway.
 #[derive(Debug)]
@@ -111,9 +112,22 @@ impl GatewayRole {
         follower.start(tasks);
 
         ship(shared, &outbox, tasks);
-        let publisher =
-            Publisher::new(Arc::clone(&bounded), Arc::clone(&shared.log), shared.codec.clone());
+        let publisher = Publisher::new(
+            Arc::clone(&bounded),
+            Arc::clone(&snapshot),
+            Arc::clone(&shared.log),
+            shared.codec.clone(),
+        );
         tasks.spawn("limits", publisher.run(tasks.token()));
+        let webhooks = Webhooks {
+            plane: Arc::clone(&admin.plane),
+            book: Arc::clone(&bounded),
+            log: Arc::clone(&shared.log),
+            codec: shared.codec.clone(),
+            clock: shared.clock.clone(),
+            upstream: seed::upstream_config(config, &shared.environment),
+        };
+        webhooks.start(tasks);
 
         let gateway = Arc::new(Gateway {
             clock: shared.clock.clone(),

@@ -28,6 +28,7 @@ pub mod serve;
 mod sql;
 mod status;
 mod uptime;
+mod webhooks;
 mod welcome;
 
 use std::io::Write as _;
@@ -106,11 +107,9 @@ async fn dispatch(
         Command::Credentials(command) => {
             remote::entities(&config, &environment, "credentials", command).await
         }
-        Command::Limits(command) => {
-            remote::entities(&config, &environment, "limits", command).await
-        }
+        Command::Limits(command) => remote::bounds(&config, &environment, "limits", command).await,
         Command::Budgets(command) => {
-            remote::entities(&config, &environment, "budgets", command).await
+            remote::bounds(&config, &environment, "budgets", command).await
         }
         Command::Webhooks(command) => {
             remote::entities(&config, &environment, "webhooks", command).await

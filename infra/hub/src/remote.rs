@@ -21,6 +21,8 @@ pub(crate) const TOKEN: &str = "HUB_TOKEN";
 pub(crate) const URL: &str = "HUB_ADMIN_URL";
 /// A file with the authority of its certificate, where this machine does not know it.
 pub(crate) const CA: &str = "HUB_ADMIN_CA";
+/// Fields that are money.
+const MONEY: [&str; 4] = ["amount", "max_cost_per_call", "max_price.input", "max_price.output"];
 /// Entities on a page.
 const PAGE: usize = 500;
 
@@ -118,6 +120,21 @@ pub enum Users {
     },
 }
 
+/// Limits, or budgets.
+#[derive(Debug, Subcommand)]
+pub enum Bounds {
+    #[command(flatten)]
+    Entities(Entities),
+    /// Shows what is used of one now, by whom it is set on.
+    Usage {
+        /// Which.
+        id: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// A client of the admin API.
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -198,7 +215,10 @@ impl Remote {
             let (path, text) = field
                 .split_once('=')
                 .with_context(|| format!("{field:?} is no field: field=value is wanted"))?;
-            let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+            let value: Value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+            // money is text, so that no digit of it is lost
+            let is_money = MONEY.contains(&path) && value.is_number();
+            let value = if is_money { json!(text) } else { value };
             put(spec, path, value)?;
         }
         let secret = match &of.secret_env {
@@ -372,6 +392,36 @@ pub(crate) async fn users(
             tell(&json!({"signed_out": id}))
         }
     }
+}
+
+/// Limits or budgets of a running hub.
+pub(crate) async fn bounds(
+    config: &Config,
+    environment: &Environment,
+    collection: &str,
+    command: Bounds,
+) -> anyhow::Result<()> {
+    let remote = Remote::new(config, environment)?;
+    let (id, json) = match command {
+        Bounds::Entities(command) => return remote.entities(collection, command).await,
+        Bounds::Usage { id, json } => (id, json),
+    };
+    let path = format!("{collection}/{}/usage", segment(&id));
+    let told = remote.ask(Method::GET, &path, None).await?;
+    if json {
+        return tell(&told);
+    }
+    let mut out = std::io::stdout().lock();
+    for line in told["items"].as_array().into_iter().flatten() {
+        let text = |name: &str| match &line[name] {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let [whose, measure, used, most, resets] =
+            ["whose", "measure", "used", "limit", "resets_at"].map(text);
+        writeln!(out, "{whose}  {measure}  {used} of {most}  resets {resets}")?;
+    }
+    Ok(())
 }
 
 /// Wraps all secrets by the current master key.
