@@ -1,6 +1,8 @@
 //! What accounting for a call costs the request path.
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
+#[path = "../tests/samples/sink.rs"]
+mod sink;
 #[path = "../tests/samples/target.rs"]
 mod target;
 
@@ -13,41 +15,10 @@ use gateway::admission::Accounts;
 use gateway::routing::Target;
 use gateway::usage::{Admission, AttemptReport, Options, Outbox, Partitions, Settlement, Shipper};
 use runtime::clock::Micros;
-use runtime::log::{Ends, Error, Latest, Log, LogId, Offset, Outgoing, Reader, Writer, WriterId};
 use runtime::task::CancellationToken;
 use schemas::event::{AttemptError, Charge, Meter, Operation, Outcome, Quantity};
 use schemas::ids::CallId;
 use schemas::money::Nano;
-use schemas::topics::{Topic, TopicPartition};
-
-/// Takes everything at once.
-#[derive(Debug)]
-struct Sink;
-
-#[async_trait::async_trait]
-impl Log for Sink {
-    fn partitions(&self, _: Topic) -> u32 {
-        4
-    }
-    fn id(&self, _: Topic) -> LogId {
-        LogId("sink".into())
-    }
-    async fn append(&self, records: Vec<Outgoing>) -> Result<Vec<Offset>, Error> {
-        Ok((0..records.len() as u64).collect())
-    }
-    async fn ends(&self, partition: TopicPartition) -> Result<Ends, Error> {
-        Err(Error::NoPartition(partition, 0))
-    }
-    async fn reader(&self, partition: TopicPartition, _: Offset) -> Result<Box<dyn Reader>, Error> {
-        Err(Error::NoPartition(partition, 0))
-    }
-    async fn latest(&self, partition: TopicPartition) -> Result<Latest, Error> {
-        Err(Error::NoPartition(partition, 0))
-    }
-    async fn writer(&self, id: WriterId) -> Result<Box<dyn Writer>, Error> {
-        Err(Error::Fenced(id.0))
-    }
-}
 
 fn admission(number: u64) -> Admission {
     let mut random = [0; 10];
@@ -115,7 +86,7 @@ fn benches(criterion: &mut Criterion) {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let Ok(runtime) = runtime else { return };
     let token = CancellationToken::new();
-    let shipper = Shipper::new(Arc::clone(&outbox)).run(Arc::new(Sink), token.clone());
+    let shipper = Shipper::new(Arc::clone(&outbox)).run(Arc::new(sink::Sink), token.clone());
     let shipper = {
         let _entered = runtime.enter();
         runtime::task::spawn("shipper", shipper)

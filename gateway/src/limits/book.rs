@@ -273,3 +273,110 @@ impl Book {
         (idle, old)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use schemas::money::Nano;
+
+    use super::super::Caller;
+    use super::super::reserve::Reserved;
+    use super::*;
+
+    const NOW: Micros = Micros(1_768_478_400_000_000);
+
+    fn rules(measure: Measure, most: i64) -> Rules {
+        Rules::new([Rule::new("r", (Scope::Organisation, None), measure, most)])
+    }
+
+    /// One call, if there is room.
+    fn call(book: &Book, rules: &Rules) -> Option<Reserved> {
+        let caller = Caller { project: "p", account: "a", user: None, key: "k", model: "m" };
+        book.bounds(rules, caller).reserve(1, Nano(1)).ok()
+    }
+
+    /// What a gateway says of its one counter.
+    fn say(book: &Book, seq: &mut i64) -> Vec<Limit> {
+        let said = book.all().into_iter().flat_map(|counter| {
+            let whose = Arc::clone(&counter.whose);
+            counter.say(true).into_iter().map(move |said| (Arc::clone(&whose), said))
+        });
+        let record = |(scope, (limit, used, window_at))| {
+            *seq += 1;
+            Limit { origin: book.origin, seq: *seq, scope, limit, used, window_at }
+        };
+        said.map(record).collect()
+    }
+
+    proptest! {
+        /// However gateways admit, publish and read, and however often a record is read again, no more is
+        /// let through at one time than the limit and what the others let through that was not heard of.
+        #[test]
+        fn the_overshoot_is_what_was_not_heard_of(
+            measure in prop::sample::select(vec![
+                Measure::Requests, Measure::Tokens, Measure::Spend(Period::Month),
+            ]),
+            most in 1_i64..40,
+            steps in prop::collection::vec((0_usize..3, 0_u8..3, 0_usize..30), 1..300),
+        ) {
+            let (clock, rules) = (Clock::manual(NOW), rules(measure, most));
+            let books: Vec<Book> =
+                (1..=3).map(|n| Book::new(Origin([n; 16]), clock.clone())).collect();
+            let (mut log, mut seqs): (Vec<Limit>, _) = (Vec::new(), [0; 3]);
+            // admitted by each; and of each, how much each other one has heard of
+            let (mut admitted, mut heard, mut published) = ([0_i64; 3], [[0_i64; 3]; 3], Vec::new());
+            for (at, what, upto) in steps {
+                match what {
+                    0 => if let Some(reserved) = call(&books[at], &rules) {
+                        reserved.settle(1, Some(Nano(1)));
+                        admitted[at] += 1;
+                        let own: i64 = admitted[at];
+                        let known: i64 = (0..3).filter(|n| *n != at).map(|n| heard[at][n]).sum();
+                        prop_assert!(own + known <= most, "{} and {} of {}", own, known, most);
+                    },
+                    1 => {
+                        log.extend(say(&books[at], &mut seqs[at]));
+                        published.push((log.len(), at, admitted[at]));
+                    }
+                    // from anywhere on, so some is read again and some is late
+                    _ => {
+                        let upto = (log.len()).saturating_sub(upto);
+                        log.iter().take(upto).for_each(|said| books[at].hear(said, Some(&rules), NOW));
+                        for (end, who, used) in &published {
+                            if *end <= upto && *who != at {
+                                heard[at][*who] = (*used).max(heard[at][*who]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Calls that end in any order leave behind what they used, whatever they had reserved.
+        #[test]
+        fn what_ends_leaves_what_it_used(
+            calls in prop::collection::vec((1_i64..50, 0_i64..50, any::<bool>()), 1..100),
+        ) {
+            let clock = Clock::manual(NOW);
+            let book = Book::new(Origin([1; 16]), clock);
+            let rules = Rules::new([
+                Rule::new("t", (Scope::Organisation, None), Measure::Tokens, 1_000_000),
+                Rule::new("c", (Scope::Organisation, None), Measure::Concurrent, 1_000),
+                Rule::new("d", (Scope::Organisation, None), Measure::Spend(Period::Day), 1_000_000),
+            ]);
+            let caller = Caller { project: "p", account: "a", user: None, key: "k", model: "m" };
+            let (mut open, mut used) = (Vec::new(), 0);
+            for (most, some, ends) in calls {
+                open.push((book.bounds(&rules, caller).reserve(most, Nano(most)).unwrap(), some));
+                if ends {
+                    let (reserved, some) = open.remove(open.len() / 2);
+                    reserved.settle(some, Some(Nano(some)));
+                    used += some;
+                }
+            }
+            drop(open);
+            let of = |id| book.usage(&rules, id)[0].used.used;
+            prop_assert_eq!((of("t"), of("c"), of("d")), (used, 0, used));
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod audit;
 mod browser;
 mod changes;
 mod config;
+mod limits;
 mod nodes;
 mod people;
 mod rig;

@@ -45,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) link: Option<String>,
     /// Stands still until a test moves it, so that what is bounded by time is counted exactly.
     pub(crate) clock: Clock,
+    pub(crate) bounded: Arc<Book>,
     router: Router,
     tasks: Tasks,
 }
@@ -147,9 +148,16 @@ impl Node {
         let (own, now) = (Arc::clone(&plane), clock.clone());
         let node = Arc::new(admin::node::Alone);
         let bounded = Arc::new(Book::new(Default::default(), clock.clone()));
-        let admin =
-            Arc::new(Admin { plane: own, trail, bounded, clock: now, upstream, signin, node });
-        Self { plane, log, owner, link, clock, router: admin::routes(&admin), tasks }
+        let admin = Arc::new(Admin {
+            plane: own,
+            trail,
+            bounded: Arc::clone(&bounded),
+            clock: now,
+            upstream,
+            signin,
+            node,
+        });
+        Self { plane, log, owner, link, clock, bounded, router: admin::routes(&admin), tasks }
     }
 
     /// Asks as it is.
