@@ -37,8 +37,8 @@ async fn what_is_used_is_told_and_what_is_referred_to_stays() {
     assert_eq!(line(1, "whose"), "project/team");
     reserved.settle(10, Some(Nano(600_000_000)));
     let told = node.get("budgets/same/usage").await.is(200)["items"][0].clone();
-    assert_eq!((&told["used"], &told["held"]), (&json!("0.6"), &json!("0")));
-    assert_eq!((&told["limit"], &told["remaining"]), (&json!("2.5"), &json!("1.9")));
+    assert_eq!((&told["used"], &told["held"]), (&json!("0.60"), &json!("0.00")));
+    assert_eq!((&told["limit"], &told["remaining"]), (&json!("2.50"), &json!("1.90")));
     assert!(told["resets_at"].as_str().unwrap().ends_with("-01T00:00:00Z"), "{told}");
     node.get("limits/none/usage").await.is(404);
 
