@@ -17,12 +17,12 @@
 pub mod audit;
 pub mod bootstrap;
 pub mod bound;
-pub mod bounds;
 pub mod checkpoint;
 pub mod compile;
 pub mod entity;
 pub mod intake;
 pub mod key;
+pub mod limits;
 pub mod link;
 pub mod password;
 pub mod plane;

@@ -8,9 +8,9 @@ use gateway::control::seed;
 use gateway::upstream::{Denied, Zone};
 use schemas::price::PriceBook;
 
-use crate::bounds::{self, check_budget, check_limit, check_webhook};
 use crate::compile::{Surroundings, model_seed, network, provider_seed};
 use crate::entity::{Body, Key, Kind, Misfit, Model, Price, Provider};
+use crate::limits::{self, check_budget, check_limit, check_webhook};
 use crate::role::Role;
 use crate::state::State;
 
@@ -324,7 +324,7 @@ pub fn check_delete(state: &State, kind: Kind, id: &str) -> Result<(), Refused> 
         (Kind::Provider, Body::Model(it)) => it.targets.iter().any(|target| target.provider == id),
         _ => {
             debug_assert_ne!(of, Kind::Secret);
-            bounds::refers(body, kind, id)
+            limits::refers(body, kind, id)
         }
     };
     let kinds = [

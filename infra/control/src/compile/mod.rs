@@ -22,7 +22,6 @@ use runtime::secret::{Secret, SecretRef};
 use schemas::ids::AccountId;
 use schemas::price::PriceBook;
 
-use crate::bounds;
 use crate::entity::{
     AccountKind, Body, Credential, Held, Kind, Model, Provider, Strategy, TargetOf, Tier,
 };
@@ -172,7 +171,7 @@ fn limits(state: &State, known: Option<Limits>) -> Limits {
     }
     let mut problems = Vec::new();
     let mut tell = |entity: String, why: String| problems.push(Problem { entity, why });
-    let rules = Arc::new(bounds::rules(state, &mut tell));
+    let rules = Arc::new(crate::limits::rules(state, &mut tell));
     Limits { upto, rules, problems }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use control::bounds::of_budget;
 use control::entity::{Body, Event, Kind};
+use control::limits::of_budget;
 use control::state::State;
 use gateway::limits::{Book, Measure, Standing, TOLD, rfc3339};
 use runtime::clock::Micros;
