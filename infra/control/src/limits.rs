@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use gateway::limits::{self, MOST_TOKENS, Measure, Rule, Rules};
+use gateway::upstream::Zone;
 use schemas::money::Amount;
 
 use crate::entity::{Body, Budget, Kind, Limit, Misfit, Period, Scope, ScopeKind, Webhook};
 use crate::state::State;
-use crate::validate::is_private;
+use crate::validate::check_address;
 
 /// The most thresholds of a budget.
 const MAX_THRESHOLDS: usize = 20;
@@ -78,11 +79,7 @@ pub(crate) fn check_webhook(webhook: &Webhook) -> Result<(), Misfit> {
     if !fits || !open || webhook.url.len() > 2_000 {
         return Err(wrong());
     }
-    if !webhook.allow_private && is_private(&webhook.url) {
-        let why = "is a private address, which only the hub may reach; allow_private permits it";
-        return Err(Misfit::new("url", why));
-    }
-    Ok(())
+    check_address("url", &webhook.url, Zone::of(webhook.allow_private))
 }
 
 fn check_money(field: &str, text: &str) -> Result<(), Misfit> {

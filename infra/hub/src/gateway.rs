@@ -19,6 +19,7 @@ use gateway::control::{Ready, Snapshot};
 use gateway::gateway::Limits;
 use gateway::limits::{Book, Publisher};
 use gateway::routing::Local;
+use gateway::upstream::Beside;
 use gateway::usage::{Options, Outbox, Partitions, Shipper};
 use runtime::secret::Secret;
 use runtime::task::Tasks;
@@ -33,7 +34,7 @@ use crate::log::patiently;
 use crate::seed;
 use crate::serve::Shared;
 use crate::status::Status;
-use crate::webhooks::Webhooks;
+use crate::webhooks::{self, Webhooks};
 
 /// A running gateway.
 #[derive(Debug)]
@@ -85,8 +86,7 @@ impl GatewayRole {
         let node = Arc::new(Known { status: status.clone(), plane: Arc::clone(&plane) });
         let bounded = Arc::new(Book::new(Origin(rand::random()), shared.clock.clone()));
         let own = Arc::clone(&bounded);
-        let admin =
-            Arc::new(Admin { plane, trail, bounded: own, clock, upstream, signin, node });
+        let admin = Arc::new(Admin { plane, trail, bounded: own, clock, upstream, signin, node });
         let snapshot = current.seen();
 
         if config.discovery.enabled {
@@ -125,7 +125,10 @@ impl GatewayRole {
             log: Arc::clone(&shared.log),
             codec: shared.codec.clone(),
             clock: shared.clock.clone(),
-            upstream: seed::upstream_config(config, &shared.environment),
+            beside: Beside::new(
+                &seed::upstream_config(config, &shared.environment),
+                webhooks::TIME,
+            )?,
         };
         webhooks.start(tasks);
 

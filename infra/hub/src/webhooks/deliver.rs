@@ -2,22 +2,22 @@
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use control::entity::Webhook;
-use gateway::config::UpstreamConfig;
-use gateway::upstream::is_public;
+use gateway::upstream::{Beside, Zone};
 use hmac::{Hmac, Mac as _};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
 use runtime::clock::Micros;
 use runtime::secret::Secret;
 use sha2::Sha256;
-use url::{Host, Url};
+use url::Url;
 
 /// Longest time for an answer.
-const TIME: Duration = Duration::from_secs(10);
+pub(crate) const TIME: Duration = Duration::from_secs(10);
 
 /// What is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,58 +33,29 @@ pub(super) struct Message {
 /// # Errors
 /// Why it was not told, without its address, which may hold a secret.
 pub(super) async fn deliver(
-    config: &UpstreamConfig,
+    beside: &Beside,
     webhook: &Webhook,
     secret: Option<&Secret>,
     message: &Message,
     now: Micros,
 ) -> Result<(), String> {
     let url: Url = webhook.url.parse().map_err(|_| "its address is none".to_owned())?;
-    let client = client(config, &url, webhook.allow_private).await?;
     let timestamp = now.0.div_euclid(1_000_000);
-    let mut request = client
-        .post(url)
-        .header("content-type", "application/json")
-        .header("webhook-id", &message.id)
-        .header("webhook-timestamp", timestamp);
+    let header = |text: &str| HeaderValue::from_str(text).map_err(|error| error.to_string());
+    let mut request = reqwest::Request::new(Method::POST, url);
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("webhook-id", header(&message.id)?);
+    headers.insert("webhook-timestamp", timestamp.into());
     if let Some(secret) = secret {
-        request = request.header("webhook-signature", sign(secret, message, timestamp)?);
+        headers.insert("webhook-signature", header(&sign(secret, message, timestamp)?)?);
     }
-    let answered = request.body(message.body.clone()).send().await;
-    match answered {
+    *request.body_mut() = Some(message.body.clone().into());
+    match beside.ask(request, Zone::of(webhook.allow_private)).await {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(format!("it answered {}", answer.status().as_u16())),
-        Err(error) if error.is_timeout() => Err("it did not answer in time".to_owned()),
-        Err(_) => Err("it can't be reached".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
-}
-
-/// A client for this address alone: what was checked is what is connected to.
-async fn client(
-    config: &UpstreamConfig,
-    url: &Url,
-    private: bool,
-) -> Result<reqwest::Client, String> {
-    let denied = || "its address is private".to_owned();
-    let port = url.port_or_known_default().unwrap_or(443);
-    let builder = gateway::upstream::builder(config, TIME).map_err(|error| error.to_string())?;
-    let found: Vec<SocketAddr> = match url.host() {
-        Some(Host::Ipv4(address)) => vec![(address, port).into()],
-        Some(Host::Ipv6(address)) => vec![(address, port).into()],
-        Some(Host::Domain(name)) => {
-            let found = tokio::net::lookup_host((name, port)).await;
-            found.map_err(|_| "its name can't be resolved".to_owned())?.collect()
-        }
-        None => return Err("its address has no host".to_owned()),
-    };
-    if !private && !found.iter().all(|address| is_public(address.ip())) {
-        return Err(denied());
-    }
-    let builder = match url.domain() {
-        Some(name) => builder.resolve_to_addrs(name, &found),
-        None => builder,
-    };
-    builder.build().map_err(|_| "there is no client for it".to_owned())
 }
 
 /// `v1,` and the HMAC-SHA256 of id, time and body, in base64. A secret that begins with `whsec_` is base64 itself.
@@ -103,6 +74,8 @@ fn sign(secret: &Secret, message: &Message, timestamp: i64) -> Result<String, St
 
 #[cfg(test)]
 mod tests {
+    use gateway::config::UpstreamConfig;
+
     use super::*;
 
     /// The example of the specification's own libraries.
@@ -126,17 +99,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_private_address_is_not_connected_to_unless_it_is_allowed() {
-        let config = UpstreamConfig::default();
-        for (url, private, goes) in [
-            ("http://127.0.0.1:9/", false, false),
-            ("http://[::1]:9/", false, false),
-            ("http://localhost:9/", false, false),
-            ("http://169.254.169.254/", false, false),
-            ("http://127.0.0.1:9/", true, true),
-            ("https://8.8.8.8/", false, true),
+        let beside = Beside::new(&UpstreamConfig::default(), TIME).unwrap();
+        let message = Message { id: "evt_1".into(), body: "{}".into() };
+        for (url, allow_private, why) in [
+            ("http://127.0.0.1:9/", false, "private"),
+            ("http://[::1]:9/", false, "private"),
+            ("http://localhost:9/", false, "private"),
+            ("http://127.0.0.1:9/", true, "reached"),
         ] {
-            let client = client(&config, &url.parse().unwrap(), private).await;
-            assert_eq!(client.is_ok(), goes, "{url} {private}");
+            let (secret, events) = (None, Vec::new());
+            let url = url.to_owned();
+            let webhook = Webhook { url, secret, events, allow_private, disabled: false };
+            let told = deliver(&beside, &webhook, None, &message, Micros(0)).await;
+            assert!(told.as_ref().is_err_and(|said| said.contains(why)), "{told:?} and not {why}");
         }
     }
 }

@@ -16,8 +16,8 @@ use control::entity::{Body, Event, Kind, Webhook};
 use control::intake::webhook_subject;
 use control::plane::Plane;
 use futures::StreamExt as _;
-use gateway::config::UpstreamConfig;
 use gateway::limits::{self, Book};
+use gateway::upstream::Beside;
 use runtime::clock::{Clock, Micros};
 use runtime::log::Log;
 use runtime::task::{CancellationToken, Tasks};
@@ -26,6 +26,8 @@ use schemas::wire::Codec;
 
 use deliver::{Message, deliver};
 use notice::{Notice, due};
+
+pub(crate) use deliver::TIME;
 
 /// How often it is looked what was spent.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ pub(crate) struct Webhooks {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) codec: Codec,
     pub(crate) clock: Clock,
-    pub(crate) upstream: UpstreamConfig,
+    pub(crate) beside: Beside,
 }
 
 /// A message on its way.
@@ -157,7 +159,7 @@ impl Webhooks {
             Some(_) => Some(self.plane.opened(&webhook_subject(id))?),
             None => None,
         };
-        deliver(&self.upstream, &webhook, secret.as_ref(), message, self.clock.now()).await
+        deliver(&self.beside, &webhook, secret.as_ref(), message, self.clock.now()).await
     }
 
     /// Keeps in the log that it was told.
