@@ -85,15 +85,8 @@ impl GatewayRole {
         let signin = SignIn::new(signin, &upstream, clock.clone())?;
         let node = Arc::new(Known { status: status.clone(), plane: Arc::clone(&plane) });
         let bounded = Arc::new(Book::new(Origin(rand::random()), shared.clock.clone()));
-        let admin = Arc::new(Admin {
-            plane,
-            trail,
-            bounded: Arc::clone(&bounded),
-            clock,
-            upstream,
-            signin,
-            node,
-        });
+        let own = Arc::clone(&bounded);
+        let admin = Arc::new(Admin { plane, trail, bounded: own, clock, upstream, signin, node });
         let snapshot = current.seen();
 
         if config.discovery.enabled {

@@ -14,8 +14,7 @@ use gateway::config::{
     Unpriced,
 };
 use gateway::control::catalogue::Catalogue;
-use gateway::control::seed::{self, Made};
-use gateway::control::{AccountTerms, KeyHash, Snapshot};
+use gateway::control::{AccountTerms, KeyHash, Snapshot, seed};
 use gateway::limits::Rules;
 use gateway::providers::compat::Vendors;
 use gateway::routing::Strategy as By;
@@ -108,8 +107,6 @@ pub fn compile(
 #[derive(Debug, Default)]
 pub struct Compiled {
     serving: Option<Serving>,
-    /// Providers at these prices: every change of one before this position is in them.
-    made: (Offset, Made),
     limits: Option<Limits>,
     keys: Keys,
 }
@@ -185,13 +182,7 @@ fn limits(state: &State, known: Option<Limits>) -> Limits {
     Limits { upto, rules, problems }
 }
 
-fn serving(
-    state: &State,
-    local: &Surroundings,
-    opened: &Opened,
-    upto: Offset,
-    made: &mut Made,
-) -> Serving {
+fn serving(state: &State, local: &Surroundings, opened: &Opened, upto: Offset) -> Serving {
     let mut problems = Vec::new();
     let mut tell = |entity: String, why: String| problems.push(Problem { entity, why });
     let credentials = credentials(state, local, opened, &mut tell);

@@ -27,8 +27,8 @@ use schemas::wire::Codec;
 use deliver::{Message, deliver};
 use notice::{Notice, due};
 
-/// Longest time for an answer.
-pub(crate) const TIME: Duration = Duration::from_secs(10);
+pub(crate) use deliver::TIME;
+
 /// How often it is looked what was spent.
 const LOOK: Duration = Duration::from_secs(1);
 /// So many are told at once.
