@@ -55,7 +55,8 @@ fn key(n: usize, title: &str) -> Control {
 }
 
 fn provider(n: usize, title: &str) -> Control {
-    let (id, vendor) = (format!("provider-{n}"), if n.is_multiple_of(3) { "openai" } else { "vllm" });
+    let (id, vendor) =
+        (format!("provider-{n}"), if n.is_multiple_of(3) { "openai" } else { "vllm" });
     let url = format!("https://{id}.example/v1");
     let models = [format!("own-{n}")];
     let body = json!({"title": title, "vendor": vendor, "base_url": url, "models": models});
