@@ -21,6 +21,7 @@ use crate::clickhouse::Warehouse;
 use crate::codec::codec;
 use crate::config::{Config, Environment};
 use crate::log::open_log;
+use crate::own;
 use crate::secrets::Secrets;
 use crate::seed::{self, append};
 use crate::serve::Shared;
@@ -88,7 +89,7 @@ pub(crate) async fn bootstrap(config: Config, environment: Environment) -> anyho
     let shared = shared(config, environment).await?;
     let path = Secrets::new(&shared.config.data).owner_token_path()?;
     let link = crate::control::restore_owner(&shared, &path).await?;
-    let address = shared.config.signin.link(&shared.config.admin_listen, link.expose());
+    let address = shared.config.signin.link(&own::url(&shared.config), link.expose());
     let path = path.display();
     writeln!(
         std::io::stdout(),

@@ -29,15 +29,20 @@ pub(crate) fn client(
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(time);
-    let (scheme, tls) = match config.admin_files() {
-        None => ("http", runtime::tls::client(None)?),
+    let tls = match config.admin_files() {
+        None => runtime::tls::client(None)?,
         Some((certificate, _)) => {
             let known = (trust == Trust::Settings).then_some(certificate);
-            ("https", runtime::tls::own(known).context("the certificate of admin_listen")?)
+            runtime::tls::own(known).context("the certificate of admin_listen")?
         }
     };
-    let url = format!("{scheme}://{}", reachable(&config.admin_listen));
-    Ok((url, builder.use_preconfigured_tls(tls).build()?))
+    Ok((url(config), builder.use_preconfigured_tls(tls).build()?))
+}
+
+/// Its address.
+pub(crate) fn url(config: &Config) -> String {
+    let scheme = if config.admin_files().is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(&config.admin_listen))
 }
 
 /// Who listens on all addresses is asked on loopback.

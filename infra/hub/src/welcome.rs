@@ -52,7 +52,7 @@ pub(crate) fn print(
         }
     }
     if let Some(link) = running.link() {
-        let address = signin.link(&running.admin_address.to_string(), link.expose());
+        let address = signin.link(admin, link.expose());
         let again = "`hub bootstrap` makes another";
         writeln!(text, "  sign in as owner, once and within an hour ({again}):\n  {address}\n")?;
     }

@@ -100,10 +100,9 @@ impl SigninConfig {
         })
     }
 
-    /// Where a person opens a sign-in link of a hub whose operators' listener is there.
-    pub fn link(&self, admin_listen: &str, link: &str) -> String {
-        let own = format!("http://{admin_listen}");
-        let url = self.url.as_deref().unwrap_or(&own).trim_end_matches('/');
+    /// Where a person opens a sign-in link of a hub whose operators' listener has this address.
+    pub fn link(&self, own: &str, link: &str) -> String {
+        let url = self.url.as_deref().unwrap_or(own).trim_end_matches('/');
         format!("{url}/signin#link={link}")
     }
 }
@@ -197,8 +196,9 @@ mod tests {
     #[test]
     fn a_link_is_opened_where_people_find_the_hub() {
         let mut config = SigninConfig::default();
-        assert_eq!(config.link("127.0.0.1:1", "a.b"), "http://127.0.0.1:1/signin#link=a.b");
+        let own = "https://127.0.0.1:1";
+        assert_eq!(config.link(own, "a.b"), "https://127.0.0.1:1/signin#link=a.b");
         config.url = Some("https://hub.example.com/".into());
-        assert_eq!(config.link("127.0.0.1:1", "a.b"), "https://hub.example.com/signin#link=a.b");
+        assert_eq!(config.link(own, "a.b"), "https://hub.example.com/signin#link=a.b");
     }
 }
