@@ -179,6 +179,7 @@ impl Node {
             models: vec!["unpriced".into()],
             weight: 1,
             region: None,
+            allow_private: true,
         };
         let seed = Seed {
             providers: vec![openai],

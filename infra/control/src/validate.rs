@@ -198,15 +198,22 @@ fn provider(local: &Surroundings, id: &str, provider: &Provider) -> Result<(), M
     }
 }
 
-/// Whether an address may be that of a provider, or of a webhook, as far as it says by itself. What a name means is known only at each
+/// What is wrong with it.
+fn assembled(local: &Surroundings, seed: &Seed) -> Vec<seed::Error> {
+    let (vendors, prices) = (&local.vendors, PriceBook::default());
+    let mut none = seed::Made::default();
+    seed::assemble(seed, vendors, prices, local.call_time, &|_| None, &mut none).1
+}
+
+/// Whether an address may be asked, as far as it says by itself. What a name means is known only at each
 /// connection.
 pub(crate) fn check_address(field: &str, address: &str, zone: Zone) -> Result<(), Misfit> {
     let url = url::Url::parse(address).ok();
     let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
     zone.check_host(host).map_err(|denied| {
         let why = match denied {
-            Denied::Private => "is a private address, which others could reach through the hub; allow_private permits it",
-            Denied::Metadata => "is that of a metadata service, which tells a machine's credentials: nobody else's",
+            Denied::Private => "is a private address, which calls could reach through the hub; allow_private permits it",
+            Denied::Metadata => "is that of a metadata service, which tells a machine's credentials, and never what is wanted",
         };
         Misfit::new(field, why)
     })

@@ -14,7 +14,8 @@ use gateway::config::{
     Unpriced,
 };
 use gateway::control::catalogue::Catalogue;
-use gateway::control::{AccountTerms, KeyHash, Snapshot, seed};
+use gateway::control::seed::{self, Made};
+use gateway::control::{AccountTerms, KeyHash, Snapshot};
 use gateway::limits::Rules;
 use gateway::providers::compat::Vendors;
 use gateway::routing::Strategy as By;
@@ -107,6 +108,8 @@ pub fn compile(
 #[derive(Debug, Default)]
 pub struct Compiled {
     serving: Option<Serving>,
+    /// Providers at these prices: every change of one before this position is in them.
+    made: (Offset, Made),
     limits: Option<Limits>,
     keys: Keys,
 }
@@ -182,7 +185,13 @@ fn limits(state: &State, known: Option<Limits>) -> Limits {
     Limits { upto, rules, problems }
 }
 
-fn serving(state: &State, local: &Surroundings, opened: &Opened, upto: Offset) -> Serving {
+fn serving(
+    state: &State,
+    local: &Surroundings,
+    opened: &Opened,
+    upto: Offset,
+    made: &mut Made,
+) -> Serving {
     let mut problems = Vec::new();
     let mut tell = |entity: String, why: String| problems.push(Problem { entity, why });
     let credentials = credentials(state, local, opened, &mut tell);
