@@ -40,7 +40,6 @@ use crate::webhooks::{self, Webhooks};
 #[derive(Debug)]
 pub struct GatewayRole {
     gateway: Arc<Gateway>,
-    admin: Arc<Admin>,
     /// The listener of callers: stopped first.
     front: Tasks,
     drain: Duration,
@@ -49,7 +48,8 @@ pub struct GatewayRole {
 }
 
 impl GatewayRole {
-    /// Starts it behind its door: it takes calls once balances and health are read.
+    /// Starts it behind its door: it takes calls once balances and health are read. `operators` are given the
+    /// admin API.
     ///
     /// # Errors
     /// The outbox can't be had, or the seed is wrong.
@@ -57,6 +57,7 @@ impl GatewayRole {
         shared: &Shared,
         status: &Status,
         door: Door,
+        operators: impl FnOnce(Router),
         whole: bool,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
@@ -152,15 +153,11 @@ impl GatewayRole {
             metrics: shared.metrics.clone(),
             traces: traces(shared, tasks)?,
         });
-        // in this order: who is told that it is ready finds the door open
+        // in this order: who is told that it is ready finds the door open, and the admin API there
+        operators(admin::routes(&admin));
         let front = door.open(&gateway);
         status.serves(Arc::clone(&gateway));
-        Ok(Self { gateway, admin, front, drain: config.limits.drain_time.into(), link })
-    }
-
-    /// The admin API.
-    pub(crate) fn admin_routes(&self) -> Router {
-        admin::routes(&self.admin)
+        Ok(Self { gateway, front, drain: config.limits.drain_time.into(), link })
     }
 
     /// The owner's sign-in link, if the owner was made at this start.

@@ -187,10 +187,10 @@ pub async fn start(
                     uptime.follow(&shared, running.warehouse.as_ref(), tasks);
                 }
                 if let Some(door) = door.take() {
-                    let gateway = GatewayRole::start(&shared, &status, door, whole, tasks).await?;
-                    let all = seen.clone().merge(gateway.admin_routes());
                     // there is one gateway in a process, so this is the first
-                    drop(behind.set(all));
+                    let operators = |api| drop(behind.set(seen.clone().merge(api)));
+                    let gateway =
+                        GatewayRole::start(&shared, &status, door, operators, whole, tasks).await?;
                     running.gateway = Some(gateway);
                 }
             }
