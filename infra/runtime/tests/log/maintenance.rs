@@ -10,19 +10,21 @@ use schemas::topics::Topic;
 use super::{NOW, clock, open, read, record, texts, tombstone};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// A sixth of the time that attempts are kept.
+const SIXTH: Duration = Duration::from_secs(14 * 24 * 60 * 60 / 6);
 
 #[tokio::test]
 async fn retention_removes_whole_old_blocks_and_moves_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();
     let log = open(&folder.path().join("log.db"), &clock);
-    let (at, kept) = (Topic::Limits.at(1), Topic::Ledger.at(1));
-    for hour in 0..10 {
-        let batch = |to| (0..5).map(move |n| record(to, "k", &format!("{hour} {n}")));
+    let (at, kept) = (Topic::Attempts.at(1), Topic::Ledger.at(1));
+    for round in 0..10 {
+        let batch = |to| (0..5).map(move |n| record(to, "k", &format!("{round} {n}")));
         log.append(batch(at).chain(batch(kept)).collect()).await.unwrap();
-        clock.advance(HOUR);
+        clock.advance(SIXTH);
     }
-    // limits are kept for six hours, and four are older
+    // four are older than attempts are kept
     let done = log.maintain().await.unwrap();
     assert_eq!(done, Maintained { expired: 20, superseded: 0 });
     assert_eq!(log.ends(at).await.unwrap(), Ends { start: 20, end: 50 });
@@ -34,7 +36,7 @@ async fn retention_removes_whole_old_blocks_and_moves_the_start() {
     assert_eq!(log.maintain().await.unwrap(), Maintained::default());
 
     // all of it may go; the offsets go on
-    clock.advance(HOUR * 24);
+    clock.advance(SIXTH * 24);
     assert_eq!(log.maintain().await.unwrap().expired, 30);
     assert_eq!(log.ends(at).await.unwrap(), Ends { start: 50, end: 50 });
     assert_eq!(log.append(vec![record(at, "k", "new")]).await.unwrap(), [50]);
@@ -119,11 +121,11 @@ async fn files_do_not_grow_without_bound() {
     for round in 0..30 {
         for _ in 0..4 {
             let batch = |to| (0..40).map(move |n| (to, format!("{n}")));
-            let batch = batch(Topic::Balances.at(0)).chain(batch(Topic::Limits.at(0)));
+            let batch = batch(Topic::Balances.at(0)).chain(batch(Topic::Attempts.at(0)));
             let batch = batch.map(|(to, key)| record(to, &key, &value)).collect();
             log.append(batch).await.unwrap();
         }
-        clock.advance(HOUR * 3);
+        clock.advance(SIXTH * 3);
         log.maintain().await.unwrap();
         if round < 5 {
             peak = sizes();

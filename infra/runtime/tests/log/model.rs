@@ -12,7 +12,7 @@ use schemas::topics::{Topic, TopicPartition};
 use super::{clock, read, record, tombstone};
 
 const PLACES: [TopicPartition; 4] =
-    [Topic::Usage.at(0), Topic::Usage.at(1), Topic::State.at(0), Topic::Limits.at(1)];
+    [Topic::Usage.at(0), Topic::Usage.at(1), Topic::State.at(0), Topic::Attempts.at(1)];
 const IDS: [&str; 2] = ["billing-0", "sink-0"];
 const GRACE: Duration = Duration::from_secs(600);
 
@@ -57,7 +57,8 @@ fn action() -> impl Strategy<Value = Action> {
         5 => (0..2_usize, 0..3_usize, sent(), input)
             .prop_map(|(id, age, sent, input)| Action::Commit { id, age, sent, input }),
         1 => (0..2_usize).prop_map(|handle| Action::Reopen { handle }),
-        2 => (0..20_000_u64).prop_map(|seconds| Action::Pass { seconds }),
+        // attempts are kept for two weeks
+        2 => (0..1_100_000_u64).prop_map(|seconds| Action::Pass { seconds }),
         1 => (0..2_usize).prop_map(|handle| Action::Maintain { handle }),
     ]
 }

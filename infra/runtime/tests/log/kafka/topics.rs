@@ -114,5 +114,5 @@ async fn a_read_up_to_now_waits_for_open_transactions() {
     });
     let latest = latest.unwrap();
     assert_eq!(texts(&latest.records), ["1", "2"]);
-    assert!(latest.next >= log.ends(state).await.unwrap().end - 1);
+    assert!(latest.records.iter().all(|record| record.offset < latest.next), "{latest:?}");
 }
