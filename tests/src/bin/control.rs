@@ -1,5 +1,6 @@
 //! `make bench-control`: what a large control plane costs, and how soon changes spread.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,21 +57,24 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let upstream = nginx::upstream(folder.path(), &requests::answer())?;
-    let Arguments { keys, providers, events, .. } = arguments;
-    let size = Size { keys, providers, events };
-    let provider = Provider {
-        id: "bench".into(),
-        url: format!("http://{}/v1", upstream.address),
-        models: vec!["whole".into()],
+    let fake = tokio.block_on(FakeProvider::start(Options::default()))?;
+    let Arguments { keys, providers: many, events, .. } = arguments;
+    let size = Size { keys, providers: many, events };
+    let provider = |id: &str, address: SocketAddr, model: &str| Provider {
+        id: id.to_owned(),
+        url: format!("http://{address}/v1"),
+        models: vec![model.to_owned()],
     };
-    let hub = |name: &str| {
-        Hub::new(&binary, &folder.path().join(name), std::slice::from_ref(&provider), "")
-    };
+    let providers = [
+        provider("bench", upstream.address, "whole"),
+        provider("streams", fake.address(), "stream"),
+    ];
+    let hub = |name: &str| Hub::new(&binary, &folder.path().join(name), &providers, "");
     let (small, large) = (hub("small")?, hub("large")?);
 
     let (process, _) = start(&large)?;
     let token = owner(&large)?;
-    say(&format!("making {keys} keys and {providers} providers"));
+    say(&format!("making {keys} keys and {many} providers"));
     let began = Instant::now();
     let Filled { key, model } = fill(&large, &token, upstream.address, size)?;
     say(&format!("made in {:.1?}", began.elapsed()));
@@ -96,21 +100,16 @@ fn main() -> anyhow::Result<()> {
         stream_pace: 10.0,
     };
     let subjects = [
-        subject("upstream", upstream.address, "key", "whole", None),
-        subject("small", small.listen, &small.key, "whole", Some(one.id())),
-        subject("large", large.listen, &key, &model, Some(other.id())),
+        subject("upstream", [upstream.address, fake.address()], "key", "whole", None),
+        subject("small", [small.listen; 2], &small.key, "whole", Some(one.id())),
+        subject("large", [large.listen; 2], &key, &model, Some(other.id())),
     ];
     let samples = run(&subjects, plan, say)?.samples;
     let [_, few, many] = <[_; 3]>::try_from(samples).map_err(|_| anyhow::anyhow!("no samples"))?;
     one.kill()?;
     other.kill()?;
 
-    let spread = tokio.block_on(async {
-        let fake = FakeProvider::start(Options::default()).await?;
-        tokio::task::block_in_place(|| {
-            spread_on_kafka(&binary, folder.path(), &fake, arguments.edits)
-        })
-    })?;
+    let spread = spread_on_kafka(&binary, folder.path(), &fake, arguments.edits)?;
     let measured = Measured {
         size: Size { events: count, ..size },
         small: small_starts,
@@ -178,7 +177,7 @@ fn edits(hub: &Hub, token: &str, path: &str, times: usize) -> anyhow::Result<(Du
 
 fn subject(
     name: &str,
-    address: std::net::SocketAddr,
+    [address, streams]: [SocketAddr; 2],
     key: &str,
     model: &str,
     pid: Option<u32>,
@@ -186,10 +185,10 @@ fn subject(
     Subject {
         name: name.to_owned(),
         address,
-        streams: address,
+        streams,
         key: key.to_owned(),
         model: model.to_owned(),
-        stream_model: model.to_owned(),
+        stream_model: "stream".to_owned(),
         pid,
         tree: pid.map(proc::tree).unwrap_or_default(),
         idle_memory: 0,
