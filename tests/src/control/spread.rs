@@ -46,13 +46,13 @@ pub fn spread(one: &Hub, other: &Hub, token: &str, times: usize) -> anyhow::Resu
         let id = format!("spread-{n}");
         let made = admin(one, token, "POST", "keys", &json!({"id": id, "spec": {}}))?;
         let key = made["secret"].as_str().context("a secret")?.to_owned();
-        until(|| Ok(call(&key, "m")?.0 == 200))?;
+        until("the key is known", || Ok(call(&key, "m")?.0 == 200))?;
         admin(one, token, "DELETE", &format!("keys/{id}"), &Value::Null)?;
-        revocation.push(until(|| Ok(call(&key, "m")?.0 == 401))?);
+        revocation.push(until("the key is refused", || Ok(call(&key, "m")?.0 == 401))?);
 
         admin(one, token, "PUT", "prices/spread", &json!({"spec": of(n)}))?;
-        let wanted = n.to_string();
-        price.push(until(|| {
+        let wanted = format!("{n}.00");
+        price.push(until("the price is told", || {
             let (status, told) = model("m")?;
             ensure!(status == 200, "{status} {told}");
             Ok(told.to_string().contains(&format!("\"{wanted}\"")))
@@ -60,7 +60,7 @@ pub fn spread(one: &Hub, other: &Hub, token: &str, times: usize) -> anyhow::Resu
 
         let targets = json!([{"provider": "fake", "model": "m"}]);
         admin(one, token, "POST", "models", &json!({"id": id, "spec": {"targets": targets}}))?;
-        route.push(until(|| Ok(call(&other.key, &id)?.0 == 200))?);
+        route.push(until("the route is taken", || Ok(call(&other.key, &id)?.0 == 200))?);
     }
     Ok(Spread {
         revocation: Times::of(revocation),
@@ -73,10 +73,10 @@ fn of(n: usize) -> Value {
     json!({"provider": "fake", "model": "m", "tiers": [{"rates": {"input": n.to_string(), "output": "2"}}]})
 }
 
-fn until(mut done: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<Duration> {
+fn until(what: &str, mut done: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<Duration> {
     let began = Instant::now();
     while !done()? {
-        ensure!(began.elapsed() < PATIENCE, "a change did not come within {PATIENCE:?}");
+        ensure!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         std::thread::sleep(STEP);
     }
     Ok(began.elapsed())
