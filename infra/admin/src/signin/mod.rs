@@ -32,7 +32,7 @@ use runtime::clock::Clock;
 use serde_json::{Value, json};
 use url::Url;
 
-pub use page::routes;
+pub use page::{escaped, routes};
 pub use provider::{Oidc, Unusable};
 
 pub(crate) use link::{LinkUse, by_link, make_link};

@@ -83,7 +83,8 @@ fn page(admin: &Admin, status: StatusCode, why: Option<&str>) -> Response<Body> 
     response
 }
 
-fn escaped(raw: &str) -> String {
+/// A text as HTML shows it, in an element or in an attribute.
+pub fn escaped(raw: &str) -> String {
     let mut safe = String::with_capacity(raw.len());
     for letter in raw.chars() {
         match letter {

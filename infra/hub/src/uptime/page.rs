@@ -138,19 +138,7 @@ fn millis(value: &Value) -> String {
 
 /// Names are whatever callers and operators made of them.
 fn text(value: &Value) -> String {
-    let raw = value.as_str().unwrap_or_default();
-    let mut safe = String::with_capacity(raw.len());
-    for letter in raw.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
+    admin::signin::escaped(value.as_str().unwrap_or_default())
 }
 
 #[cfg(test)]
