@@ -105,8 +105,6 @@ impl Kafka {
             ("KAFKA_BROKERS", &*self.address.to_string()),
             ("KAFKA_REPLICATION", "1"),
             ("KAFKA_MIN_INSYNC", "1"),
-            ("KAFKA_PATIENCE", "3s"),
-            ("MAX_STALE", "6s"),
         ] {
             command.env(format!("HUB_LOG_{name}"), value);
         }

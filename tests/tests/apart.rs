@@ -32,6 +32,7 @@ const SEED: &str = "[[accounts]]\nid = \"acme\"\nkind = \"prepaid\"\ngrant = \"2
 fn command(hub: &Hub, kafka: &Kafka, arguments: &[&str]) -> Command {
     let mut command = rig::command(hub, arguments);
     kafka.keeps_log_of(&mut command);
+    command.env("HUB_LOG_KAFKA_PATIENCE", "3s").env("HUB_LOG_MAX_STALE", "6s");
     command
 }
 

@@ -113,14 +113,7 @@ impl Hubs {
             }
         }
         if let Some(kafka) = &self.kafka {
-            for (name, value) in [
-                ("KIND", "kafka"),
-                ("KAFKA_BROKERS", &kafka.address().to_string()),
-                ("KAFKA_REPLICATION", "1"),
-                ("KAFKA_MIN_INSYNC", "1"),
-            ] {
-                command.env(format!("HUB_LOG_{name}"), value);
-            }
+            kafka.keeps_log_of(&mut command);
         }
         Ok(command)
     }
